@@ -1,0 +1,1 @@
+"""paidup: every payment settled once, within seconds."""

@@ -1,0 +1,116 @@
+"""Confirming: what a buyer who came back from the provider's page is told, and asking the provider when it is late."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from paidup.flows.settle import settle
+from paidup.flows.shop import Shop
+from paidup.model.account import Account
+from paidup.model.checkout import Checkout, CheckoutStatus
+from paidup.model.fact import Road
+from paidup.model.passes import Pass, PassStatus
+from paidup.model.refusal import NotFound, Refusal
+from paidup.outside.deadline import within
+from paidup.outside.log import logger
+from paidup.outside.table import Change, LostRace, Seen
+
+ASK_WITHIN_S = 5.0
+
+
+class State(StrEnum):
+    """What the poll answers."""
+
+    CONFIRMING = "confirming"
+    ACTIVE = "active"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+
+
+STATE_OF = {
+    PassStatus.PENDING: State.CONFIRMING,
+    PassStatus.REFUNDED: State.REFUNDED,
+    PassStatus.FAILED: State.FAILED,
+    PassStatus.UNPAID: State.FAILED,
+    PassStatus.DISPUTED: State.FAILED,
+    PassStatus.CHARGED_BACK: State.REFUNDED,
+    PassStatus.PAUSED: State.EXPIRED,
+    PassStatus.CANCELED: State.EXPIRED,
+    PassStatus.ENDED: State.EXPIRED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """How one checkout stands for its buyer; ask again after `attempt_after_ms` (0: the answer is known)."""
+
+    state: State
+    attempt_after_ms: int
+    account: Account
+    checkout: Checkout | None
+    held: Pass | None
+
+
+def confirm(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Confirmation:
+    """Return how the customer's checkout stands at *now* (epoch seconds); one read when the answer is known.
+
+    Where it is not, the provider is asked itself, from the third second and at most once per checkout in 3 s, so that
+    a purchase shows with all webhooks dead. Raises NotFound where it is not this customer's.
+    """
+    seen = shop.table.glance(customer_id, checkout_id)
+    if seen.checkout is None and seen.held is None:
+        raise NotFound("checkout", checkout_id)
+    if _undecided(seen, shop, now=now) and seen.checkout and ask(seen.checkout, Road.POLL, shop, now=now):
+        seen = shop.table.glance(customer_id, checkout_id)
+    state = state_of(seen, shop, now=now)
+    again_ms = shop.policy.poll_every_s * 1000 if state is State.CONFIRMING else 0
+    return Confirmation(
+        state=state, attempt_after_ms=again_ms, account=seen.account, checkout=seen.checkout, held=seen.held
+    )
+
+
+def ask(checkout: Checkout, road: Road, shop: Shop, *, now: int) -> bool:
+    """Ask the provider how *checkout*'s page stands, settle what it says, and return whether it was asked.
+
+    At most once per checkout in 3 s, whoever asks: the turn is claimed through the account's version. A provider that
+    does not answer changes nothing: what is known stays known.
+    """
+    if not checkout.token or not _turn(checkout, shop, now=now):
+        return False
+    seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
+    if seen.checkout is None or not _turn(seen.checkout, shop, now=now):
+        return False
+    try:
+        claimed = Change(account=seen.account, checkouts=(seen.checkout.asked(now=now),))
+        shop.table.commit(seen.account, claimed, now=now)
+    except LostRace:
+        return False
+    try:
+        with within(ASK_WITHIN_S):
+            for fact in shop.stripe.page(checkout.token).facts:
+                settle(fact, road, shop, now=now)
+    except Refusal as refusal:
+        logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.kind)
+    return True
+
+
+def state_of(seen: Seen, shop: Shop, *, now: int) -> State:
+    """Return the state of what was *seen*, at *now*."""
+    if seen.held:
+        standing = seen.held.standing(now=now, grace_s=shop.policy.grace_s)
+        return State.ACTIVE if standing.grants else STATE_OF[standing.status]
+    if seen.checkout and seen.checkout.seen(now=now) in (CheckoutStatus.EXPIRED, CheckoutStatus.INVALIDATED):
+        return State.EXPIRED
+    return State.CONFIRMING
+
+
+def _undecided(seen: Seen, shop: Shop, *, now: int) -> bool:
+    """Whether the provider may know more: while it is open or pending, and once it ended with its page still open."""
+    if state_of(seen, shop, now=now) is State.CONFIRMING:
+        return True
+    return seen.held is None and seen.checkout is not None and seen.checkout.due_at is not None
+
+
+def _turn(checkout: Checkout, shop: Shop, *, now: int) -> bool:
+    last = checkout.asked_at or checkout.opened_at or checkout.created_at
+    return now - last >= shop.policy.ask_every_s

@@ -1,0 +1,141 @@
+"""Expiring: what the clock ends. Checkouts past their time, pages that must be closed, passes that run out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from paidup.flows.settle import attempts, settle
+from paidup.flows.shop import Shop
+from paidup.model.checkout import Checkout
+from paidup.model.fact import Road
+from paidup.model.passes import Pass
+from paidup.model.refusal import NotYetKnown, ProviderRefused, ProviderUnavailable
+from paidup.model.timeline import TimelineEntry
+from paidup.outside.deadline import within
+from paidup.outside.log import logger
+from paidup.outside.rows import DUE_SHARDS
+from paidup.outside.stripe_http import Gone
+from paidup.outside.table import Change, Due, LostRace
+
+ASK_WITHIN_S = 6.0
+SPARE_S = 10.0
+OUTAGES_ENDURED = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class Swept:
+    """What one run did: things ended or closed, put off because the provider was silent, and whether time ran out."""
+
+    ended: int = 0
+    postponed: int = 0
+    unfinished: bool = False
+
+
+def expire(shop: Shop, *, now: int, time_left: Callable[[], float]) -> Swept:
+    """End what is due at *now* (epoch seconds), the longest due first in each of the index's shards.
+
+    Stops 10 s before *time_left* (seconds) runs out, and after three outages of the provider: the next run goes on,
+    beginning at another shard. Touches only what is due.
+    """
+    swept = Swept()
+    first = now // 60 % len(DUE_SHARDS)
+    for shard in DUE_SHARDS[first:] + DUE_SHARDS[:first]:
+        for due in shop.table.due(shard, now=now):
+            if time_left() < SPARE_S:
+                swept.unfinished = True
+                return swept
+            silent = swept.postponed >= OUTAGES_ENDURED
+            if due.checkout_id:
+                if not silent:
+                    _end_checkout(due, shop, swept, now=now)
+            elif due.pass_id:
+                _end_pass(due, shop, swept, ask=not silent, now=now)
+    return swept
+
+
+def _end_checkout(due: Due, shop: Shop, swept: Swept, *, now: int) -> None:
+    """Close the provider's page first: if it was paid after all, that is settled; else the checkout has ended."""
+    checkout = shop.table.checkout(due.customer_id, due.checkout_id or "")
+    if checkout is None or checkout.due_at is None or checkout.due_at > now:
+        return
+    try:
+        if checkout.token:
+            with within(ASK_WITHIN_S):
+                for fact in shop.stripe.close_page(checkout.token).facts:
+                    settle(fact, Road.SWEEP, shop, now=now)
+    except Gone:
+        logger.warning("page.gone", checkout_id=checkout.checkout_id)
+    except (ProviderUnavailable, ProviderRefused) as refusal:
+        logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.kind)
+        _rewrite(due, Checkout.postponed, shop, now=now)
+        swept.postponed += 1
+        return
+    _rewrite(due, lambda one, *, now: one.page_closed() if one.ended else one.expired(now=now), shop, now=now)
+    swept.ended += 1
+
+
+def _rewrite(due: Due, step: Callable[..., Checkout], shop: Shop, *, now: int) -> None:
+    """Take *step* with the checkout if it is still due, and free the slot of one that has ended."""
+    for _ in attempts():
+        try:
+            seen = shop.table.look(due.customer_id, due.checkout_id)
+            if seen.checkout is None or seen.checkout.due_at is None or seen.checkout.due_at > now:
+                return
+            checkout = step(seen.checkout, now=now)
+            account = seen.account
+            if checkout.ended and account.open_checkout_id == checkout.checkout_id:
+                account = replace(account, open_checkout_id=None)
+            shop.table.commit(seen.account, Change(account=account, checkouts=(checkout,)), now=now)
+        except LostRace:
+            continue
+        logger.info("checkout.ended", checkout_id=checkout.checkout_id, status=checkout.status)
+        return
+
+
+def _end_pass(due: Due, shop: Shop, swept: Swept, *, ask: bool, now: int) -> None:
+    """End the access of a pass whose time has run out. Before that, the provider is asked for a subscription's news."""
+    seen = shop.table.look(due.customer_id, due.pass_id)
+    if seen.held is None:
+        return
+    if ask and seen.held.subscription:
+        _hear_news(seen.held, shop, swept, now=now)
+    for _ in attempts():
+        try:
+            seen = shop.table.look(due.customer_id, due.pass_id)
+            if seen.held is None:
+                return
+            account = seen.account.granting(seen.held, now=now, grace_s=shop.policy.grace_s)
+            ended = account.billing_version != seen.account.billing_version
+            timeline = (_ended(seen.held, account.billing_version, shop, now=now),) if ended else ()
+            change = Change(account=account, passes=(seen.held,), timeline=timeline)
+            shop.table.commit(seen.account, change, now=now)
+        except LostRace:
+            continue
+        swept.ended += ended
+        return
+
+
+def _hear_news(held: Pass, shop: Shop, swept: Swept, *, now: int) -> None:
+    plan = held.subscription
+    try:
+        with within(ASK_WITHIN_S):
+            fact = shop.stripe.subscription(plan.ref if plan else "", lambda _: held.customer_id)
+            settle(fact, Road.SWEEP, shop, now=now)
+    except (ProviderUnavailable, ProviderRefused, NotYetKnown) as refusal:
+        logger.warning("pass.unasked", pass_id=held.pass_id, why=refusal.kind)
+        swept.postponed += 1
+
+
+def _ended(held: Pass, billing_version: int, shop: Shop, *, now: int) -> TimelineEntry:
+    standing = held.standing(now=now, grace_s=shop.policy.grace_s)
+    return TimelineEntry(
+        customer_id=held.customer_id,
+        occurred_at=now,
+        fact_id=f"{held.pass_id}@{now}",
+        pass_id=held.pass_id,
+        said_by="clock",
+        road=Road.SWEEP,
+        register="access",
+        change=f"access ended by the clock: {standing.status}",
+        settled_at=now,
+        billing_version=billing_version,
+    )

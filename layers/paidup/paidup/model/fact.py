@@ -1,0 +1,185 @@
+"""Facts: what a payment provider said of something bought, stamped with the provider's own time.
+
+A fact speaks of one register of one pass. Registers are ordered by (provider's second, fetched before told, ending
+state), so that hearing the same facts in any order, any number of times, leaves the same pass.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from paidup.model.offer import Kind
+
+
+class Road(StrEnum):
+    """How a fact reached us."""
+
+    WEBHOOK = "webhook"
+    POLL = "poll"
+    SYNC = "sync"
+    SWEEP = "sweep"
+    SUPPORT = "support"
+
+
+class PaymentStatus(StrEnum):
+    """Where a payment stands; listed from the least to the most final."""
+
+    PENDING = "pending"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    PAID = "paid"
+
+
+class SubscriptionStatus(StrEnum):
+    """Stripe's subscription statuses; listed from the least to the most final."""
+
+    INCOMPLETE = "incomplete"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    PAUSED = "paused"
+    UNPAID = "unpaid"
+    INCOMPLETE_EXPIRED = "incomplete_expired"
+    CANCELED = "canceled"
+
+
+class DisputeStatus(StrEnum):
+    """Where a dispute stands; listed from the least to the most final."""
+
+    INQUIRY = "inquiry"
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """Register `payment`: what the checkout came to. Amounts in minor units; `subtotal` before tax and discounts."""
+
+    status: PaymentStatus
+    amount: int
+    subtotal: int
+    currency: str
+    ref: str | None = None
+
+    @property
+    def finality(self) -> int:
+        """How final this state is; at the same second the more final one wins."""
+        return list(PaymentStatus).index(self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Register `subscription`: times are epoch seconds of the provider, `amount` minor units a period."""
+
+    status: SubscriptionStatus
+    ref: str
+    period_start: int
+    period_end: int
+    trial_end: int | None = None
+    cancel_at: int | None = None
+    ended_at: int | None = None
+    invoice: str | None = None
+    offer_id: str | None = None
+    amount: int = 0
+    currency: str = ""
+
+    @property
+    def finality(self) -> int:
+        """How final this state is; one that will cancel is more final than one that renews."""
+        return 2 * list(SubscriptionStatus).index(self.status) + (self.cancel_at is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Register `refund#<payment>`: `refunded` is the total so far of `amount`, both in minor units."""
+
+    amount: int
+    refunded: int
+    currency: str
+    invoice: str | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing of the payment is left."""
+        return self.refunded >= self.amount > 0
+
+    @property
+    def finality(self) -> int:
+        """The more was refunded, the more final."""
+        return self.refunded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """Register `dispute#<dispute>`: a bank's customer took the payment back, or tries to."""
+
+    status: DisputeStatus
+    amount: int
+    currency: str
+
+    @property
+    def finality(self) -> int:
+        """A closed dispute is more final than an open one, a lost one the most."""
+        return list(DisputeStatus).index(self.status)
+
+
+Value = Payment | Subscription | Refund | Dispute
+REGISTER_OF: dict[type[Value], str] = {
+    Payment: "payment",
+    Subscription: "subscription",
+    Refund: "refund",
+    Dispute: "dispute",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One register's newest value: said by the provider at `at` (its epoch second), fetched by us or told by it."""
+
+    at: int
+    fetched: bool
+    value: Value
+
+    @property
+    def rank(self) -> tuple[int, bool, int, str]:
+        """The total order of a register; the text at its end only breaks what nothing else decides."""
+        text = json.dumps(asdict(self.value), sort_keys=True)
+        return (self.at, self.fetched, self.value.finality, text)
+
+    def newer(self, other: "Entry | None") -> "Entry":
+        """Return whichever of the two ranks higher."""
+        return self if other is None else max(self, other, key=lambda entry: entry.rank)
+
+    def ties_with(self, other: "Entry | None") -> bool:
+        """Whether the two say different things of the same second, so that only the provider can decide."""
+        return other is not None and self.at == other.at and self.value != other.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What a provider said: of which pass, of which register, what, and when by its own clock.
+
+    `source` is the provider's object that was read (`cs_…`, `sub_…`, `ch_…`, `dp_…`), so that it can be fetched
+    again. `about` tells registers of one kind apart (a refund's payment, a dispute's id). `customer_ref` is the
+    provider's customer, `provider_ref` the object that the pass is found by. `fact_id` is unique per thing said.
+    """
+
+    fact_id: str
+    provider: str
+    customer_id: str
+    pass_id: str
+    offer_id: str
+    kind: Kind
+    entry: Entry
+    source: str
+    about: str = ""
+    provider_ref: str | None = None
+    customer_ref: str | None = None
+    valid_days: int | None = None
+
+    @property
+    def register(self) -> str:
+        """The register's name, such as `payment` or `refund#pi_123`."""
+        name = REGISTER_OF[type(self.entry.value)]
+        return f"{name}#{self.about}" if self.about else name

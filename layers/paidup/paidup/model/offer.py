@@ -1,0 +1,86 @@
+"""Offers: what is sold, for how much, and what a cart of it comes to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from paidup.model.refusal import Malformed
+
+MAX_QUANTITY = 10_000
+
+
+class Kind(StrEnum):
+    """What a pass is: bought once, renewed, or a live session."""
+
+    PASS = "pass"  # noqa: S105 - a kind, no password
+    SUBSCRIPTION = "subscription"
+    LIVE_SESSION = "live_session"
+
+
+class Interval(StrEnum):
+    """How often a subscription renews."""
+
+    MONTH = "month"
+    YEAR = "year"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Something on sale: `amount` in minor units of `currency` (lower-case ISO 4217) for one."""
+
+    offer_id: str
+    name: str
+    kind: Kind
+    amount: int
+    currency: str
+    description: str = ""
+    interval: Interval | None = None
+    valid_days: int | None = None
+    trial_days: int | None = None
+    providers: tuple[str, ...] = ("stripe",)
+
+    def __post_init__(self) -> None:
+        """Refuse an offer that could not be sold."""
+        if self.amount < 0:
+            raise Malformed("amount", "must not be negative (minor units)")
+        if len(self.currency) != 3 or self.currency != self.currency.lower():
+            raise Malformed("currency", "must be a lower-case ISO 4217 code")
+        if (self.kind is Kind.SUBSCRIPTION) != (self.interval is not None):
+            raise Malformed("interval", "belongs to subscriptions, and to them alone")
+        if not self.providers:
+            raise Malformed("providers", "must name at least one")
+
+    def cart(self, quantity: int) -> "Cart":
+        """Return the cart of *quantity* (1 to 10,000) of this offer, at today's price."""
+        if not 1 <= quantity <= MAX_QUANTITY:
+            raise Malformed("quantity", f"must be from 1 to {MAX_QUANTITY}")
+        return Cart(
+            offer_id=self.offer_id,
+            name=self.name,
+            kind=self.kind,
+            unit_amount=self.amount,
+            currency=self.currency,
+            quantity=quantity,
+            interval=self.interval,
+            valid_days=self.valid_days,
+            trial_days=self.trial_days,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cart:
+    """What the buyer chose, priced when it was chosen: later price changes do not touch it."""
+
+    offer_id: str
+    name: str
+    kind: Kind
+    unit_amount: int
+    currency: str
+    quantity: int
+    interval: Interval | None = None
+    valid_days: int | None = None
+    trial_days: int | None = None
+
+    @property
+    def amount(self) -> int:
+        """The whole price in minor units."""
+        return self.unit_amount * self.quantity

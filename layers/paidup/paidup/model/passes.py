@@ -1,0 +1,244 @@
+"""Passes: what was bought, as a merge of what the provider said of it, and the access that follows from that.
+
+A pass keeps the newest entry of each register. `Pass.heard` takes the larger of two ranks per register and the smaller
+of two first payment times, so it is commutative, associative and idempotent: duplicates and any order of arrival give
+the same pass. Access is never stored as an opinion: `Pass.standing` derives it from the registers and the clock.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TypeVar
+
+from paidup.model.fact import (
+    Dispute,
+    DisputeStatus,
+    Entry,
+    Fact,
+    Payment,
+    PaymentStatus,
+    Refund,
+    Road,
+    Subscription,
+    SubscriptionStatus,
+    Value,
+)
+from paidup.model.offer import Kind
+
+DAY_S = 86_400
+
+V = TypeVar("V", bound=Value)
+
+
+class PassStatus(StrEnum):
+    """How a pass stands now; the first three let the customer in."""
+
+    ACTIVE = "active"
+    TRIALING = "trialing"
+    PAST_DUE = "past_due"
+    PENDING = "pending"
+    PAUSED = "paused"
+    UNPAID = "unpaid"
+    FAILED = "failed"
+    DISPUTED = "disputed"
+    CHARGED_BACK = "charged_back"
+    REFUNDED = "refunded"
+    CANCELED = "canceled"
+    ENDED = "ended"
+
+
+GRANTING = frozenset({PassStatus.ACTIVE, PassStatus.TRIALING, PassStatus.PAST_DUE})
+
+WITHOUT_ACCESS = {
+    SubscriptionStatus.INCOMPLETE: PassStatus.PENDING,
+    SubscriptionStatus.INCOMPLETE_EXPIRED: PassStatus.FAILED,
+    SubscriptionStatus.PAUSED: PassStatus.PAUSED,
+    SubscriptionStatus.UNPAID: PassStatus.UNPAID,
+    SubscriptionStatus.CANCELED: PassStatus.CANCELED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a pass stands: its status and, where it grants, until when (epoch seconds; None: for good)."""
+
+    status: PassStatus
+    until: int | None = None
+
+    @property
+    def grants(self) -> bool:
+        """Whether the customer may use it."""
+        return self.status in GRANTING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """One thing that a customer may use now, and until when (epoch seconds; None: for good)."""
+
+    pass_id: str
+    offer_id: str
+    kind: Kind
+    status: PassStatus
+    until: int | None = None
+
+    @property
+    def right(self) -> tuple[str, str, int | None]:
+        """What is granted, without the word for why: the billing version moves only when this does."""
+        return (self.pass_id, self.offer_id, self.until)
+
+    def holds(self, *, now: int) -> bool:
+        """Whether it still grants at *now* (epoch seconds)."""
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Which road brought a register's newest entry first, and when (epoch seconds of our own clock)."""
+
+    road: Road
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """What a customer bought. `registers` maps a register's name to its newest entry.
+
+    `paid_at` is the earliest second at which the provider said that it is paid. `roads` tells the road that won each
+    register; it is for people and takes no part in comparison.
+    """
+
+    pass_id: str
+    customer_id: str
+    offer_id: str
+    kind: Kind
+    provider: str
+    valid_days: int | None = None
+    provider_ref: str | None = None
+    paid_at: int | None = None
+    registers: Mapping[str, Entry] = field(default_factory=dict)
+    roads: Mapping[str, Heard] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of(cls, fact: Fact) -> "Pass":
+        """Return the pass that *fact* speaks of, before anything was heard of it."""
+        return cls(
+            pass_id=fact.pass_id,
+            customer_id=fact.customer_id,
+            offer_id=fact.offer_id,
+            kind=fact.kind,
+            provider=fact.provider,
+            valid_days=fact.valid_days,
+        )
+
+    def heard(self, fact: Fact) -> "Pass":
+        """Return this pass with *fact* merged in: the newest entry of each register is kept."""
+        entry, value = fact.entry, fact.entry.value
+        paid_at = self.paid_at
+        if isinstance(value, Payment) and value.status is PaymentStatus.PAID:
+            paid_at = entry.at if paid_at is None else min(paid_at, entry.at)
+        return replace(
+            self,
+            paid_at=paid_at,
+            provider_ref=max(filter(None, (self.provider_ref, fact.provider_ref)), default=None),
+            registers={**self.registers, fact.register: entry.newer(self.registers.get(fact.register))},
+        )
+
+    def ties_with(self, fact: Fact) -> bool:
+        """Whether *fact* contradicts what was said in the same second: the provider's object must be fetched."""
+        return fact.entry.ties_with(self.registers.get(fact.register))
+
+    def says_otherwise(self, other: "Pass | None") -> bool:
+        """Whether any register of this pass has another value than in *other* (a newer stamp alone is no news)."""
+        before = other.registers if other else {}
+        return any(name not in before or before[name].value != new.value for name, new in self.registers.items())
+
+    @property
+    def payment(self) -> Payment | None:
+        """What the checkout came to, as last heard."""
+        return next(self._values(Payment), None)
+
+    @property
+    def subscription(self) -> Subscription | None:
+        """The subscription, as last heard."""
+        return next(self._values(Subscription), None)
+
+    @property
+    def sells(self) -> str:
+        """The offer that the pass grants now: a subscription's plan can change."""
+        plan = self.subscription
+        return plan.offer_id if plan and plan.offer_id else self.offer_id
+
+    def standing(self, *, now: int, grace_s: int) -> Standing:
+        """Return how the pass stands at *now* (epoch seconds); past due keeps access for *grace_s* seconds.
+
+        A full refund and a lost dispute revoke, an open dispute holds, a won one restores, a partial refund keeps.
+        A renewing subscription of which nothing is heard at its period's end is given the same grace.
+        """
+        taken_back = self._taken_back()
+        if taken_back:
+            return Standing(status=taken_back)
+        plan = self.subscription
+        standing = self._by_plan(plan, grace_s) if plan else self._by_payment(grace_s)
+        if standing.grants and standing.until is not None and now >= standing.until:
+            ended = PassStatus.UNPAID if standing.status is PassStatus.PAST_DUE else PassStatus.ENDED
+            return Standing(status=ended)
+        return standing
+
+    def access(self, *, now: int, grace_s: int) -> Access | None:
+        """Return what the pass lets its customer use at *now* (epoch seconds), or None."""
+        standing = self.standing(now=now, grace_s=grace_s)
+        if not standing.grants:
+            return None
+        return Access(
+            pass_id=self.pass_id,
+            offer_id=self.sells,
+            kind=self.kind,
+            status=standing.status,
+            until=standing.until,
+        )
+
+    def _taken_back(self) -> PassStatus | None:
+        disputes = {dispute.status for dispute in self._values(Dispute)}
+        if DisputeStatus.LOST in disputes:
+            return PassStatus.CHARGED_BACK
+        if DisputeStatus.OPEN in disputes:
+            return PassStatus.DISPUTED
+        plan = self.subscription
+        for refund in self._values(Refund):
+            of_an_earlier_period = plan and refund.invoice and refund.invoice != plan.invoice
+            if refund.full and not of_an_earlier_period:
+                return PassStatus.REFUNDED
+        return None
+
+    def _by_payment(self, grace_s: int) -> Standing:
+        payment = self.payment
+        if payment is None or payment.status is PaymentStatus.PENDING:
+            return Standing(status=PassStatus.PENDING)
+        if payment.status is not PaymentStatus.PAID or self.paid_at is None:
+            return Standing(status=PassStatus.FAILED)
+        if self.kind is Kind.SUBSCRIPTION:  # paid, and the subscription itself not heard of yet
+            return Standing(status=PassStatus.ACTIVE, until=self.paid_at + grace_s)
+        if self.valid_days is None:
+            return Standing(status=PassStatus.ACTIVE)
+        return Standing(status=PassStatus.ACTIVE, until=end_of_day(self.paid_at + self.valid_days * DAY_S))
+
+    def _by_plan(self, plan: Subscription, grace_s: int) -> Standing:
+        if plan.status in WITHOUT_ACCESS:
+            return Standing(status=WITHOUT_ACCESS[plan.status])
+        if plan.status is SubscriptionStatus.PAST_DUE:
+            until = plan.period_start + grace_s
+            return Standing(status=PassStatus.PAST_DUE, until=min(filter(None, (until, plan.cancel_at))))
+        trialing = plan.status is SubscriptionStatus.TRIALING
+        status = PassStatus.TRIALING if trialing else PassStatus.ACTIVE
+        return Standing(status=status, until=plan.cancel_at or plan.period_end + grace_s)
+
+    def _values(self, kind: type[V]) -> Iterator[V]:
+        return (entry.value for entry in self.registers.values() if isinstance(entry.value, kind))
+
+
+def end_of_day(second: int) -> int:
+    """Return the end of the UTC day of *second* (epoch seconds): a pass holds through its whole last day.
+
+    It also keeps the end from moving when the same payment is heard again with a stamp some seconds earlier.
+    """
+    return -(-second // DAY_S) * DAY_S

@@ -1,0 +1,18 @@
+"""Policy: the numbers a company may choose, with their defaults."""
+
+from dataclasses import dataclass
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The numbers of the business, in seconds."""
+
+    checkout_lifetime_s: int = DAY_S
+    grace_s: int = 7 * DAY_S
+    event_retention_s: int = 90 * DAY_S
+    sync_window_s: int = 30 * DAY_S
+    timeline_retention_s: int = 400 * DAY_S
+    ask_every_s: int = 3
+    poll_every_s: int = 2

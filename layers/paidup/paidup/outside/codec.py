@@ -1,0 +1,76 @@
+"""How frozen dataclasses become plain DynamoDB maps and come back, driven by their own type hints."""
+
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from enum import StrEnum
+from functools import cache
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+JSON = Mapping[str, Any]
+
+
+def to_plain(value: Any) -> Any:
+    """Return *value* as maps, lists, strings, ints and bools; fields that are None are left out.
+
+    One variant of a union of dataclasses is written as `{"<Class>": {…}}`, so that it comes back as itself.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        hints = _hints(type(value))
+        return {name: _field(hint, item) for name, hint in hints.items() if (item := getattr(value, name)) is not None}
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: to_plain(item) for name, item in value.items()}
+    return value
+
+
+def from_plain[T](kind: type[T], plain: Mapping[str, Any]) -> T:
+    """Return the *kind* that *plain* holds; unknown keys are passed over, missing ones take their defaults."""
+    hints = _hints(cast("Any", kind))
+    return kind(**{name: _read(hint, plain[name]) for name, hint in hints.items() if name in plain})
+
+
+def _field(hint: Any, item: Any) -> Any:
+    if hint == JSON | None:
+        return json.dumps(item)
+    if _variants(hint):
+        return {type(item).__name__: to_plain(item)}
+    return to_plain(item)
+
+
+def _read(hint: Any, plain: Any) -> Any:
+    if hint == JSON | None:
+        return json.loads(plain)
+    if variants := _variants(hint):
+        ((name, inner),) = plain.items()
+        return from_plain(variants[name], inner)
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = [one for one in get_args(hint) if one is not type(None)]
+    if get_origin(hint) is tuple:
+        return tuple(_read(get_args(hint)[0], item) for item in plain)
+    if get_origin(hint) is Mapping:
+        return {name: _read(get_args(hint)[1], item) for name, item in plain.items()}
+    if is_dataclass(hint):
+        return from_plain(cast("type[Any]", hint), plain)
+    if isinstance(plain, Decimal):
+        return int(plain)
+    return hint(plain) if isinstance(hint, type) and issubclass(hint, StrEnum) else plain
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {one.name: hints[one.name] for one in fields(cast("Any", kind))}
+
+
+def _variants(hint: Any) -> dict[str, type[Any]]:
+    """Return the dataclasses of a union of several, by name; nothing for any other hint."""
+    if get_origin(hint) not in (Union, types.UnionType):
+        return {}
+    kinds = [one for one in get_args(hint) if is_dataclass(one)]
+    return {cast("type", one).__name__: cast("type", one) for one in kinds} if len(kinds) > 1 else {}

@@ -1,0 +1,238 @@
+"""What Stripe's objects mean: sessions, subscriptions, charges and disputes, read into facts. Talks to nobody.
+
+Rules from Stripe (API 2026-10-28.endive): a session's metadata is not copied to its payment intent or subscription, so
+ours is set on all three; a charge copies its payment intent's at creation; a dispute has none. Period fields live on
+the subscription's items. `payment_status` is `unpaid` on a completed session whose payment method is a delayed one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from paidup.model.checkout import Checkout
+from paidup.model.fact import (
+    Dispute,
+    DisputeStatus,
+    Entry,
+    Fact,
+    Payment,
+    PaymentStatus,
+    Refund,
+    Subscription,
+    SubscriptionStatus,
+    Value,
+)
+from paidup.model.offer import Kind
+
+NAME = "stripe"
+
+Object = Mapping[str, Any]
+
+DISPUTE_STATUS = {
+    "warning_needs_response": DisputeStatus.INQUIRY,
+    "warning_under_review": DisputeStatus.INQUIRY,
+    "warning_closed": DisputeStatus.WON,
+    "needs_response": DisputeStatus.OPEN,
+    "under_review": DisputeStatus.OPEN,
+    "prevented": DisputeStatus.WON,
+    "won": DisputeStatus.WON,
+    "lost": DisputeStatus.LOST,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose a Stripe object is, and of which pass."""
+
+    customer_id: str
+    pass_id: str
+    offer_id: str
+    kind: Kind
+    valid_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """When Stripe said it (its own epoch second), whether we fetched it, and the event's or object's id."""
+
+    at: int
+    fetched: bool
+    by: str
+
+
+def metadata_of(checkout: Checkout) -> dict[str, str]:
+    """Return what rides on the session, the payment intent and the subscription, so that a pass can be rebuilt."""
+    cart = checkout.cart
+    metadata = {
+        "customer_id": checkout.customer_id,
+        "checkout_id": checkout.checkout_id,
+        "offer_id": cart.offer_id,
+        "kind": cart.kind.value,
+    }
+    return metadata if cart.valid_days is None else {**metadata, "valid_days": str(cart.valid_days)}
+
+
+def owner_in(metadata: Mapping[str, str] | None) -> Owner | None:
+    """Return the owner that our metadata names; None where it is not ours."""
+    if not metadata or not metadata.get("customer_id") or not metadata.get("checkout_id"):
+        return None
+    try:
+        kind = Kind(metadata.get("kind", Kind.PASS))
+        days = int(metadata["valid_days"]) if metadata.get("valid_days") else None
+    except ValueError:  # edited by hand in the dashboard: what it is for is still known
+        kind, days = Kind.PASS, None
+    return Owner(
+        customer_id=metadata["customer_id"],
+        pass_id=metadata["checkout_id"],
+        offer_id=metadata.get("offer_id", ""),
+        kind=kind,
+        valid_days=days,
+    )
+
+
+def fact(owner: Owner, value: Value, said: Said, source: Object, **more: str | None) -> Fact:
+    """Return the fact that *owner*'s register has *value*, as *said* of the Stripe object *source*."""
+    named = {name: text for name, text in more.items() if text}
+    return Fact(
+        fact_id=said.by if not said.fetched else f"{source['id']}@{said.at}",
+        provider=NAME,
+        customer_id=owner.customer_id,
+        pass_id=owner.pass_id,
+        offer_id=owner.offer_id,
+        kind=owner.kind,
+        valid_days=owner.valid_days,
+        entry=Entry(at=said.at, fetched=said.fetched, value=value),
+        source=source["id"],
+        **named,
+    )
+
+
+def of_session(session: Object, said: Said, *, failed: bool = False) -> Fact | None:
+    """Return what a checkout session says of its payment; None while it is open, or where it is not ours.
+
+    *failed* is what the event type `async_payment_failed` adds, which the session itself does not show.
+    """
+    owner = owner_in(session.get("metadata"))
+    status = _payment_status(session, failed=failed)
+    if owner is None or status is None:
+        return None
+    ref = id_of(session.get("subscription")) or id_of(session.get("payment_intent"))
+    value = Payment(
+        status=status,
+        amount=session.get("amount_total") or 0,
+        subtotal=session.get("amount_subtotal") or 0,
+        currency=session.get("currency") or "",
+        ref=id_of(session.get("payment_intent")),
+    )
+    return fact(
+        owner,
+        value,
+        said,
+        session,
+        provider_ref=f"{NAME}#{ref}" if ref else None,
+        customer_ref=_customer_ref(session),
+    )
+
+
+def of_subscription(subscription: Object, said: Said, owner: Owner) -> Fact:
+    """Return what a subscription says of itself."""
+    return fact(
+        owner,
+        subscription_value(subscription),
+        said,
+        subscription,
+        provider_ref=f"{NAME}#{subscription['id']}",
+        customer_ref=_customer_ref(subscription),
+    )
+
+
+def of_charge(charge: Object, said: Said, owner: Owner, *, invoice: str | None = None) -> Fact:
+    """Return what a charge says of its refunds, and of the *invoice* that it paid, if it paid one."""
+    about = id_of(charge.get("payment_intent")) or charge["id"]
+    value = refund_value(charge, invoice)
+    return fact(owner, value, said, charge, about=about, customer_ref=_customer_ref(charge))
+
+
+def of_dispute(dispute: Object, said: Said, owner: Owner) -> Fact:
+    """Return what a dispute says of itself."""
+    return fact(owner, dispute_value(dispute), said, dispute, about=dispute["id"])
+
+
+def restated(before: Fact, value: Value, said: Said) -> Fact:
+    """Return *before* with what Stripe says of it since."""
+    entry = Entry(at=said.at, fetched=said.fetched, value=value)
+    return replace(before, entry=entry, fact_id=f"{before.source}@{said.at}")
+
+
+def refund_value(charge: Object, invoice: str | None) -> Refund:
+    """Return the register's value; `amount_refunded` is Stripe's total so far."""
+    return Refund(
+        amount=charge["amount"], refunded=charge["amount_refunded"], currency=charge["currency"], invoice=invoice
+    )
+
+
+def dispute_value(dispute: Object) -> Dispute:
+    """Return the register's value; a status that we do not know yet counts as open."""
+    return Dispute(
+        status=DISPUTE_STATUS.get(dispute["status"], DisputeStatus.OPEN),
+        amount=dispute["amount"],
+        currency=dispute["currency"],
+    )
+
+
+def subscription_value(subscription: Object) -> Subscription:
+    """Return the register's value; `cancel_at_period_end` is told as the `cancel_at` that it comes to."""
+    item = subscription["items"]["data"][0]
+    at_period_end = item["current_period_end"] if subscription.get("cancel_at_period_end") else None
+    return Subscription(
+        status=SubscriptionStatus(subscription["status"]),
+        ref=subscription["id"],
+        period_start=item["current_period_start"],
+        period_end=item["current_period_end"],
+        trial_end=subscription.get("trial_end"),
+        cancel_at=subscription.get("cancel_at") or at_period_end,
+        ended_at=subscription.get("ended_at"),
+        invoice=id_of(subscription.get("latest_invoice")),
+        offer_id=offer_of_price(item["price"]),
+        amount=(item["price"].get("unit_amount") or 0) * (item.get("quantity") or 1),
+        currency=item["price"]["currency"],
+    )
+
+
+def offer_of_price(price: Object) -> str | None:
+    """Return the offer that a catalogue price stands for: its `offer_id` in metadata, or its lookup key."""
+    return (price.get("metadata") or {}).get("offer_id") or price.get("lookup_key")
+
+
+def owner_of_plan(subscription: Object, customer_id: str) -> Owner:
+    """Return the owner of a subscription that was made in Stripe's dashboard for *customer_id*: it is its own pass."""
+    price = subscription["items"]["data"][0]["price"]
+    return Owner(
+        customer_id=customer_id,
+        pass_id=subscription["id"],
+        offer_id=offer_of_price(price) or price["id"],
+        kind=Kind.SUBSCRIPTION,
+    )
+
+
+def id_of(thing: Any) -> str | None:
+    """Return the id of an expandable field, expanded or not."""
+    found: str | None = thing["id"] if isinstance(thing, Mapping) else thing
+    return found
+
+
+def _customer_ref(thing: Object) -> str | None:
+    customer = id_of(thing.get("customer"))
+    return f"{NAME}#{customer}" if customer else None
+
+
+def _payment_status(session: Object, *, failed: bool) -> PaymentStatus | None:
+    if session["status"] == "expired":
+        return PaymentStatus.EXPIRED
+    if session["status"] != "complete":
+        return None
+    if session["payment_status"] in ("paid", "no_payment_required"):
+        return PaymentStatus.PAID
+    intent = session.get("payment_intent")
+    gave_up = isinstance(intent, Mapping) and intent.get("status") in ("requires_payment_method", "canceled")
+    return PaymentStatus.FAILED if failed or gave_up else PaymentStatus.PENDING

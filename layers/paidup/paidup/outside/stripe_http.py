@@ -1,0 +1,78 @@
+"""How Stripe is reached: time-outs within the caller's deadline, whose fault an error is, and Stripe's own clock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import Any
+
+import requests
+import stripe
+from requests.adapters import HTTPAdapter
+
+from paidup.model.refusal import ProviderRefused, ProviderUnavailable
+from paidup.outside.deadline import remaining
+
+CONNECT_S, READ_S, RETRIES = 2.0, 5.0, 2
+
+
+class DeadAnswer(ProviderUnavailable):
+    """Stripe answered 5xx: it replays that under the same idempotency key for 24 h, so the next try needs a new one."""
+
+
+class Gone(ProviderRefused):
+    """Stripe has no such object."""
+
+
+class WithinDeadline(HTTPAdapter):
+    """A transport that never waits longer than the caller's deadline allows."""
+
+    def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:  # type: ignore[override]  # keywords only
+        """Send *request*, or time out at once when the deadline has passed."""
+        left = remaining(READ_S)
+        if left <= 0:
+            raise requests.exceptions.ReadTimeout("the caller's deadline has passed")
+        return super().send(request, **{**how, "timeout": (min(CONNECT_S, left), left)})
+
+
+@cache
+def client(api_key: str, base: str) -> stripe.StripeClient:
+    """Return the client for *api_key*, at Stripe's own address or at *base*; one for each key a process."""
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, WithinDeadline())
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={"api": base} if base else None,
+        max_network_retries=RETRIES,
+        http_client=stripe.RequestsClient(session=session),
+    )
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Turn Stripe's errors into refusals; *what* ends the sentence "stripe did not answer: it was asked …".
+
+    Time-outs, 409 (a key in use), 429 and 5xx can be tried again; a bad key or a refused parameter can not.
+    """
+    try:
+        yield
+    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+        raise ProviderUnavailable("stripe", f"it was asked {what}") from error
+    except stripe.InvalidRequestError as error:
+        kind = Gone if error.code == "resource_missing" else ProviderRefused
+        raise kind("stripe", f"it was asked {what} ({error.code or error.http_status}, {error.param})") from error
+    except (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError, stripe.CardError) as error:
+        raise ProviderRefused("stripe", f"it was asked {what} ({error.http_status})") from error
+    except stripe.StripeError as error:
+        dead = (error.http_status or 0) >= 500
+        kind_of_outage = DeadAnswer if dead else ProviderUnavailable
+        raise kind_of_outage("stripe", f"it was asked {what} ({error.http_status})") from error
+
+
+def stamp(answer: stripe.StripeObject) -> int:
+    """Return Stripe's own second of *answer*, from its HTTP Date header: our clock never stamps what Stripe says."""
+    response = answer.last_response
+    if response is None:
+        raise ValueError("a Stripe object that was not fetched has no time of its own")
+    return int(parsedate_to_datetime(response.headers["Date"]).timestamp())

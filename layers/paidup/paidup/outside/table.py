@@ -1,0 +1,286 @@
+"""The table's calls: consistent reads of one customer, and one transaction per write, guarded by the account's version.
+
+LostRace    another writer was first: read again, merge again
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from paidup.model.account import Account
+from paidup.model.checkout import Checkout
+from paidup.model.offer import Offer
+from paidup.model.passes import Pass
+from paidup.model.policy import Policy
+from paidup.model.timeline import EventRow, TimelineEntry
+from paidup.outside import rows
+from paidup.outside.rows import Key, Wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PAGE = 100
+MOST_PASSES = 1_000
+
+TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+class LostRace(Exception):
+    """Another writer moved the account since it was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One consistent look at a customer: the account, and what else was asked for, as far as it exists."""
+
+    account: Account
+    checkout: Checkout | None = None
+    held: Pass | None = None
+    event: EventRow | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one transaction writes for a customer beside the account: whole rows, each as it is to be from now on."""
+
+    account: Account
+    checkouts: Sequence[Checkout] = ()
+    passes: Sequence[Pass] = ()
+    timeline: Sequence[TimelineEntry] = ()
+    event: EventRow | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """Something that the clock must look at, as the due index holds it (which may lag: read it again to act)."""
+
+    customer_id: str
+    checkout_id: str | None = None
+    pass_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """paidup's one table."""
+
+    client: "DynamoDBClient"
+    name: str
+    policy: Policy
+
+    def look(self, customer_id: str, an_id: str | None = None, event: tuple[str, str] | None = None) -> Seen:
+        """Return one consistent look at a customer: with *an_id* also the checkout and the pass of that id, with
+        *event* (provider, event id) also that event's row.
+
+        Raises LostRace when a writer is in the midst of it.
+        """
+        keys = [rows.account_key(customer_id)]
+        if an_id:
+            keys += [rows.checkout_key(customer_id, an_id), rows.pass_key(customer_id, an_id)]
+        if event:
+            keys.append(rows.event_key(*event))
+        found = self._read_together(keys)
+        return _seen(customer_id, an_id, event, found)
+
+    def glance(self, customer_id: str, an_id: str) -> Seen:
+        """Return the account, checkout and pass in one cheap read; for readers, who write nothing from it."""
+        keys = [
+            rows.account_key(customer_id),
+            rows.checkout_key(customer_id, an_id),
+            rows.pass_key(customer_id, an_id),
+        ]
+        wanted = {"Keys": [rows.wire(key) for key in keys], "ConsistentRead": True}
+        answer = self.client.batch_get_item(RequestItems={self.name: wanted})  # type: ignore[dict-item]  # stubs want literals
+        while left := answer.get("UnprocessedKeys"):
+            again = self.client.batch_get_item(RequestItems=left)
+            answer = {**again, "Responses": {self.name: answer["Responses"][self.name] + again["Responses"][self.name]}}
+        return _seen(customer_id, an_id, None, {_address(row): row for row in answer["Responses"][self.name]})
+
+    def current(self, customer_id: str) -> Seen:
+        """Return the account with the checkout that its slot points at. The account is read first, so that whatever
+        is written from this look fails when either has moved since.
+        """
+        account = self.account(customer_id)
+        if account.open_checkout_id is None:
+            return Seen(account=account)
+        row = self._get(rows.checkout_key(customer_id, account.open_checkout_id))
+        return Seen(account=account, checkout=rows.read_row(Checkout, row) if row else None)
+
+    def account(self, customer_id: str) -> Account:
+        """Return the customer's account; one that was never written is at version 0."""
+        row = self._get(rows.account_key(customer_id))
+        return rows.read_row(Account, row) if row else Account(customer_id=customer_id)
+
+    def checkout(self, customer_id: str, checkout_id: str) -> Checkout | None:
+        """Return the customer's checkout, if it is there."""
+        row = self._get(rows.checkout_key(customer_id, checkout_id))
+        return rows.read_row(Checkout, row) if row else None
+
+    def event(self, provider: str, event_id: str) -> EventRow | None:
+        """Return a provider's event from the log, if it is there."""
+        row = self._get(rows.event_key(provider, event_id))
+        return rows.read_row(EventRow, row) if row else None
+
+    def snapshot(self, customer_id: str) -> tuple[Seen, list[Pass]]:
+        """Return the whole account as of one version: its open checkout and its passes, newest first.
+
+        Reads again when a writer came between; raises LostRace when writers keep coming.
+        """
+        for _ in range(5):
+            seen = self.current(customer_id)
+            passes = list(self._rows_under(rows.account_key(customer_id)["pk"], "PASS#", MOST_PASSES))
+            if self.account(customer_id).version == seen.account.version:
+                return seen, [rows.read_row(Pass, row) for row in passes]
+        raise LostRace(customer_id)
+
+    def commit(self, before: Account, change: Change, *, now: int) -> Account:
+        """Write *change* in one transaction, if the account is still at the version of *before*.
+
+        Returns the account as written. Raises LostRace when another writer was first.
+        """
+        after = replace(change.account, version=before.version + 1)
+        guard: dict[str, Any] = {"ConditionExpression": rows.NOT_THERE_YET}
+        if before.version:
+            values = rows.wire({":read": before.version})
+            guard = {"ConditionExpression": rows.VERSION_AS_READ, "ExpressionAttributeValues": values}
+        puts = [self._put(rows.account_row(after), **guard)]
+        puts += [self._put(rows.checkout_row(one)) for one in change.checkouts]
+        for held in change.passes:
+            standing = held.standing(now=now, grace_s=self.policy.grace_s)
+            puts.append(self._put(rows.pass_row(held, due_at=standing.until if standing.grants else None)))
+        puts += [self._put(rows.timeline_row(entry, self.policy)) for entry in change.timeline]
+        if change.event:
+            puts.append(self._put(rows.event_row(change.event, self.policy)))
+        try:
+            self.client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]  # rows are built, not literal
+        except ClientError as error:
+            raise _race(error) or error from error
+        return after
+
+    def log(self, event: EventRow) -> None:
+        """Write an event's row that goes with no change of a customer: failed, ignored, or nothing new."""
+        self.client.put_item(TableName=self.name, Item=rows.event_row(event, self.policy))
+
+    def find(self, ref: str) -> Due | None:
+        """Return whose *ref* (`stripe#cus_…`, `stripe#sub_…`) is, and of which pass; None if nobody's."""
+        answer = self.client.query(
+            TableName=self.name,
+            IndexName=rows.BY_REF,
+            KeyConditionExpression="#ref = :ref",
+            ExpressionAttributeNames={"#ref": "ref"},
+            ExpressionAttributeValues=rows.wire({":ref": ref}),
+            Limit=1,
+        )
+        return _due(answer["Items"][0]) if answer["Items"] else None
+
+    def due(self, shard: str, *, now: int) -> Iterator[Due]:
+        """Yield what is due in *shard* at *now*, the longest due first, a page at a time."""
+        asked: dict[str, Any] = {
+            "TableName": self.name,
+            "IndexName": rows.BY_DUE,
+            "KeyConditionExpression": "due_shard = :shard AND due_at <= :now",
+            "ExpressionAttributeValues": rows.wire({":shard": shard, ":now": now}),
+            "Limit": PAGE,
+        }
+        for row in self._pages(asked):
+            yield _due(row)
+
+    def timeline(self, customer_id: str, *, most: int = PAGE) -> list[TimelineEntry]:
+        """Return the customer's newest *most* timeline entries, newest first."""
+        found = self._rows_under(f"TIMELINE#{customer_id}", "", most)
+        return [rows.read_row(TimelineEntry, row) for row in found]
+
+    def offer(self, offer_id: str) -> Offer | None:
+        """Return the offer, if it is sold."""
+        row = self._get(rows.offer_key(offer_id)) if offer_id else None
+        return rows.read_row(Offer, row) if row else None
+
+    def offers(self) -> list[Offer]:
+        """Return everything on sale (at most 1,000 offers), by id."""
+        found = self._rows_under(rows.offer_key("")["pk"], "", MOST_PASSES, newest_first=False)
+        return [rows.read_row(Offer, row) for row in found]
+
+    def put_offer(self, offer: Offer) -> None:
+        """Sell *offer* from now on, in place of one of the same id."""
+        self.client.put_item(TableName=self.name, Item=rows.offer_row(offer))
+
+    def _put(self, row: Wire, **guard: Any) -> Wire:
+        return {"Put": {"TableName": self.name, "Item": row, **guard}}
+
+    def _get(self, key: Key) -> Wire | None:
+        answer = self.client.get_item(TableName=self.name, Key=rows.wire(key), ConsistentRead=True)
+        return answer.get("Item")
+
+    def _read_together(self, keys: Sequence[Key]) -> dict[tuple[str, str], Wire]:
+        wanted = [{"Get": {"TableName": self.name, "Key": rows.wire(key)}} for key in keys]
+        try:
+            answer = self.client.transact_get_items(TransactItems=wanted)  # type: ignore[arg-type]  # built, not literal
+        except ClientError as error:
+            raise _race(error) or error from error
+        return {_address(one["Item"]): one["Item"] for one in answer["Responses"] if one.get("Item")}
+
+    def _rows_under(self, pk: str, prefix: str, most: int, *, newest_first: bool = True) -> Iterator[Wire]:
+        asked: dict[str, Any] = {
+            "TableName": self.name,
+            "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
+            "ExpressionAttributeValues": rows.wire({":pk": pk} | ({":prefix": prefix} if prefix else {})),
+            "ConsistentRead": True,
+            "ScanIndexForward": not newest_first,
+            "Limit": min(most, PAGE),
+        }
+        for n, row in enumerate(self._pages(asked), start=1):
+            yield row
+            if n == most:
+                return
+
+    def _pages(self, asked: dict[str, Any]) -> Iterator[Wire]:
+        while True:
+            answer = self.client.query(**asked)
+            yield from answer["Items"]
+            if not (last := answer.get("LastEvaluatedKey")):
+                return
+            asked = {**asked, "ExclusiveStartKey": last}
+
+
+def _seen(
+    customer_id: str, an_id: str | None, event: tuple[str, str] | None, found: dict[tuple[str, str], Wire]
+) -> Seen:
+    def read(kind: type[Any], key: Key) -> Any:
+        row = found.get((key["pk"], key["sk"]))
+        return rows.read_row(kind, row) if row else None
+
+    return Seen(
+        account=read(Account, rows.account_key(customer_id)) or Account(customer_id=customer_id),
+        checkout=read(Checkout, rows.checkout_key(customer_id, an_id)) if an_id else None,
+        held=read(Pass, rows.pass_key(customer_id, an_id)) if an_id else None,
+        event=read(EventRow, rows.event_key(*event)) if event else None,
+    )
+
+
+def _address(row: Wire) -> tuple[str, str]:
+    return row["pk"]["S"], row["sk"]["S"]
+
+
+def _due(row: Wire) -> Due:
+    plain = rows.unwire(row)
+    return Due(customer_id=plain["customer_id"], checkout_id=plain.get("checkout_id"), pass_id=plain.get("pass_id"))
+
+
+def _race(error: ClientError) -> LostRace | None:
+    """Return the lost race that *error* tells of, if it is one: a failed condition, or a conflict in the midst."""
+    if error.response["Error"]["Code"] not in ("TransactionCanceledException", "TransactionConflictException"):
+        return None
+    codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    lost = codes & {"ConditionalCheckFailed", "TransactionConflict"}
+    return LostRace() if lost or not codes else None
+
+
+@cache
+def connect(name: str, policy: Policy) -> Table:
+    """Return the table called *name*, with one client a process."""
+    client = boto3.client("dynamodb", config=TIMEOUTS)
+    return Table(client=client, name=name, policy=policy)
