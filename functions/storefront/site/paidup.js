@@ -1,0 +1,189 @@
+/**
+ * The browser client of paidup's HTTP API. It needs nothing but fetch and knows nothing of a page.
+ *
+ *   const paidup = connect({ token: () => idToken });
+ *   const checkout = await paidup.createPaymentToken({ offer_id: "monthly", success_url, cancel_url });
+ *   const { state, pass } = await paidup.confirm(checkout_id, { onAttempt: ({ attempt, tries }) => … });
+ *
+ * Every failure is a Problem: what happened, what to do next, and whether trying again can help.
+ */
+
+const POLL_TRIES = 15;
+const POLL_EVERY_MS = 2000;
+
+/** What a buyer should read where the API's own words are for engineers, or there are none: [title, detail, next]. */
+const WORDS = {
+  offline: [
+    "We cannot reach the shop",
+    "No answer came back. You may be offline for a moment.",
+    "Check your connection, then try again.",
+  ],
+  timeout: [
+    "This is taking too long",
+    "The shop did not answer in time.",
+    "Try again: doing it twice does no harm.",
+  ],
+  401: ["Please sign in again", "Your sign-in has ended.", "Once you are signed in, you go on where you were."],
+  404: [
+    "We cannot find this in your account",
+    "It may belong to another sign-in of yours.",
+    "Sign in with the address that you bought with, or look in your account.",
+  ],
+  429: ["One moment, please", "That was asked for several times in a row.", "Wait a little, then try again."],
+};
+const REFUSED = ["That did not work", "The shop could not do what was asked.", "Go back to the shop and try once more."];
+const BROKEN = ["Something went wrong on our side", "Nothing is lost.", "Try again in a moment."];
+
+/** A failed call, in words for the person in front of the screen. */
+export class Problem extends Error {
+  /**
+   * @param {object} answer - an RFC 9457 problem, or as much of one as there was
+   * @param {"offline"|"timeout"|"refused"} reason - "refused" where an answer came
+   * @param {number} retryAfterMs - how long the API asked us to wait, 0 where it did not say
+   */
+  constructor(answer, reason = "refused", retryAfterMs = 0) {
+    const status = answer.status ?? 0;
+    const own = WORDS[status] ?? WORDS[reason];
+    const [title, detail, next] = own ?? (status >= 500 ? BROKEN : REFUSED);
+    super(own ? title : (answer.title ?? title));
+    this.name = "Problem";
+    this.status = status;
+    this.reason = reason;
+    this.type = answer.type ?? "about:blank";
+    this.title = this.message;
+    this.detail = own ? detail : (answer.detail ?? detail);
+    this.next = own ? next : (answer.next ?? next);
+    this.requestId = answer.request_id ?? "";
+    this.retryAfterMs = retryAfterMs;
+  }
+
+  /** True where only a new sign-in helps. */
+  get needsSignIn() {
+    return this.status === 401;
+  }
+
+  /** True where the same call may well succeed a little later. */
+  get mayPass() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/**
+ * A client of the API at *origin*.
+ *
+ * @param {object} options
+ * @param {() => string|null} options.token - gives the bearer token for each call, or null
+ * @param {string} options.origin - where the API lives; the page's own origin unless told
+ */
+export function connect({ token = () => null, origin = location.origin } = {}) {
+  async function call(method, path, { body, seconds = 10, headers = {}, signal } = {}) {
+    const timeout = AbortSignal.timeout(seconds * 1000);
+    const bearer = token();
+    let response;
+    let text;
+    try {
+      response = await fetch(new URL(path, origin), {
+        method,
+        headers: {
+          Accept: "application/json, application/problem+json",
+          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+          ...(bearer ? { Authorization: `Bearer ${bearer}` } : {}),
+          ...headers,
+        },
+        body: body === undefined ? undefined : JSON.stringify(body),
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+        cache: "no-store",
+      });
+      text = await response.text();
+    } catch (failure) {
+      if (signal?.aborted) throw failure;
+      throw new Problem({}, failure.name === "TimeoutError" ? "timeout" : "offline");
+    }
+    const answer = readJson(text);
+    if (response.ok && answer) return answer;
+    throw new Problem(
+      { ...(isProblem(response) ? answer : {}), status: response.ok ? 502 : response.status },
+      "refused",
+      1000 * (Number.parseInt(response.headers.get("Retry-After"), 10) || 0),
+    );
+  }
+
+  return {
+    /** What is for sale: `[{offer_id, name, kind, amount, currency, interval?, providers}]`. */
+    offers: async () => (await call("GET", "/offers")).offers,
+
+    /**
+     * Open a checkout, or get the one already open for the same cart. The API appends `checkout_id` to both
+     * return addresses. Calling it twice is harmless.
+     */
+    createPaymentToken: (cart, { idempotencyKey } = {}) =>
+      call("POST", "/payment-tokens", {
+        body: cart,
+        seconds: 15,
+        headers: idempotencyKey ? { "Idempotency-Key": idempotencyKey } : {},
+      }),
+
+    /** How one checkout stands: `{state, attempt_after_ms, pass?, billing_version, timeline}`. */
+    status: (checkoutId, { signal } = {}) =>
+      call("GET", `/subscription-status/${encodeURIComponent(checkoutId)}`, { signal, seconds: 8 }),
+
+    /**
+     * Ask until a checkout is decided, and give the last answer: `state` is still "confirming" when every try is
+     * used up. A call that fails in passing counts as a try and is reported; any other Problem is thrown.
+     *
+     * @param {(look: {attempt: number, tries: number, problem: Problem|null}) => void} options.onAttempt
+     *   called before each try; `problem` is why the one before it had no answer
+     */
+    async confirm(checkoutId, { tries = POLL_TRIES, everyMs = POLL_EVERY_MS, onAttempt = () => {}, signal } = {}) {
+      let look = { state: "confirming" };
+      let problem = null;
+      for (let attempt = 1; attempt <= tries; attempt += 1) {
+        await visible(signal);
+        onAttempt({ attempt, tries, problem });
+        problem = null;
+        try {
+          look = await this.status(checkoutId, { signal });
+          if (look.state !== "confirming") return look;
+        } catch (failure) {
+          if (!failure.mayPass) throw failure;
+          problem = failure;
+        }
+        if (attempt < tries) await pause(problem?.retryAfterMs || look.attempt_after_ms || everyMs, signal);
+      }
+      return { ...look, problem };
+    },
+
+    /** Everything the customer has: `{customer_id, billing_version, access, passes, checkout?, booking?}`. */
+    account: () => call("GET", "/subscription-status"),
+
+    /** Look for payments that never showed up: `{scanned, granted, unchanged, problems}`. */
+    sync: () => call("POST", "/sync", { seconds: 29 }),
+  };
+}
+
+const isProblem = (response) => response.headers.get("Content-Type")?.includes("application/problem+json");
+
+function readJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Wait *ms*, or until *signal* aborts. */
+function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+  });
+}
+
+/** Wait until somebody can see the page: a hidden tab asks nothing. */
+function visible(signal) {
+  signal?.throwIfAborted();
+  if (document.visibilityState === "visible") return Promise.resolve();
+  return new Promise((resolve) => {
+    document.addEventListener("visibilitychange", resolve, { once: true });
+  });
+}

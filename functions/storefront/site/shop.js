@@ -1,0 +1,63 @@
+/** The shop: what is for sale, and the way to pay for it. */
+
+import { begin, buyButton, el, find, link, money, paidup, remembered, show } from "./page.js";
+
+const KINDS = { pass: "Pass", subscription: "Subscription", live_session: "Live session" };
+
+begin(async () => {
+  const offers = await paidup.offers();
+  show(find("#content"), offers.length ? el("ul", { class: "offers" }, offers.map(card)) : nothing());
+  show(find("#under-way"), underWay(offers));
+});
+
+function card(offer) {
+  return el(
+    "li",
+    { class: "card offer" },
+    el("p", { class: "kind" }, KINDS[offer.kind] ?? offer.kind),
+    el("h2", {}, offer.name),
+    offer.description ? el("p", { class: "muted" }, offer.description) : null,
+    el(
+      "p",
+      { class: "price" },
+      el("strong", {}, money(offer.amount, offer.currency)),
+      offer.interval ? ` / ${offer.interval}` : null,
+    ),
+    el("p", { class: "terms" }, terms(offer)),
+    buyButton("Buy", offer.offer_id, { name: `Buy ${offer.name}` }),
+  );
+}
+
+function terms({ kind, interval, trial_days: trial, valid_days: valid }) {
+  if (kind === "subscription") return `${trial ? `${trial} days free, then renews` : "Renews"} every ${interval}.`;
+  return valid ? `One payment, valid for ${valid} days.` : "One payment.";
+}
+
+/** The purchase that was begun in this browser and is not decided yet, if there is one. */
+function underWay(offers) {
+  const known = remembered();
+  const offer = offers.find((one) => one.offer_id === known?.offerId);
+  if (!offer) return null;
+  return el(
+    "section",
+    { class: "card aside", "aria-labelledby": "under-way-title" },
+    el("h2", { id: "under-way-title" }, `You were buying ${offer.name}`),
+    el("p", { class: "muted" }, "Your payment page is still open. If you have paid, see whether it arrived."),
+    el(
+      "div",
+      { class: "actions" },
+      buyButton("Continue to payment", offer.offer_id, { goOn: "continue" }),
+      link("I have paid", `/success?checkout_id=${encodeURIComponent(known.checkoutId)}`),
+    ),
+  );
+}
+
+function nothing() {
+  return el(
+    "section",
+    { class: "card empty" },
+    el("h2", {}, "Nothing is for sale right now"),
+    el("p", { class: "muted" }, "Please come back a little later. What you have bought is in your account."),
+    el("div", { class: "actions" }, link("Your account", "/account")),
+  );
+}
