@@ -1,0 +1,117 @@
+"""An account at MiniStack, and what of template.yaml is made in it: tables, queues and secrets."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from tools.local.intrinsics import REGION, STACK_NAME, Resolver
+from tools.local.template import Properties, Template
+
+FIRST_ACCOUNT = "000000000000"
+
+
+class KeysChanged(Exception):
+    """A table that is there has other keys than the template gives it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """An account at MiniStack. Accounts share nothing: an access key of 12 digits is an account of its own."""
+
+    endpoint: str
+    account: str = FIRST_ACCOUNT
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which boto3 works on this account."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": self.account,
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of *service* for this account, whatever credentials the environment holds."""
+        return _session().client(  # type: ignore[call-overload]  # its types know services by literal name alone
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.account,
+            aws_secret_access_key="local",  # noqa: S106 - MiniStack looks at the key's id alone
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30),
+        )
+
+    def deploy(self, template: Template, given: Mapping[str, Any]) -> Resolver:
+        """Make the tables and queues of *template* that are missing, and leave what is in the others.
+
+        *given* sets the template's parameters. Returns what its references come to from now on.
+        Raises KeysChanged when a table has other keys than the template's.
+        """
+        resolver = Resolver(template=template, given=given, account=self.account)
+        for logical_id, properties in template.tables.items():
+            name = f"{STACK_NAME}-{logical_id}"
+            resolver.refs[logical_id] = name
+            resolver.attributes[f"{logical_id}.Arn"] = self._table(name, resolver(properties))
+        # Dead letters go to a queue of their own, which must be there first.
+        for logical_id, properties in sorted(template.queues.items(), key=lambda queue: "RedrivePolicy" in queue[1]):
+            name = f"{STACK_NAME}-{logical_id}"
+            resolver.refs[logical_id] = self._queue(name, resolver(properties))
+            resolver.attributes[f"{logical_id}.Arn"] = f"arn:aws:sqs:{REGION}:{self.account}:{name}"
+            resolver.attributes[f"{logical_id}.QueueName"] = name
+        return resolver
+
+    def put_secret(self, name: str, value: Mapping[str, Any]) -> None:
+        """Make the secret called *name*, or give it a new value."""
+        secrets = self.client("secretsmanager")
+        text = json.dumps(value)
+        try:
+            secrets.put_secret_value(SecretId=name, SecretString=text)
+        except secrets.exceptions.ResourceNotFoundException:
+            secrets.create_secret(Name=name, SecretString=text)
+
+    def _table(self, name: str, properties: Properties) -> str:
+        dynamodb = self.client("dynamodb")
+        try:
+            there = dynamodb.describe_table(TableName=name)["Table"]
+        except dynamodb.exceptions.ResourceNotFoundException:
+            alike = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+            there = dynamodb.create_table(
+                TableName=name,
+                StreamSpecification={"StreamEnabled": True, **properties["StreamSpecification"]},
+                **{key: properties[key] for key in alike if key in properties},
+            )["TableDescription"]
+            lifetime = properties["TimeToLiveSpecification"]
+            dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=lifetime)
+        if _keys(there) != _keys(properties):
+            raise KeysChanged(name)
+        return str(there["TableArn"])
+
+    def _queue(self, name: str, properties: Properties) -> str:
+        sqs = self.client("sqs")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={key: _text(value) for key, value in properties.items()})
+        return str(url)
+
+
+@cache
+def _session() -> boto3.Session:
+    """Return the one session of this process, which has read the services' descriptions."""
+    return boto3.Session()
+
+
+def _keys(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a table and of its indexes, in whatever order they were listed."""
+    found = {index["IndexName"]: index["KeySchema"] for index in table.get("GlobalSecondaryIndexes", [])}
+    return found | {"": table["KeySchema"]}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,175 @@
+"""What template.yaml says: the tables, queues, functions, triggers, schedules and routes that it deploys.
+
+Reads the template as CloudFormation and SAM do, as far as it goes there; what it cannot read, it names.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PATH = ROOT / "template.yaml"
+
+Properties = dict[str, Any]
+
+
+class Unreadable(Exception):
+    """Something in the template that this reader does not know; the message says what and where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """An HTTP route: `method` and `path` as API Gateway spells them, and whether it asks for a token."""
+
+    method: str
+    path: str
+    function: str
+    protected: bool
+
+    @property
+    def key(self) -> str:
+        """The route as events carry it, like `GET /offers`."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTrigger:
+    """A queue that a function works on, by the queue's logical id."""
+
+    function: str
+    queue: str
+    batch_size: int
+    partial_failures: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A function that runs every `every_s` seconds."""
+
+    function: str
+    rule: str
+    every_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function as the template describes it; `name` is the name of its folder."""
+
+    name: str
+    logical_id: str
+    code: Path
+    handler: str
+    timeout_s: int
+    memory_mb: int
+    environment: Mapping[str, Any]
+    policies: tuple[Properties, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """The template, read."""
+
+    parameters: Mapping[str, Properties]
+    conditions: Mapping[str, Any]
+    tables: Mapping[str, Properties]
+    queues: Mapping[str, Properties]
+    functions: Mapping[str, Function]
+    routes: tuple[Route, ...]
+    queue_triggers: tuple[QueueTrigger, ...]
+    schedules: tuple[Schedule, ...]
+    authorizer: str
+    cors: Properties
+
+
+def read(path: Path = PATH) -> Template:
+    """Return what the template at *path* deploys; raises Unreadable for what it does not understand."""
+    document = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader that knows the short forms too
+    resources: dict[str, Properties] = document["Resources"]
+
+    def of_type(kind: str) -> dict[str, Properties]:
+        return {name: one["Properties"] for name, one in resources.items() if one["Type"] == kind}
+
+    shared = document.get("Globals", {}).get("Function", {})
+    described = of_type("AWS::Serverless::Function")
+    functions = [_function(name, own, shared, path.parent) for name, own in described.items()]
+    names = {one.logical_id: one.name for one in functions}
+    events = [
+        (names[logical_id], logical_id + name, event["Type"], event.get("Properties", {}))
+        for logical_id, own in described.items()
+        for name, event in own.get("Events", {}).items()
+    ]
+    if unknown := {kind for _, _, kind, _ in events} - {"HttpApi", "SQS", "Schedule"}:
+        raise Unreadable(f"template.yaml has events of type {', '.join(sorted(unknown))}: teach tools/local them.")
+    (api,) = of_type("AWS::Serverless::HttpApi").values()
+    authorizer = api["Auth"]["Authorizers"][api["Auth"]["DefaultAuthorizer"]]
+    return Template(
+        parameters=document.get("Parameters", {}),
+        conditions=document.get("Conditions", {}),
+        tables=of_type("AWS::DynamoDB::Table"),
+        queues=of_type("AWS::SQS::Queue"),
+        functions={one.name: one for one in functions},
+        routes=tuple(_route(function, own) for function, _, kind, own in events if kind == "HttpApi"),
+        queue_triggers=tuple(_queue_trigger(function, own) for function, _, kind, own in events if kind == "SQS"),
+        schedules=tuple(_schedule(function, rule, own) for function, rule, kind, own in events if kind == "Schedule"),
+        authorizer=names[authorizer["FunctionArn"]["Fn::GetAtt"].partition(".")[0]],
+        cors=api["DefinitionBody"]["x-amazon-apigateway-cors"],
+    )
+
+
+def _function(logical_id: str, own: Properties, shared: Properties, root: Path) -> Function:
+    merged = {**shared, **own}
+    variables = [one.get("Environment", {}).get("Variables", {}) for one in (shared, own)]
+    return Function(
+        name=Path(own["CodeUri"]).name,
+        logical_id=logical_id,
+        code=root / own["CodeUri"],
+        handler=merged["Handler"],
+        timeout_s=merged["Timeout"],
+        memory_mb=merged["MemorySize"],
+        environment={**variables[0], **variables[1]},
+        policies=tuple(own.get("Policies", ())),
+    )
+
+
+def _route(function: str, own: Properties) -> Route:
+    public = own.get("Auth", {}).get("Authorizer") == "NONE"
+    return Route(method=own["Method"], path=own["Path"], function=function, protected=not public)
+
+
+def _queue_trigger(function: str, own: Properties) -> QueueTrigger:
+    return QueueTrigger(
+        function=function,
+        queue=own["Queue"]["Fn::GetAtt"].partition(".")[0],
+        batch_size=own.get("BatchSize", 10),
+        partial_failures="ReportBatchItemFailures" in own.get("FunctionResponseTypes", ()),
+    )
+
+
+def _schedule(function: str, rule: str, own: Properties) -> Schedule:
+    found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", own["Schedule"])
+    if not found:
+        raise Unreadable(f"{rule} runs at {own['Schedule']}; the local stack knows rate(…) alone.")
+    return Schedule(
+        function=function, rule=rule, every_s=int(found[1]) * {"minute": 60, "hour": 3600, "day": 86400}[found[2]]
+    )
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms (`!Ref`, `!GetAtt`, …), read as their long ones."""
+
+
+def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Properties:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    elif isinstance(node, yaml.MappingNode):
+        value = loader.construct_mapping(node, deep=True)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
