@@ -9,7 +9,6 @@ from hashlib import sha256
 from typing import Any
 
 from paidup.flows.confirm import ask
-from paidup.flows.settle import attempts
 from paidup.flows.shop import Shop
 from paidup.model.checkout import Checkout, CheckoutStatus, reserved
 from paidup.model.fact import Road
@@ -19,7 +18,7 @@ from paidup.outside.deadline import within
 from paidup.outside.log import logger
 from paidup.outside.stripe_facts import NAME
 from paidup.outside.stripe_http import DeadAnswer
-from paidup.outside.table import Change, LostRace, Seen
+from paidup.outside.table import Change, LostRace, Seen, attempts
 
 BUY_WITHIN_S = 8.0
 PAGE_TAKES_S = 2.5
@@ -116,13 +115,14 @@ def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *
     """Write the intent to open a new checkout, and end the one in its way in the same transaction."""
     current = seen.checkout if seen.checkout and not seen.checkout.ended else None
     in_the_way = current if current and current.holds_slot(now=now) else None
+    checkout_id = _id_of_key(order) if order.key else new_id(now=now)
     checkout = reserved(
-        checkout_id=_id_of_key(order) if order.key else new_id(now=now),
+        checkout_id=checkout_id,
         customer_id=order.customer_id,
         cart=cart,
         provider=provider,
-        success_url=order.success_url,
-        cancel_url=order.cancel_url,
+        success_url=_coming_back(order.success_url, checkout_id),
+        cancel_url=_coming_back(order.cancel_url, checkout_id),
         lifetime_s=shop.policy.checkout_lifetime_s,
         context=order.context,
         replaces=in_the_way.checkout_id if in_the_way else None,
@@ -203,6 +203,12 @@ def _ask_anew_next_time(checkout: Checkout, shop: Shop, *, now: int) -> None:
             shop.table.commit(seen.account, change, now=now)
         except LostRace:
             logger.info("checkout.raced", checkout_id=checkout.checkout_id)
+
+
+def _coming_back(url: str, checkout_id: str) -> str:
+    """Return *url* with the checkout's id, which its caller could not know; the rest stays as it was written."""
+    rest, hash_sign, fragment = url.partition("#")
+    return f"{rest}{'&' if '?' in rest else '?'}checkout_id={checkout_id}{hash_sign}{fragment}"
 
 
 def _id_of_key(order: Order) -> str:

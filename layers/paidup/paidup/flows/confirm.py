@@ -44,6 +44,7 @@ STATE_OF = {
 class Confirmation:
     """How one checkout stands for its buyer; ask again after `attempt_after_ms` (0: the answer is known)."""
 
+    checkout_id: str
     state: State
     attempt_after_ms: int
     account: Account
@@ -65,7 +66,12 @@ def confirm(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Conf
     state = state_of(seen, shop, now=now)
     again_ms = shop.policy.poll_every_s * 1000 if state is State.CONFIRMING else 0
     return Confirmation(
-        state=state, attempt_after_ms=again_ms, account=seen.account, checkout=seen.checkout, held=seen.held
+        checkout_id=checkout_id,
+        state=state,
+        attempt_after_ms=again_ms,
+        account=seen.account,
+        checkout=seen.checkout,
+        held=seen.held,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from paidup.flows.settle import attempts, settle
+from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
 from paidup.model.checkout import Checkout
 from paidup.model.fact import Road
@@ -14,7 +14,7 @@ from paidup.outside.deadline import within
 from paidup.outside.log import logger
 from paidup.outside.rows import DUE_SHARDS
 from paidup.outside.stripe_http import Gone
-from paidup.outside.table import Change, Due, LostRace
+from paidup.outside.table import Change, Due, LostRace, attempts
 
 ASK_WITHIN_S = 6.0
 SPARE_S = 10.0

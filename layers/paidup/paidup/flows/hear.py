@@ -1,14 +1,60 @@
 """Hearing: what a provider's event says is settled, and the event logged with what became of it."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
 from paidup.model.fact import Road
 from paidup.model.timeline import EventRow, EventStatus
+from paidup.outside.deadline import within
 from paidup.outside.log import logger
+from paidup.outside.queue import Queue
 from paidup.outside.stripe_facts import NAME
-from paidup.outside.stripe_webhook import Event
+from paidup.outside.stripe_webhook import SETTLED_BEFORE_ANSWER, Event
+
+SETTLE_WITHIN_S = 2.0
+QUEUE_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What became of a webhook before it was answered: settled, queued, or ignored for its type."""
+
+    received: str
+
+
+def receive(event: Event, open_shop: Callable[[], Shop], queue: Queue, *, now: int) -> Received:
+    """Make *event*'s effect durable, and only then return.
+
+    Stripe's page waits for the answer to a completed session before it sends the buyer back, so that and its
+    asynchronous twins are settled at once, within 2 s; where that fails, and for every other type, the queue keeps it.
+    Raises what the queue raises: the answer is then 500, and Stripe sends it again.
+    """
+    if not event.handled:
+        logger.info("event.ignored", event_id=event.event_id, type=event.type)
+        return Received(received="ignored")
+    if event.type in SETTLED_BEFORE_ANSWER:
+        try:
+            with within(SETTLE_WITHIN_S):
+                hear(event, open_shop(), now=now)
+        except Exception as error:
+            logger.warning("event.unsettled", event_id=event.event_id, type=event.type, why=type(error).__name__)
+        else:
+            return Received(received="settled")
+    queue.put(event.body)
+    logger.info("event.queued", event_id=event.event_id, type=event.type)
+    return Received(received="queued")
+
+
+def hear_again(event: Event, shop: Shop, *, now: int, attempt: int) -> None:
+    """Settle a queued *event*; where that fails, log it as failed and raise, so that the queue hands it out again."""
+    try:
+        with within(QUEUE_WITHIN_S):
+            hear(event, shop, now=now, attempt=attempt)
+    except Exception as error:
+        give_up(event, shop, error, now=now, attempt=attempt)
+        raise
 
 
 def hear(event: Event, shop: Shop, *, now: int, attempt: int = 1) -> None:

@@ -1,8 +1,6 @@
 """Settling: the one door through which every road brings a fact into a customer's account."""
 
-import random
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from paidup.flows.shop import Shop
@@ -13,9 +11,7 @@ from paidup.model.passes import Heard, Pass
 from paidup.model.refusal import Contended
 from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
 from paidup.outside.log import logger
-from paidup.outside.table import Change, LostRace, Seen
-
-TRIES = 12
+from paidup.outside.table import Change, LostRace, Seen, attempts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +50,6 @@ def settle(fact: Fact, road: Road, shop: Shop, *, now: int, event: EventRow | No
         )
         return settled
     raise Contended(fact.customer_id)
-
-
-def attempts(most: int = TRIES) -> Iterator[int]:
-    """Yield up to *most* tries at a write, with a growing, jittered pause between one and the next."""
-    for n in range(most):
-        if n:
-            time.sleep(random.uniform(0, min(0.02 * 2**n, 0.5)))  # noqa: S311 - spreads writers, guards nothing
-        yield n
 
 
 def _settle_once(fact: Fact, road: Road, shop: Shop, *, now: int, event: EventRow | None, started: float) -> Settled:

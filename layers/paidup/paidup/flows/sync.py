@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from paidup.flows.settle import attempts, settle
+from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
 from paidup.model.account import Account
 from paidup.model.fact import Fact, Road
@@ -10,7 +10,7 @@ from paidup.model.refusal import Contended, Refusal, TooManyRequests
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 from paidup.outside.stripe_facts import NAME
-from paidup.outside.table import Change, LostRace
+from paidup.outside.table import Change, LostRace, attempts
 
 SYNC_WITHIN_S = 20.0
 LEASE_S = 30

@@ -168,6 +168,11 @@ class Pass:
         plan = self.subscription
         return plan.offer_id if plan and plan.offer_id else self.offer_id
 
+    @property
+    def refunded(self) -> int:
+        """What went back to the buyer so far, in minor units."""
+        return sum(refund.refunded for refund in self._values(Refund))
+
     def standing(self, *, now: int, grace_s: int) -> Standing:
         """Return how the pass stands at *now* (epoch seconds); past due keeps access for *grace_s* seconds.
 

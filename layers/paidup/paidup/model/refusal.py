@@ -1,7 +1,7 @@
 """Refusals: what paidup says no to, as classes that compose their own sentence.
 
 Refusal                     base: status, title, what the caller can do next
-├── Malformed          422  a field is not as it must be
+├── Malformed, BrokenJson 422  a field is not as it must be
 ├── NotFound           404  it is not there, or not the caller's
 ├── Unauthorized       401  no valid identity token
 ├── Forbidden          403  the caller's role does not reach this route
@@ -91,9 +91,9 @@ class BadSignature(Refusal):
 
 
 class BrokenJson(Refusal):
-    """A body that is not JSON at all."""
+    """A body that is not JSON at all, or not the JSON that it must be."""
 
-    status = 400
+    status = 422
     title = "The body is not JSON"
     next_step = "Send one JSON object, encoded as UTF-8."
 

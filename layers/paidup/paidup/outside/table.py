@@ -3,6 +3,8 @@
 LostRace    another writer was first: read again, merge again
 """
 
+import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 PAGE = 100
 MOST_PASSES = 1_000
+TRIES = 12
 
 TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 
@@ -217,11 +220,15 @@ class Table:
 
     def _read_together(self, keys: Sequence[Key]) -> dict[tuple[str, str], Wire]:
         wanted = [{"Get": {"TableName": self.name, "Key": rows.wire(key)}} for key in keys]
-        try:
-            answer = self.client.transact_get_items(TransactItems=wanted)  # type: ignore[arg-type]  # built, not literal
-        except ClientError as error:
-            raise _race(error) or error from error
-        return {_address(one["Item"]): one["Item"] for one in answer["Responses"] if one.get("Item")}
+        for _ in attempts():
+            try:
+                answer = self.client.transact_get_items(TransactItems=wanted)  # type: ignore[arg-type]  # built, not literal
+            except ClientError as error:
+                if _race(error) is None:
+                    raise
+                continue  # a writer is in the midst of it
+            return {_address(one["Item"]): one["Item"] for one in answer["Responses"] if one.get("Item")}
+        raise LostRace
 
     def _rows_under(self, pk: str, prefix: str, most: int, *, newest_first: bool = True) -> Iterator[Wire]:
         asked: dict[str, Any] = {
@@ -244,6 +251,14 @@ class Table:
             if not (last := answer.get("LastEvaluatedKey")):
                 return
             asked = {**asked, "ExclusiveStartKey": last}
+
+
+def attempts(most: int = TRIES) -> Iterator[int]:
+    """Yield up to *most* tries, with a growing, jittered pause (at most 0.5 s) between one and the next."""
+    for n in range(most):
+        if n:
+            time.sleep(random.uniform(0, min(0.02 * 2**n, 0.5)))  # noqa: S311 - spreads writers, guards nothing
+        yield n
 
 
 def _seen(

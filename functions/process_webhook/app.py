@@ -1,0 +1,27 @@
+"""SQS: settle the queued webhooks; what fails goes back to the queue alone, and to the dead letters after six tries."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from paidup.edge import clock, settings
+from paidup.edge.shop import SETTINGS, open_shop
+from paidup.flows.hear import hear_again
+from paidup.outside import stripe_webhook
+
+settings.require(*SETTINGS)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def settle_record(record: SQSRecord) -> None:
+    """Settle the event in *record*."""
+    event = stripe_webhook.read(record.body.encode())
+    attempt = int(record.attributes.approximate_receive_count)
+    hear_again(event, open_shop(), now=clock.now(), attempt=attempt)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Settle a batch, and name the records that must be tried again."""
+    return process_partial_response(event=event, record_handler=settle_record, processor=processor, context=context)

@@ -1,0 +1,59 @@
+"""Settings: which environment variables there are, and one sentence that names a wrong or missing one."""
+
+import os
+from urllib.parse import urlsplit
+
+from paidup.model.policy import DAY_S, Policy
+
+
+class WrongSetting(Exception):
+    """A setting is missing or wrong; the message names it."""
+
+
+def text(name: str) -> str:
+    """Return the setting *name*; raises WrongSetting when it is missing or empty."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise WrongSetting(f"The setting {name} is missing.")
+    return value
+
+
+def optional(name: str) -> str:
+    """Return the setting *name*, or nothing."""
+    return os.environ.get(name, "").strip()
+
+
+def seconds(name: str, default: int, *, least: int, most: int) -> int:
+    """Return the setting *name* in seconds, from *least* to *most*."""
+    value = optional(name) or str(default)
+    if not value.isdecimal() or not least <= int(value) <= most:
+        raise WrongSetting(
+            f"The setting {name} must be a whole number of seconds from {least} to {most}, not {value!r}."
+        )
+    return int(value)
+
+
+def origins() -> tuple[str, ...]:
+    """Return the origins that may call the API and be returned to, such as `https://shop.example`."""
+    found = tuple(one.strip().rstrip("/") for one in text("PAIDUP_ALLOWED_ORIGINS").split(",") if one.strip())
+    for one in found:
+        parts = urlsplit(one)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+            raise WrongSetting(f"The setting PAIDUP_ALLOWED_ORIGINS must list origins like https://a.b, not {one!r}.")
+    return found
+
+
+def policy() -> Policy:
+    """Return the numbers of the business, from the environment or their defaults."""
+    return Policy(
+        checkout_lifetime_s=seconds("PAIDUP_CHECKOUT_LIFETIME_S", DAY_S, least=1_800, most=DAY_S),
+        grace_s=seconds("PAIDUP_GRACE_S", 7 * DAY_S, least=0, most=60 * DAY_S),
+        event_retention_s=seconds("PAIDUP_EVENT_RETENTION_S", 90 * DAY_S, least=35 * DAY_S, most=3_650 * DAY_S),
+    )
+
+
+def require(*names: str) -> None:
+    """Check when a function starts that the settings *names* are there and that the policy numbers make sense."""
+    for name in names:
+        text(name)
+    policy()

@@ -1,0 +1,189 @@
+"""What the API shows: passes, access and checkouts as front-end developers read them."""
+
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from paidup.flows.confirm import Confirmation, State
+from paidup.model.account import Account
+from paidup.model.checkout import Checkout
+from paidup.model.passes import Access, Pass
+from paidup.outside.table import Seen
+
+
+class AccessView(BaseModel):
+    """Something that the customer may use now, until `until` (epoch seconds; absent: for good)."""
+
+    pass_id: str
+    offer_id: str
+    kind: str
+    status: str
+    until: int | None = None
+
+    @classmethod
+    def of(cls, access: Access) -> "AccessView":
+        """Return the view of *access*."""
+        return cls(
+            pass_id=access.pass_id,
+            offer_id=access.offer_id,
+            kind=access.kind,
+            status=access.status,
+            until=access.until,
+        )
+
+
+class PassView(BaseModel):
+    """What was bought: `amount` in minor units of `currency`; times in epoch seconds."""
+
+    pass_id: str
+    checkout_id: str
+    offer_id: str
+    kind: str
+    status: str
+    amount: int
+    currency: str
+    provider: str
+    provider_ref: str | None = None
+    paid_at: int | None = None
+    until: int | None = None
+    renews_at: int | None = None
+    cancel_at: int | None = None
+    refunded: int = 0
+
+    @classmethod
+    def of(cls, held: Pass, *, now: int, grace_s: int) -> "PassView":
+        """Return the view of *held* at *now*."""
+        standing = held.standing(now=now, grace_s=grace_s)
+        plan, payment = held.subscription, held.payment
+        renews = plan and standing.grants and plan.cancel_at is None
+        return cls(
+            pass_id=held.pass_id,
+            checkout_id=held.pass_id,
+            offer_id=held.sells,
+            kind=held.kind,
+            status=standing.status,
+            amount=plan.amount if plan else payment.amount if payment else 0,
+            currency=plan.currency if plan else payment.currency if payment else "",
+            provider=held.provider,
+            provider_ref=held.provider_ref,
+            paid_at=held.paid_at,
+            until=standing.until,
+            renews_at=plan.period_end if plan and renews else None,
+            cancel_at=plan.cancel_at if plan else None,
+            refunded=held.refunded,
+        )
+
+
+class PaymentToken(BaseModel):
+    """One way to the provider's page; `token` and `url` are there while it can be paid. `expires_at`: epoch seconds."""
+
+    checkout_id: str
+    offer_id: str
+    quantity: int
+    status: str
+    provider: str
+    amount: int
+    currency: str
+    expires_at: int
+    token: str | None = None
+    url: str | None = None
+    replaced_checkout_id: str | None = None
+
+    @classmethod
+    def of_checkout(cls, checkout: Checkout, *, now: int) -> Self:
+        """Return the view of *checkout* at *now*."""
+        payable = checkout.holds_slot(now=now)
+        return cls(
+            checkout_id=checkout.checkout_id,
+            offer_id=checkout.cart.offer_id,
+            quantity=checkout.cart.quantity,
+            status=checkout.seen(now=now),
+            provider=checkout.provider,
+            amount=checkout.cart.amount,
+            currency=checkout.cart.currency,
+            expires_at=checkout.expires_at,
+            token=checkout.token if payable else None,
+            url=checkout.url if payable else None,
+            replaced_checkout_id=checkout.replaces,
+        )
+
+
+def access_of(account: Account, *, now: int) -> list[AccessView]:
+    """Return what the customer may use at *now*."""
+    return [AccessView.of(one) for one in account.standing_access(now=now)]
+
+
+class Moment(BaseModel):
+    """Something that happened to a purchase: what, when (epoch seconds), and by which road it was heard."""
+
+    what: str
+    at: int
+    road: str | None = None
+    heard_at: int | None = None
+
+
+class ConfirmationView(BaseModel):
+    """How one purchase stands; ask again after `attempt_after_ms` (0: the answer is known)."""
+
+    state: State
+    attempt_after_ms: int
+    checkout_id: str
+    billing_version: int
+    pass_: PassView | None = Field(default=None, alias="pass", serialization_alias="pass")
+    timeline: list[Moment]
+
+    @classmethod
+    def of(cls, found: Confirmation, *, now: int, grace_s: int) -> Self:
+        """Return the view of what was *found* at *now*."""
+        view = PassView.of(found.held, now=now, grace_s=grace_s) if found.held else None
+        return cls(
+            state=found.state,
+            attempt_after_ms=found.attempt_after_ms,
+            checkout_id=found.checkout_id,
+            billing_version=found.account.billing_version,
+            timeline=timeline_of(found.checkout, found.held),
+            **{"pass": view},
+        )
+
+
+class AccountView(BaseModel):
+    """The whole account as of one version."""
+
+    customer_id: str
+    billing_version: int
+    access: list[AccessView]
+    passes: list[PassView]
+    checkout: PaymentToken | None = None
+
+    @classmethod
+    def of(cls, seen: Seen, passes: list[Pass], *, now: int, grace_s: int) -> Self:
+        """Return the view of an account at *now*."""
+        open_one = seen.checkout if seen.checkout and seen.checkout.holds_slot(now=now) else None
+        return cls(
+            customer_id=seen.account.customer_id,
+            billing_version=seen.account.billing_version,
+            access=access_of(seen.account, now=now),
+            passes=[PassView.of(held, now=now, grace_s=grace_s) for held in passes],
+            checkout=PaymentToken.of_checkout(open_one, now=now) if open_one else None,
+        )
+
+
+def timeline_of(checkout: Checkout | None, held: Pass | None) -> list[Moment]:
+    """Return what happened so far, the oldest first."""
+    moments = []
+    if checkout:
+        moments.append(Moment(what="checkout opening", at=checkout.created_at))
+        if checkout.ended_at:
+            moments.append(Moment(what=f"checkout {checkout.status}", at=checkout.ended_at))
+    for name, entry in (held.registers if held else {}).items():
+        road = held.roads.get(name) if held else None
+        said = getattr(entry.value, "status", "told")
+        moments.append(
+            Moment(
+                what=f"{name} {said}",
+                at=entry.at,
+                road=road.road if road else None,
+                heard_at=road.at if road else None,
+            )
+        )
+    return sorted(moments, key=lambda moment: moment.at)

@@ -1,0 +1,107 @@
+"""Identity tokens: whose JWKS is trusted, which algorithms count, and what makes a token good or bad."""
+
+import json
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import jwt
+
+from paidup.model.refusal import Unauthorized
+
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
+SKEW_S = 30
+KEYS_KEPT_S = 300.0
+REFETCH_AFTER_S = 5.0
+FETCH_WITHIN_S = 2.0
+
+
+class Keys:
+    """The identity provider's public keys, fetched when first needed and again when a token names an unknown one."""
+
+    def __init__(self, url: str) -> None:
+        """Take the keys at *url* (a JWKS document); nothing is fetched yet."""
+        self._url = url
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+
+    def key(self, kid: str) -> jwt.PyJWK:
+        """Return the key called *kid*; refetches once for an unknown one, at most every 5 s, however many ask.
+
+        Raises Unauthorized when there is none.
+        """
+        age = time.monotonic() - self._fetched_at
+        if age > KEYS_KEPT_S or (kid not in self._keys and age > REFETCH_AFTER_S):
+            self._fetch()
+        if kid not in self._keys:
+            raise Unauthorized("The token is signed by an unknown key.")
+        return self._keys[kid]
+
+    def _fetch(self) -> None:
+        """Fetch the keys within 2 s; the ones at hand are kept when the identity provider does not answer."""
+        try:
+            with urlopen(Request(self._url, headers={"Accept": "application/json"}), timeout=FETCH_WITHIN_S) as answer:  # noqa: S310 - the URL is a setting
+                found = json.load(answer)
+            keys = jwt.PyJWKSet.from_dict(found).keys
+        except (URLError, TimeoutError, ValueError, jwt.PyJWKSetError) as error:
+            if not self._keys:
+                raise Unauthorized("The identity provider's keys cannot be read.") from error
+            keys = list(self._keys.values())
+        self._keys = {key.key_id: key for key in keys if key.key_id}
+        self._fetched_at = time.monotonic()
+
+
+def verify(token: str, keys: Keys, *, issuer: str, audience: str, now: int) -> Mapping[str, Any]:
+    """Return the claims of *token*, signed by one of *keys* with RS256, ES256 or EdDSA, good at *now* (epoch seconds).
+
+    Raises Unauthorized: another algorithm (`none`, HS256 with the public key), issuer or audience, expired, not valid
+    yet (30 s of skew allowed), or without exp, iss, aud or sub.
+    """
+    try:
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") not in ALGORITHMS:
+            raise Unauthorized("The token is signed with an algorithm that is not accepted.")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            keys.key(str(header.get("kid"))),
+            algorithms=list(ALGORITHMS),
+            issuer=issuer,
+            audience=audience,
+            options={
+                "require": ["exp", "iss", "aud", "sub"],
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
+        )
+        ends, begins = int(claims["exp"]), max(int(claims.get("nbf", 0)), int(claims.get("iat", 0)))
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise Unauthorized(f"The token is not valid ({type(error).__name__}).") from error
+    # the times are held against our own clock, the one that every other deadline here is held against
+    if now >= ends:
+        raise Unauthorized("The token has expired.")
+    if begins > now + SKEW_S:
+        raise Unauthorized("The token is not valid yet.")
+    if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= 255:
+        raise Unauthorized("The token's subject is not usable as a customer id.")
+    return claims
+
+
+def caller_in(claims: Mapping[str, Any]) -> dict[str, str]:
+    """Return what functions learn of the caller: `customer_id`, a verified `email` or nothing, `roles` with commas."""
+    verified = claims.get("email_verified", True) in (True, "true")
+    roles = claims.get("roles") or ()
+    return {
+        "customer_id": claims["sub"],
+        "email": str(claims.get("email") or "") if verified else "",
+        "roles": roles if isinstance(roles, str) else ",".join(str(role) for role in roles),
+    }
+
+
+@cache
+def connect(url: str) -> Keys:
+    """Return the keys at *url*, kept for the life of the process."""
+    return Keys(url)

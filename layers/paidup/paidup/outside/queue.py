@@ -1,0 +1,31 @@
+"""The queue of webhooks that were received, verified, and must not be lost."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+TIMEOUTS = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """paidup's webhook queue."""
+
+    client: "SQSClient"
+    url: str
+
+    def put(self, body: str) -> None:
+        """Keep *body* (a provider's raw event) until it is settled; raises when it could not be kept."""
+        self.client.send_message(QueueUrl=self.url, MessageBody=body)
+
+
+@cache
+def connect(url: str) -> Queue:
+    """Return the queue at *url*, with one client a process."""
+    return Queue(client=boto3.client("sqs", config=TIMEOUTS), url=url)
