@@ -1,0 +1,88 @@
+"""The states of a checkout: every arrow there is, and none besides."""
+
+from collections.abc import Callable
+
+import pytest
+from paidup.model.checkout import ARROWS, OPENING_LASTS_S, Checkout, CheckoutStatus, IllegalMove, reserved
+from paidup.model.offer import Cart, Kind
+
+T0 = 1_800_000_000
+
+
+def new() -> Checkout:
+    cart = Cart(offer_id="ten", name="Ten", kind=Kind.PASS, unit_amount=12_000, currency="eur", quantity=1)
+    return reserved(
+        checkout_id="co_1",
+        customer_id="ada",
+        cart=cart,
+        provider="stripe",
+        success_url="https://shop.example/success",
+        cancel_url="https://shop.example/cancel",
+        lifetime_s=86_400,
+        now=T0,
+    )
+
+
+def opened() -> Checkout:
+    return new().opened(token="cs_1", url="https://pay.example", expires_at=T0 + 86_400, now=T0 + 1)
+
+
+REACHED: dict[CheckoutStatus, Callable[[], Checkout]] = {
+    CheckoutStatus.OPENING: new,
+    CheckoutStatus.OPEN: opened,
+    CheckoutStatus.COMPLETED: lambda: opened().completed(now=T0 + 2),
+    CheckoutStatus.EXPIRED: lambda: opened().expired(now=T0 + 2),
+    CheckoutStatus.INVALIDATED: lambda: opened().invalidated(by="co_2", now=T0 + 2),
+}
+MOVES: dict[CheckoutStatus, Callable[[Checkout], Checkout]] = {
+    CheckoutStatus.OPEN: lambda one: one.opened(token="cs_2", url="https://pay.example", expires_at=T0 + 9, now=T0 + 3),
+    CheckoutStatus.COMPLETED: lambda one: one.completed(now=T0 + 3),
+    CheckoutStatus.EXPIRED: lambda one: one.expired(now=T0 + 3),
+    CheckoutStatus.INVALIDATED: lambda one: one.invalidated(by="co_3", now=T0 + 3),
+}
+LEGAL = {(start, end) for start, ends in ARROWS.items() for end in ends}
+
+
+@pytest.mark.parametrize("start", list(CheckoutStatus))
+@pytest.mark.parametrize("end", list(MOVES))
+def test_a_checkout_moves_along_its_arrows_and_nowhere_else(start: CheckoutStatus, end: CheckoutStatus) -> None:
+    if (start, end) in LEGAL:
+        assert MOVES[end](REACHED[start]()).status is end
+    else:
+        with pytest.raises(IllegalMove, match=f"{start} -> {end}"):
+            MOVES[end](REACHED[start]())
+
+
+def test_late_money_completes_what_had_ended() -> None:
+    assert REACHED[CheckoutStatus.EXPIRED]().completed(now=T0 + 9).status is CheckoutStatus.COMPLETED
+    assert REACHED[CheckoutStatus.INVALIDATED]().completed(now=T0 + 9).status is CheckoutStatus.COMPLETED
+
+
+def test_readers_see_an_open_checkout_as_expired_from_its_deadline_on() -> None:
+    checkout = opened()
+    assert checkout.seen(now=T0 + 86_399) is CheckoutStatus.OPEN
+    assert checkout.seen(now=T0 + 86_400) is CheckoutStatus.EXPIRED
+    assert not checkout.holds_slot(now=T0 + 86_400)
+
+
+def test_a_reservation_that_nobody_finishes_frees_its_slot_after_two_minutes() -> None:
+    assert new().holds_slot(now=T0 + OPENING_LASTS_S - 1)
+    assert not new().holds_slot(now=T0 + OPENING_LASTS_S)
+
+
+def test_an_invalidated_page_is_due_to_be_closed_at_once_and_a_reservation_has_none() -> None:
+    assert opened().invalidated(by="co_2", now=T0 + 5).due_at == T0 + 5
+    assert new().invalidated(by="co_2", now=T0 + 5).due_at is None
+
+
+def test_a_page_that_cannot_be_closed_is_tried_later_and_later_up_to_an_hour() -> None:
+    checkout, waits = opened().invalidated(by="co_2", now=T0), []
+    for _ in range(9):
+        checkout = checkout.postponed(now=T0)
+        waits.append((checkout.due_at or 0) - T0)
+    assert waits == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+
+
+def test_a_dead_answer_is_never_asked_for_again_under_the_same_key() -> None:
+    assert new().idempotency_key == "co_1"
+    assert new().retried().idempotency_key == "co_1.1"
