@@ -97,7 +97,7 @@ class Running:
         """
         described = template.read()
         cloud = Cloud(endpoint=self.endpoint, account=str(next(self._numbers)))
-        resolver = cloud.deploy(described, LOCAL_PARAMETERS | parameters)
+        resolver = cloud.deploy(described, {**LOCAL_PARAMETERS, **parameters})
         environment = dict(cloud.environment)
         for function in described.functions.values():
             environment |= resolver.environment(function)

@@ -153,9 +153,8 @@ def _schedule(function: str, rule: str, own: Properties) -> Schedule:
     found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", own["Schedule"])
     if not found:
         raise Unreadable(f"{rule} runs at {own['Schedule']}; the local stack knows rate(…) alone.")
-    return Schedule(
-        function=function, rule=rule, every_s=int(found[1]) * {"minute": 60, "hour": 3600, "day": 86400}[found[2]]
-    )
+    every_s = int(found[1]) * {"minute": 60, "hour": 3_600, "day": 86_400}[found[2]]
+    return Schedule(function=function, rule=rule, every_s=every_s)
 
 
 class _Loader(yaml.SafeLoader):

@@ -22,8 +22,8 @@ Tell = Callable[[str], None]
 async def work_queue(trigger: QueueTrigger, function: Function, cloud: Cloud, resolver: Resolver, tell: Tell) -> None:
     """Give *function* what comes into its queue, batch by batch, until cancelled.
 
-    What it worked off is deleted; what it failed stays, to be tried again after the queue's visibility time-out and to go
-    to the dead letters in the end, as on AWS.
+    What it worked off is deleted. What it failed stays, to be tried again after the queue's visibility time-out
+    and to go to the dead letters in the end, as on AWS.
     """
     sqs = cloud.client("sqs")
     url = resolver.refs[trigger.queue]

@@ -1,0 +1,96 @@
+# paidup's commands. They need python3 (3.13) and make; everything else is set up under .venv, the first time.
+#
+#   make run          the whole of paidup on this machine (FRESH=1 empties its data first, PAIDUP_PORT moves it)
+#   make test         every test (ARGS="…" goes to pytest)
+#   make check        style, types, architecture, template, build, pinned requirements
+#   make bench        how fast the functions start and answer
+#   make build        what `sam deploy` deploys
+#   make lock         pin the newest versions that pyproject.toml allows
+#   make clean        remove what was built
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Commands of the environment come first; `sam build` and the layers look for python3.13 and uv there.
+OWN_PATH := $(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+# An engineer's own active environment is not ours to change.
+unexport VIRTUAL_ENV PYTHONPATH
+
+IS_3_13 := import sys; sys.exit(sys.version_info[:2] != (3, 13))
+PYTHON ?= $(shell export PATH="$(OWN_PATH)"; for python in python3.13 python3; do \
+	"$$python" -c '$(IS_3_13)' 2>/dev/null && { command -v "$$python"; break; }; done)
+INSTALL := .venv/bin/uv pip install --quiet --require-hashes
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# ---------------------------------------------------------------- the environments: ours, SAM's and MiniStack's, whose pins clash
+
+.venv/.uv: tools/requirements-uv.txt
+	@"$(PYTHON)" -c '$(IS_3_13)' 2>/dev/null || { echo "paidup needs Python 3.13, and found none on the PATH:" \
+		"install it, or say where it is: make PYTHON=/path/to/python3.13 …" >&2; exit 1; }
+	@echo "Setting up .venv …"
+	@"$(PYTHON)" -m venv .venv || { echo "Python's venv module is missing; on Debian: apt install python3-venv" >&2; exit 1; }
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+.venv/.app: .venv/.uv tools/requirements.txt pyproject.toml
+	@$(INSTALL) --python .venv/bin/python --requirements tools/requirements.txt
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --editable .
+	@touch $@
+
+.venv/.sam: .venv/.uv tools/requirements-sam.txt
+	@echo "Setting up the SAM tools …"
+	@.venv/bin/uv venv --quiet --allow-existing --python .venv/bin/python .venv/sam
+	@$(INSTALL) --python .venv/sam/bin/python --requirements tools/requirements-sam.txt
+	@touch $@
+
+.venv/.ministack: .venv/.uv tools/requirements-ministack.txt
+	@echo "Setting up MiniStack …"
+	@.venv/bin/uv venv --quiet --allow-existing --python .venv/bin/python .venv/ministack
+	@$(INSTALL) --python .venv/ministack/bin/python --requirements tools/requirements-ministack.txt
+	@touch $@
+
+# The layer as it is deployed, but for this machine.
+.venv/.layer: .venv/.uv layers/dependencies/requirements.txt layers/dependencies/Makefile
+	@echo "Building the layer of dependencies …"
+	@rm -rf .venv/layer
+	@$(MAKE) --silent -C layers/dependencies build-DependenciesLayer PAIDUP_LAYER_PLATFORM= ARTIFACTS_DIR=$(CURDIR)/.venv/layer
+	@touch $@
+
+setup: .venv/.app .venv/.ministack .venv/.layer
+
+# ---------------------------------------------------------------- commands
+
+run: setup
+	@exec .venv/bin/python -m tools.local $(if $(FRESH),--fresh)
+
+# Tests that start the same stack, or MiniStack, are grouped, so that each is started once.
+test: setup .venv/.sam
+	.venv/bin/pytest --numprocesses 2 --dist loadgroup $(ARGS)
+
+check: setup build
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/sam/bin/sam validate --lint
+	.venv/bin/python -m tools.requirements check
+
+build: .venv/.sam
+	.venv/sam/bin/sam build
+
+bench: setup
+	.venv/bin/python -m tools.bench
+
+lock: .venv/.app
+	.venv/bin/python -m tools.requirements lock
+
+clean:
+	rm -rf .aws-sam .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find functions layers tests tools -name __pycache__ -type d -prune -exec rm -r {} +
+
+.PHONY: help setup run test check build bench lock clean
