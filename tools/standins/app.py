@@ -1,0 +1,95 @@
+"""The stand-ins as one ASGI application, and what works beside the requests: deliveries and the passing of time."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from tools.standins import due, page
+from tools.standins.delivery import Courier
+from tools.standins.dev import Dev
+from tools.standins.identity import Identity
+from tools.standins.pay import PayPage
+from tools.standins.problems import Problem
+from tools.standins.stripe_api import Outage, StripeApi
+from tools.standins.wire import Refusal
+from tools.standins.world import World
+
+LOOK_AT_LEAST_EVERY_S = 30.0
+type Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def build(world: World) -> Asgi:
+    """Return the application for *world*."""
+    courier, ticker = Courier(world), asyncio.Event()
+    api, identity = StripeApi(world), Identity(world)
+
+    def changed() -> None:
+        courier.wake()
+        ticker.set()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        world.changed = changed
+        identity.make_keys()
+        tasks = [asyncio.create_task(courier.run()), asyncio.create_task(_let_time_pass(world, ticker))]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def index(_: Request) -> Response:
+        endpoints = [endpoint["url"] for endpoint in world.store.by("webhook_endpoint", status="enabled")]
+        return HTMLResponse(page.index_page(world.base, endpoints, world.clock.http_date()))
+
+    async def stripe(request: Request) -> Response:
+        world.seen_as = f"http://{request.headers['host']}" if "host" in request.headers else world.base
+        return await api(request)
+
+    routes = [
+        Route("/", index),
+        *PayPage(world, courier).routes(),
+        *Dev(world).routes(),
+        *identity.routes(),
+        Route("/stripe/{path:path}", stripe, methods=["GET", "POST", "DELETE", "PUT", "PATCH"]),
+    ]
+    handlers: dict[Any, Any] = {Problem: _problem, Refusal: _refusal}
+    return _breakable(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers))
+
+
+async def _let_time_pass(world: World, ticker: asyncio.Event) -> None:
+    while True:
+        due.catch_up(world)
+        ticker.clear()
+        upcoming = world.store.next_due()
+        wait = LOOK_AT_LEAST_EVERY_S if upcoming is None else max(0.05, upcoming - world.clock.exact())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ticker.wait(), min(wait, LOOK_AT_LEAST_EVERY_S))
+
+
+async def _problem(_: Request, problem: Problem) -> Response:
+    return problem.response()
+
+
+async def _refusal(_: Request, refusal: Refusal) -> Response:
+    return Problem(str(refusal), refusal.status).response()
+
+
+def _breakable(app: Asgi) -> Asgi:
+    """Break the connection without an answer where the provider is to be away."""
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await app(scope, receive, send)
+        except Outage:
+            transport = getattr(getattr(send, "__self__", None), "transport", None)
+            if transport is None:
+                raise
+            transport.abort()
+
+    return serve

@@ -1,0 +1,42 @@
+"""What happens by itself when its time comes, in the order of the times."""
+
+from collections.abc import Callable
+
+from tools.standins import checkout, disputes, money, subscriptions
+from tools.standins.world import World
+
+HANDLERS: dict[str, Callable[[World, str], None]] = {
+    "session.expire": checkout.expire_due,
+    "payment.end": checkout.settle_delayed,
+    "charge.dispute": disputes.dispute_charge,
+    "refund.end": money.end_refund,
+    "subscription.turn": subscriptions.turn,
+    "subscription.trial_will_end": subscriptions.warn_of_trial_end,
+    "subscription.incomplete": subscriptions.expire_incomplete,
+    "invoice.retry": subscriptions.retry,
+}
+
+
+def catch_up(world: World, until: int | None = None) -> int:
+    """Let everything happen that is due by *until* (default: now), each at its own second; return how many."""
+    horizon = world.clock.now() if until is None else until
+    count = 0
+    with world.store.transaction():
+        while due := world.store.take_due(horizon):
+            at, what, id_ = due
+            with world.clock.pinned(at):
+                HANDLERS[what](world, id_)
+            count += 1
+    if count:
+        world.changed()
+    return count
+
+
+def advance(world: World, seconds: int) -> None:
+    """Let *seconds* pass: what falls due on the way happens first, then the clock file tells everybody."""
+    offset = world.clock.offset + seconds
+    with world.store.transaction():
+        catch_up(world, world.clock.now() + seconds)
+        world.store.note("clock", "offset", offset)
+    world.clock.move_to(offset)
+    world.changed()
