@@ -1,0 +1,53 @@
+"""What every test that drives a function needs: MiniStack, the stand-ins, and a world of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tools.local import ministack
+
+# Functions check their settings when they are imported; each test's world then sets its own.
+os.environ |= {
+    "PAIDUP_TABLE": "paidup",
+    "PAIDUP_STRIPE_SECRET": "paidup/stripe",
+    "PAIDUP_WEBHOOK_QUEUE_URL": "http://127.0.0.1/queue",
+    "PAIDUP_ALLOWED_ORIGINS": "http://127.0.0.1:8787",
+    "PAIDUP_IDENTITY_ISSUER": "http://127.0.0.1:8788/identity",
+    "PAIDUP_IDENTITY_AUDIENCE": "paidup",
+    "PAIDUP_IDENTITY_JWKS_URL": "http://127.0.0.1:8788/identity/.well-known/jwks.json",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+}
+
+from tests.world import OFFERS, World, settle_in
+from tools.standins import Standins, serve
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[ministack.Running]:
+    """MiniStack, for as long as the tests run."""
+    with ministack.running() as running:
+        yield running
+
+
+@pytest.fixture
+def standins(tmp_path: Path) -> Iterator[Standins]:
+    """Stripe and the identity provider, empty, with a clock of their own."""
+    with serve(state=tmp_path / "standins", clock_file=tmp_path / "clock") as running:
+        yield running
+
+
+@pytest.fixture
+def world(aws: ministack.Running, standins: Standins) -> Iterator[World]:
+    """A world where nothing has happened yet but that there are offers."""
+    before = dict(os.environ)
+    settle_in(aws.account(), standins)
+    with httpx.Client(timeout=20) as http:
+        made = World(standins, http)
+        for offer in OFFERS:
+            made.shop.table.put_offer(offer)
+        yield made
+    os.environ.clear()
+    os.environ.update(before)
