@@ -173,7 +173,8 @@ class World:
 
     def work_queue(self, most: int = 10) -> list[str]:
         """Let process_webhook work on what is queued now, and return the ids of the messages that failed."""
-        sqs, url, failed = boto3.client("sqs"), os.environ["PAIDUP_WEBHOOK_QUEUE_URL"], []
+        sqs, url = boto3.client("sqs"), os.environ["PAIDUP_WEBHOOK_QUEUE_URL"]
+        failed: list[str] = []
         for _ in range(most):
             messages = sqs.receive_message(
                 QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"], WaitTimeSeconds=0
@@ -247,5 +248,5 @@ def settle_in(environment: Mapping[str, str], standins: Standins) -> None:
     }
     for cached in (table.connect, queue.connect, identity.connect):
         cached.cache_clear()
-    parameters.clear_caches()
+    parameters.clear_caches()  # type: ignore[no-untyped-call]  # theirs has no types
     boto3.setup_default_session()
