@@ -14,6 +14,9 @@ from tools.local.template import Properties, Template
 
 FIRST_ACCOUNT = "000000000000"
 
+# One try, which may take as long as the slowest function.
+PATIENT = Config(connect_timeout=5, read_timeout=90, retries={"total_max_attempts": 1})
+
 
 class KeysChanged(Exception):
     """A table that is there has other keys than the template gives it."""
@@ -46,7 +49,7 @@ class Cloud:
             region_name=REGION,
             aws_access_key_id=self.account,
             aws_secret_access_key="local",  # noqa: S106 - MiniStack looks at the key's id alone
-            config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30),
+            config=PATIENT,
         )
 
     def deploy(self, template: Template, given: Mapping[str, Any]) -> Resolver:

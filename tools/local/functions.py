@@ -35,6 +35,7 @@ class Function:
         """Prepare a function of at most *most* workers that write to the file *log*."""
         self.code = code
         self._most = most
+        log.write_bytes(b"")
         self._file = log.open("ab")
         self._workers: set[Worker] = set()
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()

@@ -1,0 +1,103 @@
+"""The command `paidup`: what engineers do to a running paidup, on this machine or on AWS."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from paidup.model.policy import Policy
+from paidup.outside.table import Table
+
+from tools import offers
+from tools.local import state
+from tools.local.cloud import PATIENT, Cloud
+
+
+class Stopped(Exception):
+    """The command cannot do what it was asked for; the message says why, in one sentence."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line *argv*; return 0 when it did what it was asked for."""
+    given = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = given.run
+    try:
+        return run(given)
+    except (Stopped, state.NotRunning, offers.BadOffers, BotoCoreError, ClientError) as error:
+        print(f"paidup: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="paidup", description=__doc__)
+    commands = parser.add_subparsers(title="commands", required=True)
+
+    invoke = commands.add_parser("invoke", help="invoke one function with an event, and print its answer")
+    invoke.add_argument("function", help="the name of its folder in functions/")
+    invoke.add_argument("event", help="a JSON file, like those in events/; - reads standard input")
+    invoke.add_argument("--stack", help="the deployed stack to invoke it in; the local one, if none is named")
+    invoke.set_defaults(run=_invoke)
+
+    on_sale = commands.add_parser("offers", help="what is on sale").add_subparsers(required=True)
+    load = on_sale.add_parser("load", help="put the offers of a file on sale")
+    load.add_argument("file", type=Path, nargs="?", default=offers.PATH, help="tools/offers.toml, if none is named")
+    load.set_defaults(run=_load_offers)
+    listing = on_sale.add_parser("list", help="show what is on sale")
+    listing.set_defaults(run=_list_offers)
+    for one in (load, listing):
+        one.add_argument("--table", help="the deployed table, by AWS credentials; the local one, if none is named")
+    return parser
+
+
+def _invoke(given: argparse.Namespace) -> int:
+    """Print the function's answer; fail when the function failed."""
+    text = sys.stdin.read() if given.event == "-" else _text(Path(given.event))
+    try:
+        event = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Stopped(f"{given.event} is not JSON: {error}.") from None
+    if given.stack:
+        client, name = boto3.client("lambda", config=PATIENT), f"{given.stack}-{given.function}"
+    else:
+        local = Cloud(endpoint=state.announcement()["invocations_url"])
+        client, name = local.client("lambda"), given.function
+    answer = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+    print(json.dumps(json.loads(answer["Payload"].read() or b"null"), indent=2, ensure_ascii=False))
+    return 1 if "FunctionError" in answer else 0
+
+
+def _load_offers(given: argparse.Namespace) -> int:
+    found = offers.read(given.file)
+    offers.load(_table(given.table), found)
+    print(f"{len(found)} offers are on sale: {', '.join(one.offer_id for one in found)}.")
+    return 0
+
+
+def _list_offers(given: argparse.Namespace) -> int:
+    for one in _table(given.table).offers():
+        every = f" a {one.interval}" if one.interval else ""
+        print(f"{one.offer_id:20} {one.kind:14} {one.amount:>10} {one.currency}{every:10} {one.name}")
+    return 0
+
+
+def _table(name: str | None) -> Table:
+    """Return the deployed table called *name*, or the local stack's."""
+    if name:
+        return Table(client=boto3.client("dynamodb"), name=name, policy=Policy())
+    where = state.announcement()
+    local = Cloud(endpoint=where["aws"]["AWS_ENDPOINT_URL"])
+    return Table(client=local.client("dynamodb"), name=where["table"], policy=Policy())
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise Stopped(f"{file} cannot be read: {error.strerror}.") from None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
