@@ -1,22 +1,25 @@
 """The storefront: the shop's pages and their assets, what is for sale, and the description of the whole API."""
 
 import html
+import json
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import settings
-from paidup.edge.http import api, entry
+from paidup.edge.http import answer, api, entry
 from paidup.model.offer import Offer
 from paidup.model.refusal import NotFound
 from paidup.outside import table
 from pydantic import BaseModel
 
 SITE = Path(__file__).with_name("site")
+DESCRIPTION = Path(__file__).with_name("openapi.json")
 TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 ASK_EACH_TIME = "no-cache"
 KEEP = "public, max-age=31536000, immutable"
@@ -148,10 +151,16 @@ def asset_for_good(version: str, name: str) -> Response[str]:
 
 
 @app.get("/offers")
-def offers() -> Offers:
+def offers() -> Response[Offers]:
     """List everything on sale."""
     shelf = table.connect(settings.text("PAIDUP_TABLE"), settings.policy())
-    return Offers(offers=[OfferView.of(offer) for offer in shelf.offers()])
+    return answer(Offers(offers=[OfferView.of(offer) for offer in shelf.offers()]))
+
+
+@app.get("/openapi.json")
+def openapi() -> Response[dict[str, Any]]:
+    """Describe the whole API (OpenAPI 3.1)."""
+    return answer(json.loads(DESCRIPTION.read_text(encoding="utf-8")))
 
 
 handler = entry(app)

@@ -1,15 +1,11 @@
-/** What every page shares: building elements, money and dates in words, buttons that never hang, and the sign-in line. */
+/** What every page shares: building elements, buttons that never hang, problems in words, and the sign-in line. */
 
 import { Problem, connect } from "./paidup.js";
 import * as session from "./session.js";
 
-const LANGUAGE = document.documentElement.lang;
-const LOCALE = navigator.languages.find((tag) => tag.startsWith(LANGUAGE)) ?? LANGUAGE;
 const REMEMBERED = "paidup.checkout";
 const REMEMBERED_MS = 24 * 60 * 60 * 1000;
 const LEAVING_MS = 12_000;
-/** Where Stripe counts a currency's minor units otherwise than ISO 4217 does. */
-const DIGITS = { MGA: 0, ISK: 2, UGX: 2 };
 
 export const paidup = connect({ token: session.token });
 
@@ -39,30 +35,12 @@ export function announce(text) {
   find("#announcer").textContent = text;
 }
 
-/** An amount of minor units, as people write it: 1290, "eur" is €12.90. */
-export function money(amount, currency) {
-  const code = currency.toUpperCase();
-  const format = new Intl.NumberFormat(LOCALE, {
-    style: "currency",
-    currency: code,
-    trailingZeroDisplay: "stripIfInteger",
-  });
-  return format.format(amount / 10 ** (DIGITS[code] ?? format.resolvedOptions().maximumFractionDigits));
-}
-
-/** A day, from epoch seconds: 3 December 2026. */
-export const day = (epoch) => new Intl.DateTimeFormat(LOCALE, { dateStyle: "long" }).format(epoch * 1000);
-
-/** A minute of a day, from epoch seconds. */
-export const moment = (epoch) =>
-  new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" }).format(epoch * 1000);
-
-/** A definition list of [term, text] pairs; empty pairs are left out. */
+/** A definition list of [term, text] pairs. */
 export const facts = (pairs) =>
   el(
     "dl",
     { class: "facts" },
-    pairs.filter(Boolean).map(([term, text]) => el("div", {}, el("dt", {}, term), el("dd", {}, text))),
+    pairs.map(([term, text]) => el("div", {}, el("dt", {}, term), el("dd", {}, text))),
   );
 
 export const link = (label, href, kind = "") => el("a", { class: `button ${kind}`, href }, label);
@@ -103,7 +81,7 @@ export function button(label, doing, act, { kind = "primary", name = label, goOn
   return node;
 }
 
-/** A failure in words, with what to do next; where only a sign-in helps, it offers one that comes back and goes on. */
+/** A failure in words, with what to do next; where only a sign-in helps, it offers one that comes back here. */
 export function problem(failure, { ways = [], goOn = null } = {}) {
   const known = failure instanceof Problem ? failure : new Problem({ status: 500 });
   if (known !== failure) console.error(failure);
@@ -201,6 +179,7 @@ export async function redraw(draw) {
 function showWho() {
   const name = session.who();
   const out = button("Sign out", "Signing out…", session.signOut, { kind: "plain" });
-  const signedIn = () => [el("span", { class: "name" }, el("span", { class: "hidden" }, "Signed in as "), name), out];
-  show(find("#who"), name ? signedIn() : signInButton("Sign in", { kind: "plain" }));
+  const hidden = el("span", { class: "hidden" }, "Signed in as ");
+  const line = name ? [el("span", { class: "name" }, hidden, name), out] : signInButton("Sign in", { kind: "plain" });
+  show(find("#who"), line);
 }

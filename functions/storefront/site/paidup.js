@@ -11,7 +11,7 @@
 const POLL_TRIES = 15;
 const POLL_EVERY_MS = 2000;
 
-/** What a buyer should read where the API's own words are for engineers, or there are none: [title, detail, next]. */
+/** What a buyer reads where the API's own words are for engineers, or there are none: [title, detail, next]. */
 const WORDS = {
   offline: [
     "We cannot reach the shop",
@@ -31,7 +31,7 @@ const WORDS = {
   ],
   429: ["One moment, please", "That was asked for several times in a row.", "Wait a little, then try again."],
 };
-const REFUSED = ["That did not work", "The shop could not do what was asked.", "Go back to the shop and try once more."];
+const REFUSED = ["That did not work", "The shop could not do what was asked.", "Go back and try once more."];
 const BROKEN = ["Something went wrong on our side", "Nothing is lost.", "Try again in a moment."];
 
 /** A failed call, in words for the person in front of the screen. */
@@ -77,7 +77,8 @@ export class Problem extends Error {
  */
 export function connect({ token = () => null, origin = location.origin } = {}) {
   async function call(method, path, { body, seconds = 10, headers = {}, signal } = {}) {
-    const timeout = AbortSignal.timeout(seconds * 1000);
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), seconds * 1000);
     const bearer = token();
     let response;
     let text;
@@ -91,13 +92,15 @@ export function connect({ token = () => null, origin = location.origin } = {}) {
           ...headers,
         },
         body: body === undefined ? undefined : JSON.stringify(body),
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+        signal: signal ? AbortSignal.any([signal, limit.signal]) : limit.signal,
         cache: "no-store",
       });
       text = await response.text();
     } catch (failure) {
       if (signal?.aborted) throw failure;
-      throw new Problem({}, failure.name === "TimeoutError" ? "timeout" : "offline");
+      throw new Problem({}, limit.signal.aborted ? "timeout" : "offline");
+    } finally {
+      clearTimeout(timer);
     }
     const answer = readJson(text);
     if (response.ok && answer) return answer;

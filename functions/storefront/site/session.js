@@ -2,9 +2,9 @@
  * Who is signed in: OpenID Connect's authorization code flow with PKCE, against the issuer named in the page.
  *
  * The id token is what the API takes (its audience is our client id). It is kept in localStorage, because buyers
- * come back from a bank's app or an e-mail in another tab; it lives for an hour at most, only our own scripts may
- * run here (Content-Security-Policy), and signing out in one tab signs out all. What belongs to one sign-in under way stays
- * in the tab that began it. Lifetimes count from when a token was received, so a wrong clock locks nobody out.
+ * come back from a bank's app or an e-mail in another tab; it does not live long, only our own scripts may run here
+ * (Content-Security-Policy), and signing out in one tab signs out all. What belongs to one sign-in stays in the
+ * tab that began it. Lifetimes count from when a token was received, so a wrong clock locks nobody out.
  */
 
 import { Problem } from "./paidup.js";
@@ -74,8 +74,8 @@ export async function finishSignIn() {
 }
 
 /**
- * What the page wanted to do before it left for a sign-in, once; null where there was nothing, or where that sign-in
- * failed: going on by itself then would leave for the next one, for ever.
+ * What the page wanted to do before it left for a sign-in, once; null where there was nothing, or where that
+ * sign-in failed: going on by itself then would leave for the next one, for ever.
  */
 export function takeGoOn() {
   const goOn = read(sessionStorage, GO_ON);
@@ -91,7 +91,8 @@ export async function signOut() {
   if (!end_session_endpoint) return location.assign("/");
   const url = new URL(end_session_endpoint);
   // `logout_uri` is how Cognito calls what everybody else calls `post_logout_redirect_uri`.
-  const ends = { client_id: clientId, id_token_hint: was ?? "", post_logout_redirect_uri: CALLBACK, logout_uri: CALLBACK };
+  const back = { post_logout_redirect_uri: CALLBACK, logout_uri: CALLBACK };
+  const ends = { client_id: clientId, id_token_hint: was ?? "", ...back };
   for (const [name, value] of Object.entries(ends)) url.searchParams.set(name, value);
   return location.assign(url);
 }
@@ -165,7 +166,8 @@ const base64url = (buffer) =>
     .replaceAll("/", "_")
     .replaceAll("=", "");
 
-const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+const bytes = (text) =>
+  Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
 
 function read(storage, key) {
   try {

@@ -1,8 +1,7 @@
 /** The shop: what is for sale, and the way to pay for it. */
 
-import { begin, buyButton, el, find, link, money, paidup, remembered, show } from "./page.js";
-
-const KINDS = { pass: "Pass", subscription: "Subscription", live_session: "Live session" };
+import { begin, buyButton, el, find, link, paidup, remembered, show } from "./page.js";
+import { KINDS, money } from "./words.js";
 
 begin(async () => {
   const offers = await paidup.offers();

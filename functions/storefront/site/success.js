@@ -4,13 +4,11 @@ import {
   announce,
   begin,
   button,
-  day,
   el,
   facts,
   find,
   forget,
   link,
-  money,
   offerNames,
   paidup,
   remembered,
@@ -20,10 +18,11 @@ import {
 import { missing } from "./missing.js";
 import { Problem } from "./paidup.js";
 import { token } from "./session.js";
+import { STATUS, passFacts, second } from "./words.js";
 
 const TITLE = document.title;
 
-/** What became of a purchase that is not active: [title, what happened, what to do]. */
+/** What became of a purchase that brought no pass: [title, what happened, what to do]. */
 const ENDINGS = {
   failed: [
     "The payment did not go through",
@@ -35,10 +34,10 @@ const ENDINGS = {
     "It was open for too long without a payment. Nothing was charged.",
     "Start again from the shop: it takes a moment.",
   ],
-  refunded: [
-    "This purchase was refunded",
-    "The money is on its way back to you. Banks take up to ten days to show it.",
-    "You can buy again at any time.",
+  replaced: [
+    "You chose something else",
+    "This payment page was closed when you opened another one. Nothing was charged on it.",
+    "Go on with your newer choice: your account shows it.",
   ],
 };
 
@@ -66,9 +65,7 @@ async function watch(checkoutId) {
   }
   if (look.state === "confirming") return undecided(checkoutId, look);
   forget(checkoutId);
-  if (look.state === "active") return active(look.pass ?? {}, await names);
-  const [title, ...text] = ENDINGS[look.state];
-  return outcome(title, text, [toShop("primary"), toAccount()], { sign: "no" });
+  return look.state === "active" ? active(look, await names) : ended(look, await names);
 }
 
 /** Show that we are looking; returns what to call at each attempt. */
@@ -92,16 +89,32 @@ function waiting() {
   };
 }
 
-function active(pass, name) {
-  const bought = facts([
-    pass.offer_id && ["Bought", name(pass.offer_id)],
-    pass.amount != null && ["Paid", money(pass.amount, pass.currency)],
-    pass.until && ["Valid until", day(pass.until)],
-  ]);
+function active({ pass, timeline }, name) {
+  const bought = [["Bought", name(pass.offer_id)], ...passFacts(pass)];
   outcome("Your pass is active", ["Thank you. You can use it right away."], [toAccount("primary"), toShop()], {
     sign: "done",
-    more: bought,
+    more: [facts(bought), story(timeline)],
   });
+}
+
+function ended({ state, pass, timeline = [] }, name) {
+  const more = [pass ? facts([["Bought", name(pass.offer_id)], ...passFacts(pass)]) : null, story(timeline)];
+  const replaced = timeline.some(({ what }) => what === "checkout invalidated");
+  const [title, ...text] = ENDINGS[replaced ? "replaced" : state] ?? ENDINGS.failed;
+  const ways = [toShop("primary"), toAccount()];
+  if (!pass || pass.status === "failed") return outcome(title, text, ways, { sign: "no", more });
+  const [label, , meaning] = STATUS[pass.status] ?? [pass.status, "", ""];
+  return outcome(`This pass: ${label.toLowerCase()}`, [meaning], ways, { more });
+}
+
+/** What happened so far, for those who want to know. */
+function story(timeline = []) {
+  if (!timeline.length) return null;
+  const lines = timeline.map(({ what, at, road, heard_at: heardAt }) => {
+    const heard = road ? `, heard ${Math.max(0, heardAt - at)} s later by ${road}` : "";
+    return el("li", {}, `${second(at)} ${what}${heard}`);
+  });
+  return el("details", { class: "story small" }, el("summary", {}, "What happened"), el("ol", {}, lines));
 }
 
 function undecided(checkoutId, { problem }) {

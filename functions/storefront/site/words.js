@@ -1,0 +1,66 @@
+/** How money, days, passes and their states are said to a customer. */
+
+const LANGUAGE = document.documentElement.lang;
+const LOCALE = navigator.languages.find((tag) => tag.startsWith(LANGUAGE)) ?? LANGUAGE;
+/** Where Stripe counts a currency's minor units otherwise than ISO 4217 does. */
+const DIGITS = { MGA: 0, ISK: 2, UGX: 2 };
+
+export const KINDS = { pass: "Pass", subscription: "Subscription", live_session: "Live session" };
+
+/** A pass's status: [label, tone, what it means for the customer]. */
+export const STATUS = {
+  active: ["Active", "good", ""],
+  trialing: ["Free trial", "good", "Nothing is charged until the trial ends."],
+  past_due: ["Payment overdue", "warn", "The last payment failed. It is tried again, and you keep your access."],
+  pending: ["Waiting for payment", "calm", "Your bank has not confirmed it yet. It turns active by itself."],
+  paused: ["Paused", "calm", "It is not charged, and cannot be used, until it goes on."],
+  unpaid: ["Unpaid", "bad", "The renewal was not paid, so access has ended."],
+  failed: ["Payment failed", "bad", "Nothing was bought. You can try again in the shop."],
+  disputed: ["On hold", "warn", "Your bank questions this payment. It is on hold until that is settled."],
+  charged_back: ["Taken back", "bad", "Your bank took the payment back, so access has ended."],
+  refunded: ["Refunded", "calm", "The money is on its way back to you. Banks take up to ten days to show it."],
+  canceled: ["Cancelled", "calm", "It does not renew any more, and access has ended."],
+  ended: ["Ended", "calm", "Its time is over. You can buy it again in the shop."],
+};
+
+/** An amount of minor units, as people write it: 1290, "eur" is €12.90. */
+export function money(amount, currency) {
+  const code = currency.toUpperCase();
+  const format = new Intl.NumberFormat(LOCALE, {
+    style: "currency",
+    currency: code,
+    trailingZeroDisplay: "stripIfInteger",
+  });
+  return format.format(amount / 10 ** (DIGITS[code] ?? format.resolvedOptions().maximumFractionDigits));
+}
+
+const days = new Intl.DateTimeFormat(LOCALE, { dateStyle: "long" });
+const moments = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
+const seconds = new Intl.DateTimeFormat(LOCALE, { timeStyle: "medium" });
+
+/** A day, from epoch seconds: 3 December 2026. */
+export const day = (epoch) => days.format(epoch * 1000);
+
+/** A minute of a day, from epoch seconds. */
+export const moment = (epoch) => moments.format(epoch * 1000);
+
+/** A second of today, from epoch seconds. */
+export const second = (epoch) => seconds.format(epoch * 1000);
+
+/** What there is to say of a pass: [term, text] pairs. */
+export function passFacts(pass) {
+  return [
+    pass.currency ? ["Price", money(pass.amount, pass.currency)] : null,
+    pass.refunded ? ["Refunded", money(pass.refunded, pass.currency)] : null,
+    time(pass),
+  ].filter(Boolean);
+}
+
+/** Until when a pass holds; its end is the first second without it, so the day before may be its last. */
+function time({ status, until, renews_at: renewsAt, cancel_at: cancelAt }) {
+  if (!["active", "trialing", "past_due"].includes(status)) return null;
+  if (status === "past_due" && until) return ["Access until", day(until - 1)];
+  if (cancelAt) return ["Ends on", day(cancelAt - 1)];
+  if (renewsAt) return [status === "trialing" ? "First payment on" : "Renews on", day(renewsAt)];
+  return until ? ["Valid until", day(until - 1)] : ["Valid", "without an end"];
+}
