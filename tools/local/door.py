@@ -27,12 +27,12 @@ Event = dict[str, Any]
 
 
 class Refused(Exception):
-    """The door's own refusal, as problem+json."""
+    """The door's own refusal, as problem+json like the functions' own."""
 
-    def __init__(self, status: int, title: str, detail: str, *, retry_after_s: int | None = None) -> None:
-        """Refuse with *status*; *detail* says what the caller can do."""
+    def __init__(self, status: int, title: str, next_step: str, *, retry_after_s: int | None = None) -> None:
+        """Refuse with *status*; *next_step* says what the caller can do, *retry_after_s* when to try again."""
         super().__init__(title)
-        self.status, self.title, self.detail, self.retry_after_s = status, title, detail, retry_after_s
+        self.status, self.title, self.next_step, self.retry_after_s = status, title, next_step, retry_after_s
 
 
 class Door:
@@ -80,26 +80,25 @@ class Door:
         request_id = request.scope["request_id"] = str(uuid.uuid4())
         body = await request.body()
         if len(body) > MOST_BYTES:
-            raise Refused(413, "Too large", "Send at most 10 MB.")
+            raise Refused(413, "The body is too large", "Send at most 10 MB.")
         event = self._event(route, request, request_id, body)
         if route.protected:
             event["requestContext"]["authorizer"] = {"lambda": await self._customer(event)}
         answer = await self._invoke(self._functions[route.function], event)
         if answer.failed:
             self._tell(f"{route.key} failed: {route.function}: {answer.error}")
-            raise Refused(500, "Internal Server Error", "Something went wrong on our side. Try again in a moment.")
+            raise Refused(500, "Something went wrong on our side", "Try again in a moment.", retry_after_s=2)
         return _response(answer.payload, request_id)
 
     async def _invoke(self, function: Function, event: Event) -> Answer:
         try:
             return await function.invoke(json.dumps(event).encode(), wait_s=WAIT_S)
         except Busy:
-            detail = "Too much is going on at once. Try again in a moment."
-            raise Refused(503, "Service Unavailable", detail, retry_after_s=2) from None
+            raise Refused(503, "Too much is going on at once", "Try again in a moment.", retry_after_s=2) from None
 
     async def _customer(self, event: Event) -> Any:
         """Return what the authorizer says about the caller. Raises Refused when the caller has no valid token."""
-        unauthorized = Refused(401, "Unauthorized", "Sign in, and send a valid token as `Authorization: Bearer …`.")
+        unauthorized = Refused(401, "Sign in first", "Send a valid identity token as 'Authorization: Bearer …'.")
         token = event["headers"].get("authorization")
         if not token:
             raise unauthorized
@@ -113,9 +112,9 @@ class Door:
             if verdict.get("errorMessage") == "Unauthorized":
                 raise unauthorized
             self._tell(f"{event['routeKey']} failed: {self._authorizer.code.name}: {answer.error}")
-            raise Refused(500, "Internal Server Error", "Your token could not be looked at. Try again in a moment.")
+            raise Refused(500, "Your token could not be looked at", "Try again in a moment.", retry_after_s=2)
         if not verdict.get("isAuthorized"):
-            raise Refused(403, "Forbidden", "This is not for you.")
+            raise Refused(403, "This is not for you", "Sign in as somebody who may.")
         return verdict.get("context", {})
 
     def _event(self, route: template.Route, request: Request, request_id: str, body: bytes) -> Event:
@@ -205,11 +204,13 @@ def _refuse(request: Request, refused: Exception) -> Response:
     problem = {
         "type": "about:blank",
         "title": refused.title,
-        "detail": refused.detail,
+        "detail": f"{refused.title}.",
         "status": refused.status,
         "request_id": request_id,
+        "next": refused.next_step,
+        "retryable": refused.retry_after_s is not None,
     }
-    headers = {"apigw-requestid": request_id}
+    headers = {"apigw-requestid": request_id, "cache-control": "no-store"}
     if refused.status == 401:
         headers["www-authenticate"] = "Bearer"
     if refused.retry_after_s:
@@ -218,5 +219,5 @@ def _refuse(request: Request, refused: Exception) -> Response:
 
 
 def _not_found(request: Request, _: Exception) -> Response:
-    detail = f"There is no {request.method} {request.url.path}. GET /openapi.json lists what there is."
-    return _refuse(request, Refused(404, "Not Found", detail))
+    title = f"There is no {request.method} {request.url.path}"
+    return _refuse(request, Refused(404, title, "GET /openapi.json lists what there is."))
