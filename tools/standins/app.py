@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from tools.standins import due, page
+from tools.standins import due, page, sdk
 from tools.standins.delivery import Courier
 from tools.standins.dev import Dev
 from tools.standins.identity import Identity
 from tools.standins.pay import PayPage
 from tools.standins.problems import Problem
-from tools.standins.stripe_api import Outage, StripeApi
+from tools.standins.stripe_api import OPERATIONS, Outage, StripeApi
 from tools.standins.wire import Refusal
 from tools.standins.world import World
 
@@ -37,7 +37,8 @@ def build(world: World) -> Asgi:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         world.changed = changed
         identity.make_keys()
-        tasks = [asyncio.create_task(courier.run()), asyncio.create_task(_let_time_pass(world, ticker))]
+        work = (courier.run(), _let_time_pass(world, ticker), _load_types())
+        tasks = [asyncio.create_task(each) for each in work]
         yield
         for task in tasks:
             task.cancel()
@@ -60,6 +61,10 @@ def build(world: World) -> Asgi:
     ]
     handlers: dict[Any, Any] = {Problem: _problem, Refusal: _refusal}
     return _breakable(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers))
+
+
+async def _load_types() -> None:
+    await asyncio.to_thread(sdk.load, [operation.params for operation in OPERATIONS])
 
 
 async def _let_time_pass(world: World, ticker: asyncio.Event) -> None:

@@ -329,7 +329,6 @@ def _session(world: World, params: dict[str, Any], mode: str, due: int, currency
         "permissions": None,
         "phone_number_collection": {"enabled": False},
         "recovered_from": None,
-        "redirect_on_completion": None,
         "saved_payment_method_options": None,
         "setup_intent": None,
         "shipping_address_collection": None,

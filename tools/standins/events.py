@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from tools.standins import views
 from tools.standins.operation import Operation, merged_metadata
-from tools.standins.sdk import API_VERSION
 from tools.standins.store import Obj, new_id
 from tools.standins.wire import Refusal
 from tools.standins.world import World
@@ -92,7 +91,7 @@ def _endpoint(world: World, id_: str, url: str, params: dict[str, Any]) -> Obj:
     return {
         "id": id_,
         "object": "webhook_endpoint",
-        "api_version": params.get("api_version", API_VERSION),
+        "api_version": params.get("api_version"),
         "application": None,
         "created": world.now(),
         "description": params.get("description") or None,

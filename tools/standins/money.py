@@ -278,7 +278,6 @@ def _charge(world: World, intent: Obj, method: Obj) -> Obj:
         statement_descriptor=None,
         statement_descriptor_suffix=None,
         status="pending",
-        transfer=None,
         transfer_data=None,
         transfer_group=None,
     )

@@ -1,24 +1,24 @@
-"""What stripe-python's own types say: which parameters an operation takes, and what an object is made of."""
+"""What stripe-python's own types say: which parameters an operation takes, and what an object is made of.
+
+stripe-python brings two HTTP clients along, a third of a second of imports, so it is loaded by `load`, beside the
+first requests, and not before the stand-ins are up.
+"""
 
 import importlib
 import re
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import stripe
-from stripe._object_classes import get_object_class
-from stripe._request_options import RequestOptions
-from stripe._stripe_object import UntypedStripeObject
 from typing_extensions import is_typeddict
 
 from tools.standins import wire
 from tools.standins.wire import Refusal
 
-API_VERSION: str = stripe.api_version
 METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 40, 500
 
 
@@ -34,13 +34,25 @@ class Shape:
     choices: set[str] = field(default_factory=set)
 
 
+def load(names: Iterable[str]) -> None:
+    """Load the shapes of the params called *names*, so that no request waits for them."""
+    for name in names:
+        params(name)
+
+
+@cache
+def api_version() -> str:
+    """Return the version of the API that stripe-python speaks."""
+    return str(importlib.import_module("stripe").api_version)
+
+
 @cache
 def params(name: str) -> Shape:
     """Return the shape of the params called *name*, as in `checkout._session_create_params`."""
     module = importlib.import_module(f"stripe.params.{name}")
     stem = name.rpartition(".")[2].strip("_")
     typed_dict = getattr(module, "".join(part.title() for part in stem.split("_")))
-    return _shape(typed_dict, {**vars(module), "UntypedStripeObject": UntypedStripeObject})
+    return _shape(typed_dict, {**vars(module), "UntypedStripeObject": _untyped()})
 
 
 def accept(name: str, raw: dict[str, Any]) -> dict[str, Any]:
@@ -52,13 +64,23 @@ def accept(name: str, raw: dict[str, Any]) -> dict[str, Any]:
 @cache
 def fields_of(kind: str) -> frozenset[str]:
     """Return the names of the fields that stripe-python knows of an object whose `object` is *kind*."""
-    cls = get_object_class("V1", kind)
+    cls = importlib.import_module("stripe._object_classes").get_object_class("V1", kind)
     return frozenset(name for name in cls.__annotations__ if not name.startswith("_"))
+
+
+@cache
+def _untyped() -> Any:
+    return importlib.import_module("stripe._stripe_object").UntypedStripeObject
+
+
+@cache
+def _options() -> frozenset[str]:
+    return frozenset(importlib.import_module("stripe._request_options").RequestOptions.__annotations__)
 
 
 def _shape(hint: Any, names: dict[str, Any]) -> Shape:
     if is_typeddict(hint):
-        own = {k: v for k, v in hint.__annotations__.items() if k not in RequestOptions.__annotations__}
+        own = {k: v for k, v in hint.__annotations__.items() if k not in _options()}
         holder = type("Holder", (), {"__annotations__": own})
         hints = get_type_hints(holder, globalns=names)
         return Shape(
@@ -72,7 +94,7 @@ def _shape(hint: Any, names: dict[str, Any]) -> Shape:
         return Shape(choices=set(args))
     if origin is list:
         return Shape(items=_shape(args[0], names))
-    if origin in (dict, UntypedStripeObject):
+    if origin in (dict, _untyped()):
         return Shape(values=_shape(args[-1], names))
     if hint in (str, int, float, bool, Decimal):
         return Shape(scalars={hint})

@@ -77,7 +77,7 @@ class StripeApi:
             answer = await self._answer(request, body, key, request_id)
         except Refusal as refusal:
             answer = _refused(refusal, request_id)
-        headers = {"Request-Id": request_id, "Stripe-Version": sdk.API_VERSION}
+        headers = {"Request-Id": request_id, "Stripe-Version": sdk.api_version()}
         headers["Date"] = self._world.clock.http_date()
         if key:
             headers["Idempotency-Key"] = key
@@ -221,9 +221,9 @@ class StripeApi:
 
 
 def _check_version(request: Request) -> None:
-    version = request.headers.get("stripe-version", sdk.API_VERSION)
-    if version != sdk.API_VERSION:
-        message = f"The stand-in speaks API version {sdk.API_VERSION} alone; you asked for {version}."
+    version = request.headers.get("stripe-version", sdk.api_version())
+    if version != sdk.api_version():
+        message = f"The stand-in speaks API version {sdk.api_version()} alone; you asked for {version}."
         raise Refusal(message, code="not_modelled_by_stand_in")
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tools.standins import sdk
 from tools.standins.clock import Clock
 from tools.standins.faults import Faults
-from tools.standins.sdk import API_VERSION
 from tools.standins.store import Obj, Store, new_id
 from tools.standins.wire import Refusal, no_such
 
@@ -45,7 +45,7 @@ class World:
             "event",
             "evt_1",
             23,
-            api_version=API_VERSION,
+            api_version=sdk.api_version(),
             data=data,
             pending_webhooks=0,
             request={"id": self.request_id, "idempotency_key": self.idempotency_key},
