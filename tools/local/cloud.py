@@ -1,7 +1,7 @@
 """An account at MiniStack, and what of template.yaml is made in it: tables, queues and secrets."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ from tools.local.intrinsics import REGION, STACK_NAME, Resolver
 from tools.local.template import Properties, Template
 
 FIRST_ACCOUNT = "000000000000"
+SECRET_KEY = "local"  # noqa: S105 - of no account but MiniStack's
 
 # One try, which may take as long as the slowest function.
 PATIENT = Config(connect_timeout=5, read_timeout=90, retries={"total_max_attempts": 1})
@@ -37,7 +38,7 @@ class Cloud:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": self.account,
-            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
@@ -48,7 +49,7 @@ class Cloud:
             endpoint_url=self.endpoint,
             region_name=REGION,
             aws_access_key_id=self.account,
-            aws_secret_access_key="local",  # noqa: S106 - MiniStack looks at the key's id alone
+            aws_secret_access_key=SECRET_KEY,
             config=PATIENT,
         )
 
@@ -70,6 +71,24 @@ class Cloud:
             resolver.attributes[f"{logical_id}.Arn"] = f"arn:aws:sqs:{REGION}:{self.account}:{name}"
             resolver.attributes[f"{logical_id}.QueueName"] = name
         return resolver
+
+    def credentials(self, name: str, policies: Sequence[Properties]) -> dict[str, str]:
+        """Return new credentials that allow what *policies* (documents) allow and nothing else, as an environment.
+
+        They stand for a function's role: a user called *name*, since a role's credentials would end after hours.
+        """
+        iam = self.client("iam")
+        try:
+            iam.create_user(UserName=name)
+        except iam.exceptions.EntityAlreadyExistsException:
+            for old in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+                iam.delete_access_key(UserName=name, AccessKeyId=old["AccessKeyId"])
+            for old in iam.list_user_policies(UserName=name)["PolicyNames"]:
+                iam.delete_user_policy(UserName=name, PolicyName=old)
+        for number, policy in enumerate(policies):
+            iam.put_user_policy(UserName=name, PolicyName=f"policy-{number}", PolicyDocument=json.dumps(policy))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def put_secret(self, name: str, value: Mapping[str, Any]) -> None:
         """Make the secret called *name*, or give it a new value."""

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tools.local import template
-from tools.local.cloud import Cloud
+from tools.local.cloud import SECRET_KEY, Cloud
 from tools.local.template import ROOT
 
 PYTHON = ROOT / ".venv/ministack/bin/python"
-SERVICES = "dynamodb,sqs,secretsmanager"
+SERVICES = "dynamodb,sqs,secretsmanager,iam"
 START_S = 30
 
 # What the template's parameters without a default are, where nobody says otherwise.
@@ -44,9 +44,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def command(port: int, state: Path) -> tuple[list[str], dict[str, str]]:
+def command(port: int, state: Path, *, permissions: bool) -> tuple[list[str], dict[str, str]]:
     """Return how MiniStack is started on *port*, with its data under *state*/aws: the command and its environment.
 
+    With *permissions* it refuses whatever the caller's policies do not allow.
     It leaves large temporary folders behind when it is killed; they are in *state*/tmp, to be wiped afterwards.
     """
     if not PYTHON.exists():
@@ -61,6 +62,8 @@ def command(port: int, state: Path) -> tuple[list[str], dict[str, str]]:
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "SERVICES": SERVICES,
+        "AUTH": "true" if permissions else "false",
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state / "aws"),
         "IOT_MTLS_ENABLED": "0",
@@ -114,7 +117,7 @@ def running() -> Iterator[Running]:
     """
     with tempfile.TemporaryDirectory(prefix="paidup-ministack-") as folder:
         state, port = Path(folder), free_port()
-        argv, environment = command(port, state)
+        argv, environment = command(port, state, permissions=False)
         with (state / "ministack.log").open("wb") as log:
             process = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:

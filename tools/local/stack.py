@@ -84,13 +84,13 @@ async def run(options: Options, stop: asyncio.Event) -> None:
             invocations_url=f"http://127.0.0.1:{back.getsockname()[1]}",
             aws=Cloud(endpoint=f"http://127.0.0.1:{aws_port}"),
         )
-        aws = await _child(parts, "MiniStack", *ministack.command(aws_port, folder), folder)
+        aws = await _child(parts, "MiniStack", *ministack.command(aws_port, folder, permissions=True), folder)
         standins = await _child(parts, "The stand-ins", *_standins(standins_port, at, folder), folder)
         await asyncio.gather(aws.listening(aws_port), standins.listening(standins_port))
 
         described = template.read(options.template)
         resolver = await asyncio.to_thread(_deploy, described, at, options)
-        functions = _functions(described, resolver, at, folder, options)
+        functions = await asyncio.to_thread(_functions, described, resolver, at, folder, options)
         parts.push_async_callback(_stop, functions.values())
         for first in await asyncio.gather(*(one.warm() for one in functions.values())):
             if first.broken:
@@ -199,7 +199,7 @@ def _functions(
             timeout_s=one.timeout_s,
             memory_mb=one.memory_mb,
             path=path,
-            environment=resolver.environment(one) | local,
+            environment=resolver.environment(one) | local | at.aws.credentials(one.name, resolver(list(one.policies))),
         )
         functions[one.name] = Function(code, log=folder / "logs" / f"{one.name}.log", most=options.workers)
     return functions
