@@ -93,8 +93,8 @@ def ask(checkout: Checkout, road: Road, shop: Shop, *, now: int) -> bool:
         return False
     try:
         with within(ASK_WITHIN_S):
-            for fact in shop.stripe.page(checkout.token).facts:
-                settle(fact, road, shop, now=now)
+            if facts := shop.stripe.page(checkout.token).facts:
+                settle(facts, road, shop, now=now)
     except Refusal as refusal:
         logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.kind)
     return True

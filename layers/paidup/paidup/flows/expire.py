@@ -60,8 +60,8 @@ def _end_checkout(due: Due, shop: Shop, swept: Swept, *, now: int) -> None:
     try:
         if checkout.token:
             with within(ASK_WITHIN_S):
-                for fact in shop.stripe.close_page(checkout.token).facts:
-                    settle(fact, Road.SWEEP, shop, now=now)
+                if facts := shop.stripe.close_page(checkout.token).facts:
+                    settle(facts, Road.SWEEP, shop, now=now)
     except Gone:
         logger.warning("page.gone", checkout_id=checkout.checkout_id)
     except (ProviderUnavailable, ProviderRefused) as refusal:
@@ -119,7 +119,7 @@ def _hear_news(held: Pass, shop: Shop, swept: Swept, *, now: int) -> None:
     try:
         with within(ASK_WITHIN_S):
             fact = shop.stripe.subscription(plan.ref if plan else "", lambda _: held.customer_id)
-            settle(fact, Road.SWEEP, shop, now=now)
+            settle([fact], Road.SWEEP, shop, now=now)
     except (ProviderUnavailable, ProviderRefused, NotYetKnown) as refusal:
         logger.warning("pass.unasked", pass_id=held.pass_id, why=refusal.kind)
         swept.postponed += 1

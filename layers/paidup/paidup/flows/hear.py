@@ -68,10 +68,8 @@ def hear(event: Event, shop: Shop, *, now: int, attempt: int = 1) -> None:
         return
     row = row_of(event, now=now, attempt=attempt)
     facts = shop.stripe.facts_of(event, shop.customer_of)
-    for fact in facts[:-1]:
-        settle(fact, Road.WEBHOOK, shop, now=now)
     if facts:
-        settle(facts[-1], Road.WEBHOOK, shop, now=now, event=row)
+        settle(facts, Road.WEBHOOK, shop, now=now, event=row)
     else:
         shop.table.log(row)
         logger.info("event.ignored", event_id=event.event_id, type=event.type)

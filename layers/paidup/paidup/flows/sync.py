@@ -1,5 +1,6 @@
 """Syncing: a customer misses a pass, so everything that the provider knows of them is settled."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from paidup.flows.settle import settle
@@ -61,8 +62,7 @@ def _settle_history(account: Account, email: str | None, shop: Shop, *, now: int
     try:
         for facts in shop.stripe.history(account.customer_id, customer, email, since=since):
             scanned += 1
-            changed = [one for one in (_settled(fact, shop, granted, problems, now=now) for fact in facts) if one]
-            unchanged += not changed
+            unchanged += not _news(facts, shop, granted, problems, now=now)
     except Refusal as refusal:
         if not scanned:
             raise
@@ -71,14 +71,17 @@ def _settle_history(account: Account, email: str | None, shop: Shop, *, now: int
     return Synced(scanned=scanned, granted=tuple(granted), unchanged=unchanged, problems=tuple(problems))
 
 
-def _settled(fact: Fact, shop: Shop, granted: list[str], problems: list[Problem], *, now: int) -> bool:
+def _news(facts: Sequence[Fact], shop: Shop, granted: list[str], problems: list[Problem], *, now: int) -> bool:
+    """Settle *facts* of one object, and return whether that was news or a problem."""
+    if not facts:
+        return False
     try:
-        settled = settle(fact, Road.SYNC, shop, now=now)
+        settled = settle(facts, Road.SYNC, shop, now=now)
     except Refusal as refusal:
-        problems.append(Problem(ref=fact.source, why=str(refusal)))
+        problems.append(Problem(ref=facts[0].source, why=str(refusal)))
         return True
     if settled.granted:
-        granted.append(fact.pass_id)
+        granted.append(facts[0].pass_id)
     return settled.changed
 
 

@@ -69,6 +69,14 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """An amount in minor units of `currency` (lower-case ISO 4217)."""
+
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """Register `subscription`: times are epoch seconds of the provider, `amount` minor units a period."""
 
@@ -162,7 +170,8 @@ class Fact:
 
     `source` is the provider's object that was read (`cs_…`, `sub_…`, `ch_…`, `dp_…`), so that it can be fetched
     again. `about` tells registers of one kind apart (a refund's payment, a dispute's id). `customer_ref` is the
-    provider's customer, `provider_ref` the object that the pass is found by. `fact_id` is unique per thing said.
+    provider's customer, `provider_ref` the object that the pass is found by, `asked` what the checkout asked for.
+    `fact_id` is unique per thing said.
     """
 
     fact_id: str
@@ -177,6 +186,7 @@ class Fact:
     provider_ref: str | None = None
     customer_ref: str | None = None
     valid_days: int | None = None
+    asked: Price | None = None
 
     @property
     def register(self) -> str:

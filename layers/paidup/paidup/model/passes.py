@@ -17,6 +17,7 @@ from paidup.model.fact import (
     Fact,
     Payment,
     PaymentStatus,
+    Price,
     Refund,
     Road,
     Subscription,
@@ -40,8 +41,10 @@ class PassStatus(StrEnum):
     PAUSED = "paused"
     UNPAID = "unpaid"
     FAILED = "failed"
+    QUARANTINED = "quarantined"
     DISPUTED = "disputed"
     CHARGED_BACK = "charged_back"
+    REFUNDING = "refunding"
     REFUNDED = "refunded"
     CANCELED = "canceled"
     ENDED = "ended"
@@ -100,11 +103,27 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack:
+    """The decision to give a buyer their money back: `why` for people, and when to try next (epoch seconds).
+
+    `round` counts refunds that the provider took back as failed, `tries` those that could not be asked for.
+    """
+
+    why: str
+    decided_at: int
+    due_at: int
+    round: int = 0
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
     """What a customer bought. `registers` maps a register's name to its newest entry.
 
     `paid_at` is the earliest second at which the provider said that it is paid. `roads` tells the road that won each
-    register; it is for people and takes no part in comparison.
+    register; it is for people and takes no part in comparison. What we decided ourselves stands beside the registers:
+    `give_back` (the money goes back), `used_at` (a live session took place), `accepted` (support took another amount
+    than was `asked` for).
     """
 
     pass_id: str
@@ -114,7 +133,11 @@ class Pass:
     provider: str
     valid_days: int | None = None
     provider_ref: str | None = None
+    asked: Price | None = None
     paid_at: int | None = None
+    give_back: GiveBack | None = None
+    used_at: int | None = None
+    accepted: bool = False
     registers: Mapping[str, Entry] = field(default_factory=dict)
     roads: Mapping[str, Heard] = field(default_factory=dict, compare=False)
 
@@ -128,6 +151,7 @@ class Pass:
             kind=fact.kind,
             provider=fact.provider,
             valid_days=fact.valid_days,
+            asked=fact.asked,
         )
 
     def heard(self, fact: Fact) -> "Pass":
@@ -139,6 +163,7 @@ class Pass:
         return replace(
             self,
             paid_at=paid_at,
+            asked=self.asked or fact.asked,
             provider_ref=max(filter(None, (self.provider_ref, fact.provider_ref)), default=None),
             registers={**self.registers, fact.register: entry.newer(self.registers.get(fact.register))},
         )
@@ -173,6 +198,40 @@ class Pass:
         """What went back to the buyer so far, in minor units."""
         return sum(refund.refunded for refund in self._values(Refund))
 
+    @property
+    def mismatched(self) -> bool:
+        """Whether something else was paid than was asked for (currency or subtotal), and nobody has accepted that.
+
+        A subscription that begins with a trial asks for nothing at first.
+        """
+        payment = self.payment
+        if self.accepted or self.asked is None or payment is None or payment.status is not PaymentStatus.PAID:
+            return False
+        free = self.kind is Kind.SUBSCRIPTION and payment.amount == 0
+        return not free and (payment.subtotal, payment.currency) != (self.asked.amount, self.asked.currency)
+
+    @property
+    def given_back(self) -> bool:
+        """Whether nothing of the buyer's money is left with us."""
+        free = self.payment is not None and self.payment.amount == 0
+        return free or any(refund.full for refund in self._values(Refund))
+
+    @property
+    def keeps_money(self) -> bool:
+        """Whether it was paid as asked, and the money is neither back nor on its way back."""
+        return self.paid_at is not None and not (self.give_back or self.mismatched or self._taken_back())
+
+    def giving_back(self, why: str, *, now: int) -> "Pass":
+        """Return it with the decision, taken at *now*, to give the money back; the first decision stands."""
+        return self if self.give_back else replace(self, give_back=GiveBack(why=why, decided_at=now, due_at=now))
+
+    def due_at(self, *, now: int, grace_s: int) -> int | None:
+        """Return when the clock must look at it next: for money to go back, or when its access ends."""
+        if self.give_back:
+            return None if self.given_back else self.give_back.due_at
+        standing = self.standing(now=now, grace_s=grace_s)
+        return standing.until if standing.grants else None
+
     def standing(self, *, now: int, grace_s: int) -> Standing:
         """Return how the pass stands at *now* (epoch seconds); past due keeps access for *grace_s* seconds.
 
@@ -182,6 +241,12 @@ class Pass:
         taken_back = self._taken_back()
         if taken_back:
             return Standing(status=taken_back)
+        if self.give_back:
+            return Standing(status=PassStatus.REFUNDED if self.given_back else PassStatus.REFUNDING)
+        if self.mismatched:
+            return Standing(status=PassStatus.QUARANTINED)
+        if self.used_at is not None:
+            return Standing(status=PassStatus.ENDED)
         plan = self.subscription
         standing = self._by_plan(plan, grace_s) if plan else self._by_payment(grace_s)
         if standing.grants and standing.until is not None and now >= standing.until:

@@ -7,12 +7,18 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The numbers of the business, in seconds."""
+    """The choices of the business; numbers are seconds.
+
+    A booking that nobody accepts, or that is cancelled, is refunded, or credited for the next one.
+    """
 
     checkout_lifetime_s: int = DAY_S
     grace_s: int = 7 * DAY_S
     event_retention_s: int = 90 * DAY_S
     sync_window_s: int = 30 * DAY_S
     timeline_retention_s: int = 400 * DAY_S
+    accept_within_s: int = 15 * 60
+    refund_duplicate_payments: bool = True
+    credit_unaccepted_bookings: bool = False
     ask_every_s: int = 3
     poll_every_s: int = 2

@@ -5,6 +5,8 @@
 | Account  | CUSTOMER#<customer>   | ACCOUNT              | stripe#cus_…       |                |                |
 | Checkout | CUSTOMER#<customer>   | CHECKOUT#<checkout>  | stripe#cs_…        | end, or now    | 7 d, if unpaid |
 | Pass     | CUSTOMER#<customer>   | PASS#<pass>          | stripe#sub_…, pi_… | end of access  |                |
+| Booking  | CUSTOMER#<customer>   | BOOKING#<booking>    | bookings#waiting   | accept_by      | ended + 90 d   |
+| (whose)  | BOOKING#<booking>     | BOOKING              |                    |                | ended + 90 d   |
 | Timeline | TIMELINE#<customer>   | <occurred_at>#<fact> |                    |                | 400 d          |
 | Event    | EVENT#<provider>#<id> | EVENT                | attention          |                | 90 d           |
 | Offer    | OFFERS                | <offer>              |                    |                |                |
@@ -17,7 +19,9 @@ from zlib import crc32
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 
+from paidup.model import booking as bookings
 from paidup.model.account import Account
+from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import KEPT_AFTER_END_S, Checkout, CheckoutStatus
 from paidup.model.offer import Offer
 from paidup.model.passes import Pass
@@ -32,6 +36,7 @@ BY_REF = "by_ref"
 BY_DUE = "by_due"
 DUE_SHARDS = tuple(f"due#{n:02d}" for n in range(16))
 ATTENTION = "attention"
+WAITING = "bookings#waiting"
 
 VERSION_AS_READ = "version = :read"
 NOT_THERE_YET = "attribute_not_exists(pk)"
@@ -53,6 +58,16 @@ def checkout_key(customer_id: str, checkout_id: str) -> Key:
 def pass_key(customer_id: str, pass_id: str) -> Key:
     """Where a pass lies."""
     return {"pk": f"CUSTOMER#{customer_id}", "sk": f"PASS#{pass_id}"}
+
+
+def booking_key(customer_id: str, booking_id: str) -> Key:
+    """Where a booking lies."""
+    return {"pk": f"CUSTOMER#{customer_id}", "sk": f"BOOKING#{booking_id}"}
+
+
+def whose_booking_key(booking_id: str) -> Key:
+    """Where it says whose a booking is: the ones who accept bookings know no customers."""
+    return {"pk": f"BOOKING#{booking_id}", "sk": "BOOKING"}
 
 
 def event_key(provider: str, event_id: str) -> Key:
@@ -93,13 +108,28 @@ def checkout_row(checkout: Checkout) -> Wire:
 
 
 def pass_row(held: Pass, *, due_at: int | None) -> Wire:
-    """Return the row of a pass, due when its access ends (epoch seconds; None: never)."""
+    """Return the row of a pass, due when its access ends or its money must go back (epoch seconds; None: never)."""
     return _row(
         pass_key(held.customer_id, held.pass_id),
         held,
         ref=_ref(held.provider_ref, held.paid_at or 0),
         due=_due(held.customer_id, due_at),
     )
+
+
+def booking_rows(booking: Booking) -> list[Wire]:
+    """Return the rows of a booking: listed and due while it waits, purged 90 days after it ended."""
+    waiting = booking.status is BookingStatus.WAITING
+    purge_at = None if booking.ended_at is None else booking.ended_at + bookings.KEPT_AFTER_END_S
+    row = _row(
+        booking_key(booking.customer_id, booking.booking_id),
+        booking,
+        ref=_ref(WAITING if waiting else None, booking.created_at),
+        due=_due(booking.customer_id, booking.accept_by if waiting else None),
+        purge_at=purge_at,
+    )
+    whose = {**whose_booking_key(booking.booking_id), "customer_id": booking.customer_id}
+    return [row, wire(whose if purge_at is None else {**whose, "purge_at": purge_at})]
 
 
 def timeline_row(entry: TimelineEntry, policy: Policy) -> Wire:

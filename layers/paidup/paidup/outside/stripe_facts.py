@@ -17,6 +17,7 @@ from paidup.model.fact import (
     Fact,
     Payment,
     PaymentStatus,
+    Price,
     Refund,
     Subscription,
     SubscriptionStatus,
@@ -49,6 +50,7 @@ class Owner:
     offer_id: str
     kind: Kind
     valid_days: int | None = None
+    asked: Price | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ def metadata_of(checkout: Checkout) -> dict[str, str]:
         "checkout_id": checkout.checkout_id,
         "offer_id": cart.offer_id,
         "kind": cart.kind.value,
+        "asked": f"{cart.amount} {cart.currency}",
     }
     return metadata if cart.valid_days is None else {**metadata, "valid_days": str(cart.valid_days)}
 
@@ -79,14 +82,17 @@ def owner_in(metadata: Mapping[str, str] | None) -> Owner | None:
     try:
         kind = Kind(metadata.get("kind", Kind.PASS))
         days = int(metadata["valid_days"]) if metadata.get("valid_days") else None
+        amount, _, currency = metadata.get("asked", "").partition(" ")
+        asked = Price(amount=int(amount), currency=currency) if amount else None
     except ValueError:  # edited by hand in the dashboard: what it is for is still known
-        kind, days = Kind.PASS, None
+        kind, days, asked = Kind.PASS, None, None
     return Owner(
         customer_id=metadata["customer_id"],
         pass_id=metadata["checkout_id"],
         offer_id=metadata.get("offer_id", ""),
         kind=kind,
         valid_days=days,
+        asked=asked,
     )
 
 
@@ -101,6 +107,7 @@ def fact(owner: Owner, value: Value, said: Said, source: Object, **more: str | N
         offer_id=owner.offer_id,
         kind=owner.kind,
         valid_days=owner.valid_days,
+        asked=owner.asked,
         entry=Entry(at=said.at, fetched=said.fetched, value=value),
         source=source["id"],
         **named,

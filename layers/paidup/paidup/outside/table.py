@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from paidup.model.account import Account
+from paidup.model.booking import Booking
 from paidup.model.checkout import Checkout
 from paidup.model.offer import Offer
 from paidup.model.passes import Pass
@@ -39,11 +40,15 @@ class LostRace(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One consistent look at a customer: the account, and what else was asked for, as far as it exists."""
+    """One consistent look at a customer: the account, and what else was asked for, as far as it exists.
+
+    `booking` is the one that the slot points at, or else the pass's own.
+    """
 
     account: Account
     checkout: Checkout | None = None
     held: Pass | None = None
+    booking: Booking | None = None
     event: EventRow | None = None
 
 
@@ -54,8 +59,9 @@ class Change:
     account: Account
     checkouts: Sequence[Checkout] = ()
     passes: Sequence[Pass] = ()
+    bookings: Sequence[Booking] = ()
     timeline: Sequence[TimelineEntry] = ()
-    event: EventRow | None = None
+    events: Sequence[EventRow] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,7 @@ class Due:
     customer_id: str
     checkout_id: str | None = None
     pass_id: str | None = None
+    booking_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +90,8 @@ class Table:
         """
         keys = [rows.account_key(customer_id)]
         if an_id:
-            keys += [rows.checkout_key(customer_id, an_id), rows.pass_key(customer_id, an_id)]
+            kinds = (rows.checkout_key, rows.pass_key, rows.booking_key)
+            keys += [key(customer_id, an_id) for key in kinds]
         if event:
             keys.append(rows.event_key(*event))
         found = self._read_together(keys)
@@ -123,6 +131,41 @@ class Table:
         row = self._get(rows.checkout_key(customer_id, checkout_id))
         return rows.read_row(Checkout, row) if row else None
 
+    def held(self, customer_id: str, pass_id: str) -> Pass | None:
+        """Return the customer's pass, if it is there."""
+        row = self._get(rows.pass_key(customer_id, pass_id))
+        return rows.read_row(Pass, row) if row else None
+
+    def booking(self, customer_id: str, booking_id: str) -> Booking | None:
+        """Return the customer's booking, if it is there."""
+        row = self._get(rows.booking_key(customer_id, booking_id))
+        return rows.read_row(Booking, row) if row else None
+
+    def whose_booking(self, booking_id: str) -> str | None:
+        """Return the customer whose booking it is, if it is anybody's."""
+        row = self._get(rows.whose_booking_key(booking_id))
+        return str(rows.unwire(row)["customer_id"]) if row else None
+
+    def bookings_of(self, customer_id: str, *, most: int = PAGE) -> list[Booking]:
+        """Return the customer's newest *most* bookings, newest first."""
+        found = self._rows_under(rows.account_key(customer_id)["pk"], "BOOKING#", most)
+        return [rows.read_row(Booking, row) for row in found]
+
+    def waiting_bookings(self, *, most: int, after: Key | None = None) -> tuple[list[Booking], Key | None]:
+        """Return up to *most* bookings that wait, the oldest first, from *after* on, and where the next page begins.
+
+        The index may lag by a moment: whether one still waits is decided when it is accepted.
+        """
+        asked = self._asked_by_ref(rows.WAITING, Limit=most)
+        answer = self.client.query(**(asked | ({"ExclusiveStartKey": rows.wire(after)} if after else {})))
+        last = answer.get("LastEvaluatedKey")
+        return [rows.read_row(Booking, row) for row in answer["Items"]], rows.unwire(last) if last else None
+
+    def attention(self, *, most: int = PAGE) -> list[EventRow]:
+        """Return up to *most* events that need somebody: failed or quarantined, the oldest first."""
+        answer = self.client.query(**self._asked_by_ref(rows.ATTENTION, Limit=most))
+        return [rows.read_row(EventRow, row) for row in answer["Items"]]
+
     def event(self, provider: str, event_id: str) -> EventRow | None:
         """Return a provider's event from the log, if it is there."""
         row = self._get(rows.event_key(provider, event_id))
@@ -153,11 +196,11 @@ class Table:
         puts = [self._put(rows.account_row(after), **guard)]
         puts += [self._put(rows.checkout_row(one)) for one in change.checkouts]
         for held in change.passes:
-            standing = held.standing(now=now, grace_s=self.policy.grace_s)
-            puts.append(self._put(rows.pass_row(held, due_at=standing.until if standing.grants else None)))
+            due_at = held.due_at(now=now, grace_s=self.policy.grace_s)
+            puts.append(self._put(rows.pass_row(held, due_at=due_at)))
+        puts += [self._put(row) for booking in change.bookings for row in rows.booking_rows(booking)]
         puts += [self._put(rows.timeline_row(entry, self.policy)) for entry in change.timeline]
-        if change.event:
-            puts.append(self._put(rows.event_row(change.event, self.policy)))
+        puts += [self._put(rows.event_row(event, self.policy)) for event in change.events]
         try:
             self.client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]  # rows are built, not literal
         except ClientError as error:
@@ -170,14 +213,7 @@ class Table:
 
     def find(self, ref: str) -> Due | None:
         """Return whose *ref* (`stripe#cus_…`, `stripe#sub_…`) is, and of which pass; None if nobody's."""
-        answer = self.client.query(
-            TableName=self.name,
-            IndexName=rows.BY_REF,
-            KeyConditionExpression="#ref = :ref",
-            ExpressionAttributeNames={"#ref": "ref"},
-            ExpressionAttributeValues=rows.wire({":ref": ref}),
-            Limit=1,
-        )
+        answer = self.client.query(**self._asked_by_ref(ref, Limit=1))
         return _due(answer["Items"][0]) if answer["Items"] else None
 
     def due(self, shard: str, *, now: int) -> Iterator[Due]:
@@ -210,6 +246,16 @@ class Table:
     def put_offer(self, offer: Offer) -> None:
         """Sell *offer* from now on, in place of one of the same id."""
         self.client.put_item(TableName=self.name, Item=rows.offer_row(offer))
+
+    def _asked_by_ref(self, ref: str, **more: Any) -> dict[str, Any]:
+        return {
+            "TableName": self.name,
+            "IndexName": rows.BY_REF,
+            "KeyConditionExpression": "#ref = :ref",
+            "ExpressionAttributeNames": {"#ref": "ref"},
+            "ExpressionAttributeValues": rows.wire({":ref": ref}),
+            **more,
+        }
 
     def _put(self, row: Wire, **guard: Any) -> Wire:
         return {"Put": {"TableName": self.name, "Item": row, **guard}}
@@ -272,6 +318,7 @@ def _seen(
         account=read(Account, rows.account_key(customer_id)) or Account(customer_id=customer_id),
         checkout=read(Checkout, rows.checkout_key(customer_id, an_id)) if an_id else None,
         held=read(Pass, rows.pass_key(customer_id, an_id)) if an_id else None,
+        booking=read(Booking, rows.booking_key(customer_id, an_id)) if an_id else None,
         event=read(EventRow, rows.event_key(*event)) if event else None,
     )
 
@@ -282,7 +329,9 @@ def _address(row: Wire) -> tuple[str, str]:
 
 def _due(row: Wire) -> Due:
     plain = rows.unwire(row)
-    return Due(customer_id=plain["customer_id"], checkout_id=plain.get("checkout_id"), pass_id=plain.get("pass_id"))
+    kind, _, an_id = plain["sk"].partition("#")
+    ids = {"CHECKOUT": "checkout_id", "PASS": "pass_id", "BOOKING": "booking_id"}
+    return Due(customer_id=plain["customer_id"], **({ids[kind]: an_id} if kind in ids else {}))
 
 
 def _race(error: ClientError) -> LostRace | None:

@@ -1,0 +1,219 @@
+"""Consequences: what facts about one pass come to for the customer's checkouts, bookings, money and access."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from paidup.flows.draft import Draft
+from paidup.flows.shop import Shop
+from paidup.model.booking import Booking, waiting
+from paidup.model.checkout import Checkout, CheckoutStatus
+from paidup.model.fact import Fact, Payment, PaymentStatus, Road
+from paidup.model.offer import Kind
+from paidup.model.passes import Heard, Pass
+from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
+from paidup.outside.table import Seen
+
+LONGEST_CHAIN = 50
+
+
+def work_out(facts: Sequence[Fact], road: Road, seen: Seen, shop: Shop, *, now: int) -> Draft:
+    """Return what *facts* of one pass, heard by *road*, come to, given what was *seen*; nothing is written yet."""
+    draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
+    held = _merged(facts, road, seen, now=now)
+    if seen.checkout:
+        draft.put_checkout(_moved(seen.checkout, facts, held, now=now))
+    if held:
+        draft.put_pass(held)
+        newly_paid = held.keeps_money and not (seen.held and seen.held.keeps_money)
+        if newly_paid and shop.policy.refund_duplicate_payments:
+            _keep_one_payment(held, draft, shop)
+        if held.kind is Kind.LIVE_SESSION:
+            _book(draft.passes[held.pass_id], draft, shop)
+        _quarantine(held, seen, draft)
+    for fact in facts:
+        if draft.account.provider_ref is None and fact.customer_ref:
+            draft.account = replace(draft.account, provider_ref=fact.customer_ref)
+    _tell(facts, road, seen, draft)
+    return draft
+
+
+def call_off(held: Pass, booking: Booking, why: str, draft: Draft, shop: Shop) -> None:
+    """End the open *booking* that *held* paid for: the money goes back, or the pass is kept for the next booking."""
+    ended = booking.lapse(now=draft.now) if booking.stale(now=draft.now) else booking.called_off(why, now=draft.now)
+    draft.put_booking(ended)
+    if held.keeps_money and not shop.policy.credit_unaccepted_bookings:
+        held = held.giving_back(why, now=draft.now)
+    draft.put_pass(held)
+    _note(held, f"booking {ended.status}: {why}", draft)
+
+
+def _merged(facts: Sequence[Fact], road: Road, seen: Seen, *, now: int) -> Pass | None:
+    """Return the pass with *facts* merged in; a page that expired unpaid makes no pass."""
+    held = seen.held
+    for fact in facts:
+        if held is None and _page_expired(fact):
+            continue
+        before = held or Pass.of(fact)
+        held = before.heard(fact)
+        if held.registers.get(fact.register) != before.registers.get(fact.register):
+            held = replace(held, roads={**before.roads, fact.register: Heard(road=road, at=now)})
+    return held
+
+
+def _moved(checkout: Checkout, facts: Sequence[Fact], held: Pass | None, *, now: int) -> Checkout:
+    payment = held.payment if held else None
+    bought = payment and payment.status in (PaymentStatus.PAID, PaymentStatus.PENDING)
+    if bought or (held and held.subscription):
+        return checkout if checkout.status is CheckoutStatus.COMPLETED else checkout.completed(now=now)
+    if any(_page_expired(fact) for fact in facts):
+        return checkout.page_closed() if checkout.ended else checkout.expired(now=now)
+    return checkout
+
+
+def _keep_one_payment(held: Pass, draft: Draft, shop: Shop) -> None:
+    """Of a checkout and those it replaced, or that replaced it, one is paid for good: a later payment goes back.
+
+    One that is still open is ended, so that nobody pays for what its buyer has bought in another tab.
+    """
+    checkout = draft.checkouts.get(held.pass_id)
+    if checkout is None:
+        return
+    rivals: list[Pass] = []
+    for other in _chain(checkout, shop):
+        if not other.ended:
+            draft.put_checkout(other.invalidated(by=checkout.checkout_id, now=draft.now))
+        rival = shop.table.held(other.customer_id, other.checkout_id)
+        if rival and rival.keeps_money:
+            rivals.append(rival)
+    first, *later = sorted([held, *rivals], key=lambda one: (one.paid_at or 0, one.pass_id))
+    for one in later:
+        why = f"paid twice: {first.pass_id} was paid before"
+        draft.put_pass(one.giving_back(why, now=draft.now))
+        _note(one, f"refund due, {why}", draft)
+        booking = shop.table.booking(one.customer_id, one.pass_id)
+        if booking and booking.open:
+            draft.put_booking(booking.called_off(why, now=draft.now))
+
+
+def _chain(checkout: Checkout, shop: Shop) -> Iterator[Checkout]:
+    """Yield the checkouts that *checkout* replaced or was replaced by, and theirs."""
+    known, ahead = {checkout.checkout_id}, [checkout.replaces, checkout.replaced_by]
+    while ahead and len(known) < LONGEST_CHAIN:
+        an_id = ahead.pop()
+        if an_id is None or an_id in known:
+            continue
+        known.add(an_id)
+        if other := shop.table.checkout(checkout.customer_id, an_id):
+            ahead += [other.replaces, other.replaced_by]
+            yield other
+
+
+def _book(held: Pass, draft: Draft, shop: Shop) -> None:
+    """Open the booking that a live session was paid for, or call it off when its payment was taken back."""
+    mine = draft.seen.booking
+    grants = held.standing(now=draft.now, grace_s=draft.grace_s).grants
+    if mine is not None:
+        if mine.open and not grants:
+            call_off(held, mine, "its payment was taken back", draft, shop)
+        return
+    if not grants or held.paid_at is None or held.used_at is not None:
+        return
+    if not _slot_freed(draft, shop):
+        draft.put_pass(held.giving_back("another booking is open", now=draft.now))
+        _note(held, "refund due: another booking is open", draft)
+        return
+    draft.put_booking(
+        waiting(
+            booking_id=held.pass_id,
+            customer_id=held.customer_id,
+            pass_id=held.pass_id,
+            offer_id=held.offer_id,
+            paid_at=held.paid_at,
+            within_s=shop.policy.accept_within_s,
+        )
+    )
+
+
+def _slot_freed(draft: Draft, shop: Shop) -> bool:
+    """Whether the customer's one booking slot is free, a stale booking in it being called off first."""
+    there = draft.account.open_booking_id
+    if there is None:
+        return True
+    booking = draft.bookings.get(there) or shop.table.booking(draft.account.customer_id, there)
+    if booking is None or not booking.open:
+        return True
+    if not booking.stale(now=draft.now):
+        return False
+    paid_by = draft.passes.get(booking.pass_id) or shop.table.held(booking.customer_id, booking.pass_id)
+    if paid_by:
+        call_off(paid_by, booking, "nobody accepted it in time", draft, shop)
+    return True
+
+
+def _quarantine(held: Pass, seen: Seen, draft: Draft) -> None:
+    """Put a payment of another amount than was asked for before somebody's eyes: nothing is granted meanwhile."""
+    if not held.mismatched or (seen.held and seen.held.mismatched):
+        return
+    asked, payment = held.asked, held.payment
+    why = f"asked {asked.amount} {asked.currency}" if asked else ""
+    why += f", paid {payment.subtotal} {payment.currency}" if payment else ""
+    draft.events.append(quarantine_row(held, EventStatus.QUARANTINED, why, now=draft.now))
+
+
+def quarantine_row(held: Pass, status: EventStatus, why: str, *, now: int) -> EventRow:
+    """Return the log row by which `attention` lists a quarantined payment, until support has decided."""
+    return EventRow(
+        provider=held.provider,
+        event_id=f"quarantine-{held.pass_id}",
+        type="payment.quarantined",
+        status=status,
+        received_at=now,
+        body="{}",
+        error=f"{held.customer_id}: {why}",
+        pass_id=held.pass_id,
+    )
+
+
+def _tell(facts: Sequence[Fact], road: Road, seen: Seen, draft: Draft) -> None:
+    """Add a timeline entry for every fact that is news; a newer stamp on the same word is none."""
+    before = seen.held.registers if seen.held else {}
+    moved = seen.checkout is not None and draft.checkouts[seen.checkout.checkout_id].status is not seen.checkout.status
+    for fact in facts:
+        known = before.get(fact.register)
+        held = draft.passes.get(fact.pass_id)
+        now_said = held.registers.get(fact.register) if held else None
+        if moved or (now_said and (known is None or known.value != now_said.value)):
+            change = _phrase(fact, seen, held, draft)
+            version = draft.account.billing_version
+            draft.timeline.append(TimelineEntry.of(fact, road, change, now=draft.now, billing_version=version))
+
+
+def _note(held: Pass, change: str, draft: Draft) -> None:
+    """Add a timeline entry for something that we decided ourselves."""
+    draft.timeline.append(
+        TimelineEntry(
+            customer_id=held.customer_id,
+            occurred_at=draft.now,
+            fact_id=f"{held.pass_id}@{draft.now}#{len(draft.timeline)}",
+            pass_id=held.pass_id,
+            said_by="paidup",
+            road=Road.SWEEP,
+            register="decision",
+            change=change,
+            settled_at=draft.now,
+            billing_version=draft.account.billing_version,
+        )
+    )
+
+
+def _page_expired(fact: Fact) -> bool:
+    value = fact.entry.value
+    return isinstance(value, Payment) and value.status is PaymentStatus.EXPIRED
+
+
+def _phrase(fact: Fact, seen: Seen, held: Pass | None, draft: Draft) -> str:
+    """Return what changed, for people: `payment paid: none -> active`."""
+    before = seen.held.standing(now=draft.now, grace_s=draft.grace_s).status if seen.held else "none"
+    after = held.standing(now=draft.now, grace_s=draft.grace_s).status if held else "none"
+    said = getattr(fact.entry.value, "status", None) or "told"
+    return f"{fact.register} {said}: {before} -> {after}"

@@ -1,0 +1,64 @@
+"""Drafts: what one transaction is going to write for a customer, while it is still being worked out."""
+
+from dataclasses import dataclass, field, replace
+
+from paidup.model.account import Account
+from paidup.model.booking import Booking
+from paidup.model.checkout import Checkout
+from paidup.model.passes import Pass
+from paidup.model.timeline import EventRow, TimelineEntry
+from paidup.outside.table import Change, Seen
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """The rows of one customer as they are to be, by id; those put here are written, if they differ from before.
+
+    Putting a pass moves the account's access with it; ending the checkout or booking that a slot points at frees it.
+    """
+
+    seen: Seen
+    account: Account
+    now: int
+    grace_s: int
+    checkouts: dict[str, Checkout] = field(default_factory=dict)
+    passes: dict[str, Pass] = field(default_factory=dict)
+    bookings: dict[str, Booking] = field(default_factory=dict)
+    timeline: list[TimelineEntry] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+
+    def put_checkout(self, checkout: Checkout) -> None:
+        """Write *checkout*; an ended one gives its slot back."""
+        self.checkouts[checkout.checkout_id] = checkout
+        if checkout.ended and self.account.open_checkout_id == checkout.checkout_id:
+            self.account = replace(self.account, open_checkout_id=None)
+
+    def put_pass(self, held: Pass) -> None:
+        """Write *held*, and what it gives its customer from now on."""
+        self.passes[held.pass_id] = held
+        self.account = self.account.granting(held, now=self.now, grace_s=self.grace_s)
+
+    def put_booking(self, booking: Booking) -> None:
+        """Write *booking*; an open one takes the slot, an ended one gives it back."""
+        self.bookings[booking.booking_id] = booking
+        if booking.open:
+            self.account = replace(self.account, open_booking_id=booking.booking_id)
+        elif self.account.open_booking_id == booking.booking_id:
+            self.account = replace(self.account, open_booking_id=None)
+
+    def change(self) -> Change | None:
+        """Return what is to be written; None where nothing differs from what was seen."""
+        seen = self.seen
+        checkouts = [one for one in self.checkouts.values() if one != seen.checkout]
+        passes = [one for one in self.passes.values() if one != seen.held]
+        bookings = [one for one in self.bookings.values() if one != seen.booking]
+        if not (checkouts or passes or bookings or self.events or self.timeline) and self.account == seen.account:
+            return None
+        return Change(
+            account=self.account,
+            checkouts=checkouts,
+            passes=passes,
+            bookings=bookings,
+            timeline=self.timeline,
+            events=self.events,
+        )

@@ -1,0 +1,149 @@
+"""Bookings: a live session that was paid for, waiting for somebody to accept it in time."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from paidup.model.refusal import Conflict
+
+KEPT_AFTER_END_S = 90 * 86_400
+
+
+class BookingStatus(StrEnum):
+    """The states of a booking; it is open while waiting or live."""
+
+    WAITING = "waiting"
+    LIVE = "live"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    LAPSED = "lapsed"
+
+
+WHY_CLOSED = {
+    BookingStatus.WAITING: "has not been accepted yet",
+    BookingStatus.LIVE: "was accepted by somebody a moment ago",
+    BookingStatus.FINISHED: "is finished",
+    BookingStatus.CANCELLED: "was cancelled",
+    BookingStatus.LAPSED: "was not accepted in time, and its buyer has been given back what they paid",
+}
+
+
+class BookingClosed(Conflict):
+    """What was asked of a booking is not possible (any more); the sentence says what happened instead."""
+
+    title = "The booking has moved on"
+    next_step = "Look at the list of bookings again."
+
+    def __init__(self, booking: "Booking", *, late: bool = False) -> None:
+        """Refuse to act on *booking* as it stands; *late*: its time has run out, though nobody wrote that down yet."""
+        why = WHY_CLOSED[BookingStatus.LAPSED if late else booking.status]
+        super().__init__(f"Booking {booking.booking_id!r} {why}.")
+
+
+class NotYourBooking(Conflict):
+    """A live booking belongs to the one who accepted it."""
+
+    title = "Somebody else accepted this booking"
+    next_step = "Accept another one from the list."
+
+    def __init__(self, booking_id: str) -> None:
+        """Refuse to let another provider act on *booking_id*."""
+        super().__init__(f"Booking {booking_id!r} was accepted by somebody else.")
+
+
+class BookingInTheWay(Conflict):
+    """A customer has one open booking at a time; this one is theirs."""
+
+    title = "You have a booking already"
+
+    def __init__(self, booking: "Booking") -> None:
+        """Refuse a second booking while *booking* is open."""
+        live = booking.status is BookingStatus.LIVE
+        state = "is live now" if live else f"waits to be accepted until {booking.accept_by} (epoch seconds)"
+        self.next_step = "Finish it first" if live else "Wait for it, or cancel it first"
+        self.next_step += "; passes and subscriptions can be bought as ever."
+        super().__init__(f"Booking {booking.booking_id!r} {state}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """One live session for one customer, paid by the pass `pass_id`. Times are epoch seconds; `mechanic` is who
+    accepted it, `ended_by` who or what ended it.
+    """
+
+    booking_id: str
+    customer_id: str
+    pass_id: str
+    offer_id: str
+    status: BookingStatus
+    created_at: int
+    accept_by: int
+    mechanic: str | None = None
+    accepted_at: int | None = None
+    ended_at: int | None = None
+    ended_by: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it takes the customer's one slot."""
+        return self.status in (BookingStatus.WAITING, BookingStatus.LIVE)
+
+    def stale(self, *, now: int) -> bool:
+        """Whether nobody accepted it in time, written down or not."""
+        return self.status is BookingStatus.WAITING and now >= self.accept_by
+
+    def accept(self, mechanic: str, *, now: int) -> "Booking":
+        """Return this booking live with *mechanic*; accepting again what is theirs changes nothing.
+
+        Raises BookingClosed.
+        """
+        if self.status is BookingStatus.LIVE and self.mechanic == mechanic:
+            return self
+        if self.status is not BookingStatus.WAITING or now >= self.accept_by:
+            raise BookingClosed(self, late=self.stale(now=now))
+        return replace(self, status=BookingStatus.LIVE, mechanic=mechanic, accepted_at=now)
+
+    def finish(self, mechanic: str, *, now: int) -> "Booking":
+        """Return this booking finished by the *mechanic* who accepted it. Raises BookingClosed or NotYourBooking."""
+        if self.status is BookingStatus.FINISHED and self.mechanic == mechanic:
+            return self
+        if self.status is not BookingStatus.LIVE:
+            raise BookingClosed(self, late=self.stale(now=now))
+        if self.mechanic != mechanic:
+            raise NotYourBooking(self.booking_id)
+        return replace(self, status=BookingStatus.FINISHED, ended_at=now, ended_by=mechanic)
+
+    def cancel(self, by: str, *, now: int) -> "Booking":
+        """Return this booking cancelled *by* its customer while it waits, or by the mechanic who has it.
+
+        Raises BookingClosed or NotYourBooking.
+        """
+        if self.status is BookingStatus.CANCELLED:
+            return self
+        if not self.open or self.stale(now=now):
+            raise BookingClosed(self, late=self.stale(now=now))
+        if self.status is BookingStatus.LIVE and by != self.mechanic:
+            raise BookingClosed(self) if by == self.customer_id else NotYourBooking(self.booking_id)
+        return self.called_off(by, now=now)
+
+    def called_off(self, by: str, *, now: int) -> "Booking":
+        """Return this booking cancelled because what paid for it was taken back (*by* says by what)."""
+        return replace(self, status=BookingStatus.CANCELLED, ended_at=now, ended_by=by)
+
+    def lapse(self, *, now: int) -> "Booking":
+        """Return this booking ended because nobody accepted it by `accept_by`. Raises BookingClosed before that."""
+        if not self.stale(now=now):
+            raise BookingClosed(self)
+        return replace(self, status=BookingStatus.LAPSED, ended_at=now, ended_by="clock")
+
+
+def waiting(*, booking_id: str, customer_id: str, pass_id: str, offer_id: str, paid_at: int, within_s: int) -> Booking:
+    """Return a new booking that waits to be accepted within *within_s* seconds of *paid_at* (epoch seconds)."""
+    return Booking(
+        booking_id=booking_id,
+        customer_id=customer_id,
+        pass_id=pass_id,
+        offer_id=offer_id,
+        status=BookingStatus.WAITING,
+        created_at=paid_at,
+        accept_by=paid_at + within_s,
+    )
