@@ -6,7 +6,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.request import Request
 
-from paidup.model.refusal import Unauthorized
+from paidup.model.refusal import Forbidden, Unauthorized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,11 @@ class Caller:
     customer_id: str
     email: str | None
     roles: tuple[str, ...]
+
+    def must_be(self, role: str) -> None:
+        """Raise Forbidden unless the caller has *role*."""
+        if role not in self.roles:
+            raise Forbidden(role)
 
 
 def caller(request: Request) -> Caller:

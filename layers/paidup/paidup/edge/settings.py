@@ -33,6 +33,14 @@ def seconds(name: str, default: int, *, least: int, most: int) -> int:
     return int(value)
 
 
+def choice(name: str, default: str, *others: str) -> str:
+    """Return the setting *name*, which is *default* or one of *others*."""
+    value = optional(name) or default
+    if value not in (default, *others):
+        raise WrongSetting(f"The setting {name} must be one of {', '.join((default, *others))}, not {value!r}.")
+    return value
+
+
 def origins() -> tuple[str, ...]:
     """Return the origins that may call the API and be returned to, such as `https://shop.example`."""
     found = tuple(one.strip().rstrip("/") for one in text("PAIDUP_ALLOWED_ORIGINS").split(",") if one.strip())
@@ -49,6 +57,9 @@ def policy() -> Policy:
         checkout_lifetime_s=seconds("PAIDUP_CHECKOUT_LIFETIME_S", DAY_S, least=1_800, most=DAY_S),
         grace_s=seconds("PAIDUP_GRACE_S", 7 * DAY_S, least=0, most=60 * DAY_S),
         event_retention_s=seconds("PAIDUP_EVENT_RETENTION_S", 90 * DAY_S, least=35 * DAY_S, most=3_650 * DAY_S),
+        accept_within_s=seconds("PAIDUP_ACCEPT_WITHIN_S", 15 * 60, least=60, most=DAY_S),
+        refund_duplicate_payments=choice("PAIDUP_DUPLICATE_PAYMENTS", "refund", "keep") == "refund",
+        credit_unaccepted_bookings=choice("PAIDUP_UNACCEPTED_BOOKINGS", "refund", "credit") == "credit",
     )
 
 

@@ -1,12 +1,13 @@
 """What the API shows: passes, access and checkouts as front-end developers read them."""
 
-from typing import Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from paidup.flows.confirm import Confirmation, State
 from paidup.model.account import Account
-from paidup.model.checkout import Checkout
+from paidup.model.booking import Booking, BookingStatus
+from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.passes import Access, Pass
 from paidup.outside.table import Seen
 
@@ -113,6 +114,65 @@ def access_of(account: Account, *, now: int) -> list[AccessView]:
     return [AccessView.of(one) for one in account.standing_access(now=now)]
 
 
+class BookingView(BaseModel):
+    """A live session: `accept_by` and the other times in epoch seconds; `checkout_id` is where it was paid."""
+
+    booking_id: str
+    checkout_id: str
+    pass_id: str
+    offer_id: str
+    status: str
+    created_at: int
+    accept_by: int
+    remaining_s: int
+    accepted_at: int | None = None
+    ended_at: int | None = None
+
+    @classmethod
+    def of(cls, booking: Booking, *, now: int) -> Self:
+        """Return the view of *booking* at *now*: one that nobody accepted in time has lapsed, swept or not."""
+        waits = booking.status is BookingStatus.WAITING
+        return cls(
+            booking_id=booking.booking_id,
+            checkout_id=booking.pass_id,
+            pass_id=booking.pass_id,
+            offer_id=booking.offer_id,
+            status=BookingStatus.LAPSED if booking.stale(now=now) else booking.status,
+            created_at=booking.created_at,
+            accept_by=booking.accept_by,
+            remaining_s=max(0, booking.accept_by - now) if waits else 0,
+            accepted_at=booking.accepted_at,
+            ended_at=booking.ended_at,
+        )
+
+
+class CheckoutStory(PaymentToken):
+    """A checkout as its buyer finds it again: what remains (seconds), their own `context`, and what to do `next`."""
+
+    remaining_s: int
+    next: Literal["pay", "recover", "done"]
+    replaced_by: str | None = None
+    context: dict[str, Any] | None = None
+    pass_: PassView | None = Field(default=None, alias="pass", serialization_alias="pass")
+
+    @classmethod
+    def of(cls, seen: Seen, *, now: int, grace_s: int) -> Self:
+        """Return the view of the checkout that was *seen*, at *now*."""
+        if seen.checkout is None:
+            raise ValueError("a story needs a checkout")
+        checkout, held = seen.checkout, seen.held
+        payable = checkout.holds_slot(now=now) and checkout.url is not None
+        done = checkout.status is CheckoutStatus.COMPLETED
+        return cls(
+            **PaymentToken.of_checkout(checkout, now=now).model_dump(),
+            remaining_s=max(0, checkout.expires_at - now) if payable else 0,
+            next="done" if done else "pay" if payable else "recover",
+            replaced_by=checkout.replaced_by,
+            context=dict(checkout.context) if checkout.context is not None else None,
+            **{"pass": PassView.of(held, now=now, grace_s=grace_s) if held else None},
+        )
+
+
 class Moment(BaseModel):
     """Something that happened to a purchase: what, when (epoch seconds), and by which road it was heard."""
 
@@ -154,17 +214,20 @@ class AccountView(BaseModel):
     access: list[AccessView]
     passes: list[PassView]
     checkout: PaymentToken | None = None
+    booking: BookingView | None = None
 
     @classmethod
     def of(cls, seen: Seen, passes: list[Pass], *, now: int, grace_s: int) -> Self:
         """Return the view of an account at *now*."""
         open_one = seen.checkout if seen.checkout and seen.checkout.holds_slot(now=now) else None
+        booking = seen.booking if seen.booking and seen.booking.open and not seen.booking.stale(now=now) else None
         return cls(
             customer_id=seen.account.customer_id,
             billing_version=seen.account.billing_version,
             access=access_of(seen.account, now=now),
             passes=[PassView.of(held, now=now, grace_s=grace_s) for held in passes],
             checkout=PaymentToken.of_checkout(open_one, now=now) if open_one else None,
+            booking=BookingView.of(booking, now=now) if booking else None,
         )
 
 

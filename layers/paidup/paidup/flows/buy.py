@@ -2,43 +2,36 @@
 
 import json
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from paidup.flows.book import book_on_credit
 from paidup.flows.confirm import ask
+from paidup.flows.consequences import slot_booking, slot_freed
+from paidup.flows.draft import Draft
+from paidup.flows.opening import open_page
 from paidup.flows.shop import Shop
+from paidup.model.booking import BookingInTheWay
 from paidup.model.checkout import Checkout, CheckoutStatus, reserved
 from paidup.model.fact import Road
-from paidup.model.offer import Cart
-from paidup.model.refusal import Conflict, Contended, Malformed, UnknownOffer
+from paidup.model.offer import Cart, Kind
+from paidup.model.refusal import Contended, Malformed, UnknownOffer
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 from paidup.outside.stripe_facts import NAME
-from paidup.outside.stripe_http import DeadAnswer
 from paidup.outside.table import Change, LostRace, Seen, attempts
 
 BUY_WITHIN_S = 8.0
-PAGE_TAKES_S = 2.5
-
-
-class Replaced(Conflict):
-    """While its page was being opened, the buyer chose something else."""
-
-    next_step = "Use the newer checkout, or send this request again to come back to this choice."
-
-    def __init__(self, checkout: Checkout) -> None:
-        """Refuse *checkout*, which a newer one replaced."""
-        super().__init__(f"Checkout {checkout.checkout_id!r} was replaced by {checkout.replaced_by!r} meanwhile.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What a buyer asks for: *quantity* of an offer, by which provider, where to come back to, and their own state.
 
-    `key` is the caller's Idempotency-Key: the same key never opens a second checkout.
+    `key` is the caller's Idempotency-Key: the same key never opens a second checkout. `recovers` is the checkout that
+    the buyer goes on from.
     """
 
     customer_id: str
@@ -50,6 +43,7 @@ class Order:
     cancel_url: str
     context: Mapping[str, Any] | None = None
     key: str | None = None
+    recovers: str | None = None
 
 
 def buy(order: Order, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
@@ -58,7 +52,11 @@ def buy(order: Order, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
     The same cart while one is open is that one, with the same token: two clicks, two tabs, two devices. Another cart
     replaces it in the same transaction. Where the open one was paid already, it is settled, not opened again.
 
-    Raises UnknownOffer, Malformed, Replaced; ProviderUnavailable or ProviderRefused within 10 s, with the choice kept.
+    A live session waits for the customer's one open booking: BookingInTheWay tells which it is; a stale one is called
+    off on the way.
+
+    Raises UnknownOffer, Malformed, Replaced, BookingInTheWay; ProviderUnavailable or ProviderRefused within 10 s, with
+    the choice kept.
     """
     cart, provider = _cart(order, shop)
     with within(BUY_WITHIN_S):
@@ -90,6 +88,8 @@ def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -
             raise Malformed("Idempotency-Key", "was used for another cart; send a new key")
         if known.ended:
             return known, False
+    if credited := _on_credit(order, cart, shop, now=now):
+        return credited, False
     seen = shop.table.current(order.customer_id)
     if seen.checkout and seen.checkout.holds_slot(now=now) and ask(seen.checkout, Road.POLL, shop, now=now):
         paid = shop.table.checkout(order.customer_id, seen.checkout.checkout_id)
@@ -112,64 +112,72 @@ def _kept(order: Order, seen: Seen, current: Checkout, shop: Shop, *, now: int) 
 
 
 def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *, now: int) -> Checkout:
-    """Write the intent to open a new checkout, and end the one in its way in the same transaction."""
-    current = seen.checkout if seen.checkout and not seen.checkout.ended else None
-    in_the_way = current if current and current.holds_slot(now=now) else None
+    """Write the intent to open a new checkout, and end what is in its way in the same transaction."""
+    in_the_way = seen.checkout if seen.checkout and not seen.checkout.ended else None
+    last = _last_of(order, shop) if order.recovers else None
     checkout_id = _id_of_key(order) if order.key else new_id(now=now)
     checkout = reserved(
         checkout_id=checkout_id,
         customer_id=order.customer_id,
         cart=cart,
         provider=provider,
-        success_url=_coming_back(order.success_url, checkout_id),
-        cancel_url=_coming_back(order.cancel_url, checkout_id),
+        success_url=coming_back(order.success_url, checkout_id),
+        cancel_url=coming_back(order.cancel_url, checkout_id),
         lifetime_s=shop.policy.checkout_lifetime_s,
         context=order.context,
         replaces=in_the_way.checkout_id if in_the_way else None,
+        recovers=last.checkout_id if last else None,
         now=now,
     )
-    ended = [in_the_way.invalidated(by=checkout.checkout_id, now=now)] if in_the_way else []
-    account = replace(seen.account, open_checkout_id=checkout.checkout_id)
-    shop.table.commit(seen.account, Change(account=account, checkouts=(checkout, *ended)), now=now)
-    logger.info("checkout.reserved", checkout_id=checkout.checkout_id, replaces=checkout.replaces)
+    draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
+    if last and (in_the_way is None or last.checkout_id != in_the_way.checkout_id):
+        draft.put_checkout(replace(last, replaced_by=checkout_id))
+    if in_the_way:
+        draft.put_checkout(in_the_way.invalidated(by=checkout_id, now=now))
+    if cart.kind is Kind.LIVE_SESSION:
+        _make_room(draft, shop)
+    draft.put_checkout(checkout)
+    draft.account = replace(draft.account, open_checkout_id=checkout_id)
+    shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
+    logger.info("checkout.reserved", checkout_id=checkout_id, replaces=checkout.replaces)
     return checkout
 
 
-def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, now: int) -> Checkout:
-    """Return *checkout* open on the provider's page: the same call, under the same key, whoever makes it.
+def _last_of(order: Order, shop: Shop) -> Checkout | None:
+    """Return the newest checkout of the purchase that the buyer goes on with, so that one payment of all is kept."""
+    found, known = shop.table.checkout(order.customer_id, order.recovers or ""), set[str]()
+    while found and found.replaced_by and found.replaced_by not in known:
+        known.add(found.checkout_id)
+        newer = shop.table.checkout(order.customer_id, found.replaced_by)
+        if newer is None:
+            break
+        found = newer
+    return found
 
-    Where another request reserved it (not *ours*), that one is given a moment to finish first.
-    """
-    fresh = now - checkout.created_at <= PAGE_TAKES_S
-    if not ours and fresh and (finished := _finished_meanwhile(checkout, shop)):
-        return finished
-    account = shop.table.account(checkout.customer_id)
-    customer = (account.provider_ref or "").removeprefix(f"{NAME}#") or shop.stripe.customer(
-        checkout.customer_id, email
-    )
-    try:
-        page = shop.stripe.open_page(checkout, customer)
-    except DeadAnswer:
-        _ask_anew_next_time(checkout, shop, now=now)
-        raise
-    for _ in attempts():
-        seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
-        if seen.checkout is None:
-            raise LostRace
-        if seen.checkout.status is CheckoutStatus.OPEN:
-            return seen.checkout
-        opened = _recorded(seen.checkout, page.token, page.url, page.expires_at, now=now)
-        owned = seen.account.provider_ref or f"{NAME}#{customer}"
-        change = Change(account=replace(seen.account, provider_ref=owned), checkouts=(opened,))
-        try:
-            shop.table.commit(seen.account, change, now=now)
-        except LostRace:
-            continue
-        if opened.status is CheckoutStatus.OPEN:
-            logger.info("checkout.opened", checkout_id=opened.checkout_id, expires_at=opened.expires_at)
-            return opened
-        raise Replaced(opened)
-    raise Contended(checkout.customer_id)
+
+def _make_room(draft: Draft, shop: Shop) -> None:
+    """Call a stale booking off; raise BookingInTheWay for one that is live, or that waits and may yet be accepted."""
+    booking = slot_booking(draft, shop)
+    if booking and not slot_freed(draft, shop):
+        raise BookingInTheWay(booking)
+
+
+def _on_credit(order: Order, cart: Cart, shop: Shop, *, now: int) -> Checkout | None:
+    """Book with a pass whose earlier booking did not take place; None where there is no such credit."""
+    if cart.kind is not Kind.LIVE_SESSION or not shop.policy.credit_unaccepted_bookings:
+        return None
+    seen, passes = shop.table.snapshot(order.customer_id)
+    draft = Draft(seen=Seen(account=seen.account), account=seen.account, now=now, grace_s=shop.policy.grace_s)
+    if not slot_freed(draft, shop):
+        return None
+    for held in passes:
+        grants = held.standing(now=now, grace_s=shop.policy.grace_s).grants
+        paid = shop.table.checkout(order.customer_id, held.pass_id) if grants else None
+        if paid and held.kind is Kind.LIVE_SESSION and held.offer_id == cart.offer_id:
+            book_on_credit(held, new_id(now=now), draft, shop)
+            shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
+            return paid
+    return None
 
 
 def new_id(*, now: int) -> str:
@@ -177,38 +185,17 @@ def new_id(*, now: int) -> str:
     return f"co_{now:09x}{secrets.token_hex(8)}"
 
 
-def _recorded(checkout: Checkout, token: str, url: str, expires_at: int, *, now: int) -> Checkout:
-    """Return *checkout* with the provider's page; where it ended meanwhile, the page is due to be closed."""
-    if checkout.status is CheckoutStatus.OPENING:
-        return checkout.opened(token=token, url=url, expires_at=expires_at, now=now)
-    return replace(checkout, token=token, url=url, due_at=now)
-
-
-def _finished_meanwhile(checkout: Checkout, shop: Shop) -> Checkout | None:
-    waited_until = time.monotonic() + PAGE_TAKES_S
-    while time.monotonic() < waited_until:
-        time.sleep(0.15)
-        found = shop.table.checkout(checkout.customer_id, checkout.checkout_id)
-        if found and found.status is not CheckoutStatus.OPENING:
-            return found
-    return None
-
-
-def _ask_anew_next_time(checkout: Checkout, shop: Shop, *, now: int) -> None:
-    """Give the next try a key of its own: the provider would replay this outage under the old one for a day."""
-    seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
-    if seen.checkout and seen.checkout.attempt == checkout.attempt:
-        try:
-            change = Change(account=seen.account, checkouts=(seen.checkout.retried(),))
-            shop.table.commit(seen.account, change, now=now)
-        except LostRace:
-            logger.info("checkout.raced", checkout_id=checkout.checkout_id)
-
-
-def _coming_back(url: str, checkout_id: str) -> str:
+def coming_back(url: str, checkout_id: str) -> str:
     """Return *url* with the checkout's id, which its caller could not know; the rest stays as it was written."""
     rest, hash_sign, fragment = url.partition("#")
     return f"{rest}{'&' if '?' in rest else '?'}checkout_id={checkout_id}{hash_sign}{fragment}"
+
+
+def setting_out(url: str, checkout_id: str) -> str:
+    """Return *url* as its caller gave it, before `coming_back`."""
+    for mark in "?&":
+        url = url.replace(f"{mark}checkout_id={checkout_id}", "")
+    return url
 
 
 def _id_of_key(order: Order) -> str:

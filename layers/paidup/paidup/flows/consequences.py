@@ -97,14 +97,14 @@ def _keep_one_payment(held: Pass, draft: Draft, shop: Shop) -> None:
 
 def _chain(checkout: Checkout, shop: Shop) -> Iterator[Checkout]:
     """Yield the checkouts that *checkout* replaced or was replaced by, and theirs."""
-    known, ahead = {checkout.checkout_id}, [checkout.replaces, checkout.replaced_by]
+    known, ahead = {checkout.checkout_id}, [checkout.replaces, checkout.recovers, checkout.replaced_by]
     while ahead and len(known) < LONGEST_CHAIN:
         an_id = ahead.pop()
         if an_id is None or an_id in known:
             continue
         known.add(an_id)
         if other := shop.table.checkout(checkout.customer_id, an_id):
-            ahead += [other.replaces, other.replaced_by]
+            ahead += [other.replaces, other.recovers, other.replaced_by]
             yield other
 
 
@@ -118,7 +118,7 @@ def _book(held: Pass, draft: Draft, shop: Shop) -> None:
         return
     if not grants or held.paid_at is None or held.used_at is not None:
         return
-    if not _slot_freed(draft, shop):
+    if not slot_freed(draft, shop):
         draft.put_pass(held.giving_back("another booking is open", now=draft.now))
         _note(held, "refund due: another booking is open", draft)
         return
@@ -134,19 +134,27 @@ def _book(held: Pass, draft: Draft, shop: Shop) -> None:
     )
 
 
-def _slot_freed(draft: Draft, shop: Shop) -> bool:
-    """Whether the customer's one booking slot is free, a stale booking in it being called off first."""
+def slot_booking(draft: Draft, shop: Shop) -> Booking | None:
+    """Return the open booking in the customer's slot, if there is one."""
     there = draft.account.open_booking_id
     if there is None:
-        return True
+        return None
     booking = draft.bookings.get(there) or shop.table.booking(draft.account.customer_id, there)
-    if booking is None or not booking.open:
+    return booking if booking and booking.open else None
+
+
+def slot_freed(draft: Draft, shop: Shop) -> bool:
+    """Whether the customer's one booking slot is free, a stale booking in it being called off first."""
+    booking = slot_booking(draft, shop)
+    if booking is None:
         return True
     if not booking.stale(now=draft.now):
         return False
     paid_by = draft.passes.get(booking.pass_id) or shop.table.held(booking.customer_id, booking.pass_id)
     if paid_by:
         call_off(paid_by, booking, "nobody accepted it in time", draft, shop)
+    else:
+        draft.put_booking(booking.lapse(now=draft.now))
     return True
 
 

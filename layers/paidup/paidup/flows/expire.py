@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from paidup.flows.book import lapse
+from paidup.flows.repay import repay
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
+from paidup.model.booking import BookingStatus
 from paidup.model.checkout import Checkout
 from paidup.model.fact import Road
 from paidup.model.passes import Pass
@@ -44,12 +47,23 @@ def expire(shop: Shop, *, now: int, time_left: Callable[[], float]) -> Swept:
                 swept.unfinished = True
                 return swept
             silent = swept.postponed >= OUTAGES_ENDURED
-            if due.checkout_id:
-                if not silent:
-                    _end_checkout(due, shop, swept, now=now)
-            elif due.pass_id:
-                _end_pass(due, shop, swept, ask=not silent, now=now)
+            _act_on(due, shop, swept, silent=silent, now=now)
     return swept
+
+
+def _act_on(due: Due, shop: Shop, swept: Swept, *, silent: bool, now: int) -> None:
+    """Do what is *due*; where the provider is *silent*, only what needs no word from it."""
+    if due.booking_id:
+        booking = lapse(due.customer_id, due.booking_id, shop, now=now)
+        swept.ended += booking is not None and booking.status is BookingStatus.LAPSED
+        if booking and not silent:
+            swept.postponed += not repay(booking.customer_id, booking.pass_id, shop, now=now)
+    elif due.pass_id:
+        _end_pass(due, shop, swept, ask=not silent, now=now)
+        if not silent:
+            swept.postponed += not repay(due.customer_id, due.pass_id, shop, now=now)
+    elif due.checkout_id and not silent:
+        _end_checkout(due, shop, swept, now=now)
 
 
 def _end_checkout(due: Due, shop: Shop, swept: Swept, *, now: int) -> None:
@@ -94,7 +108,7 @@ def _rewrite(due: Due, step: Callable[..., Checkout], shop: Shop, *, now: int) -
 def _end_pass(due: Due, shop: Shop, swept: Swept, *, ask: bool, now: int) -> None:
     """End the access of a pass whose time has run out. Before that, the provider is asked for a subscription's news."""
     seen = shop.table.look(due.customer_id, due.pass_id)
-    if seen.held is None:
+    if seen.held is None or seen.held.give_back:
         return
     if ask and seen.held.subscription:
         _hear_news(seen.held, shop, swept, now=now)

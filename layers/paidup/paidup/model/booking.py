@@ -123,6 +123,8 @@ class Booking:
             raise BookingClosed(self, late=self.stale(now=now))
         if self.status is BookingStatus.LIVE and by != self.mechanic:
             raise BookingClosed(self) if by == self.customer_id else NotYourBooking(self.booking_id)
+        if self.status is BookingStatus.WAITING and by != self.customer_id:
+            raise BookingClosed(self)
         return self.called_off(by, now=now)
 
     def called_off(self, by: str, *, now: int) -> "Booking":

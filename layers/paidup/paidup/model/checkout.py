@@ -44,6 +44,7 @@ class Checkout:
     `due_at` says when the clock must look at it: at its end while it is open, at once while a page that nobody should
     pay on must still be closed at the provider; None when nothing is left to do. `attempt` counts answers of the
     provider that can never be replayed into a page, so that the next try asks under a new idempotency key.
+    `replaces`, `recovers` and `replaced_by` link what its buyer meant as one purchase: one of them is paid for good.
     """
 
     checkout_id: str
@@ -67,6 +68,7 @@ class Checkout:
     closing_tries: int = 0
     replaced_by: str | None = None
     replaces: str | None = None
+    recovers: str | None = None
 
     @property
     def idempotency_key(self) -> str:
@@ -146,6 +148,7 @@ def reserved(
     now: int,
     context: Mapping[str, Any] | None = None,
     replaces: str | None = None,
+    recovers: str | None = None,
 ) -> Checkout:
     """Return the intent to open a checkout, before the provider is called; it frees itself after two minutes."""
     return Checkout(
@@ -162,4 +165,5 @@ def reserved(
         lifetime_s=lifetime_s,
         context=context,
         replaces=replaces,
+        recovers=recovers,
     )

@@ -27,6 +27,7 @@ from paidup.model.fact import (
 from paidup.model.offer import Kind
 
 DAY_S = 86_400
+LONGEST_WAIT_S = 3_600
 
 V = TypeVar("V", bound=Value)
 
@@ -50,6 +51,7 @@ class PassStatus(StrEnum):
     ENDED = "ended"
 
 
+NEVER_RENEWS = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 GRANTING = frozenset({PassStatus.ACTIVE, PassStatus.TRIALING, PassStatus.PAST_DUE})
 
 WITHOUT_ACCESS = {
@@ -104,16 +106,16 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveBack:
-    """The decision to give a buyer their money back: `why` for people, and when to try next (epoch seconds).
-
-    `round` counts refunds that the provider took back as failed, `tries` those that could not be asked for.
-    """
+    """The decision to give a buyer their money back: `why` for people, and when to try next (epoch seconds)."""
 
     why: str
     decided_at: int
     due_at: int
-    round: int = 0
     tries: int = 0
+
+    def tried(self, *, now: int) -> "GiveBack":
+        """Return it due again later, twice as late each time up to an hour, unless the money is back by then."""
+        return replace(self, due_at=now + min(60 * 2**self.tries, LONGEST_WAIT_S), tries=self.tries + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,9 +214,17 @@ class Pass:
 
     @property
     def given_back(self) -> bool:
-        """Whether nothing of the buyer's money is left with us."""
+        """Whether nothing of the buyer's money is left with us, and nothing more will be taken."""
         free = self.payment is not None and self.payment.amount == 0
-        return free or any(refund.full for refund in self._values(Refund))
+        plan = self.subscription
+        renews = self.kind is Kind.SUBSCRIPTION and (plan is None or plan.status not in NEVER_RENEWS)
+        return not renews and (free or any(refund.full for refund in self._values(Refund)))
+
+    @property
+    def refund_key(self) -> str:
+        """The idempotency key of giving the money back; a refund that failed later asks under a new one."""
+        failed = [entry.at for entry in self.registers.values() if entry.value == _nothing_back(entry.value)]
+        return f"refund-{self.pass_id}" + (f"-{max(failed)}" if failed else "")
 
     @property
     def keeps_money(self) -> bool:
@@ -304,6 +314,10 @@ class Pass:
 
     def _values(self, kind: type[V]) -> Iterator[V]:
         return (entry.value for entry in self.registers.values() if isinstance(entry.value, kind))
+
+
+def _nothing_back(value: Value) -> Value | None:
+    return replace(value, refunded=0) if isinstance(value, Refund) else None
 
 
 def end_of_day(second: int) -> int:

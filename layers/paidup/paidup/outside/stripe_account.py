@@ -11,6 +11,7 @@ import stripe
 from paidup.model.checkout import Checkout
 from paidup.model.fact import Dispute, Fact, Refund, Subscription
 from paidup.model.offer import Kind
+from paidup.model.passes import Pass
 from paidup.model.refusal import NotYetKnown, ProviderRefused
 from paidup.outside import stripe_facts as facts
 from paidup.outside.stripe_facts import Object, Owner, Said
@@ -120,6 +121,33 @@ class Stripe:
                 break
         return newer
 
+    def give_back(self, held: Pass) -> list[Fact]:
+        """Give the buyer of *held* back all that is left of their money, end its subscription, and return how both
+        stand now. Asked again, it gives back nothing more.
+        """
+        owner = Owner(
+            customer_id=held.customer_id,
+            pass_id=held.pass_id,
+            offer_id=held.offer_id,
+            kind=held.kind,
+            valid_days=held.valid_days,
+            asked=held.asked,
+        )
+        found: list[Fact] = []
+        intent, invoice = held.payment.ref if held.payment else None, None
+        with asking("to give a payment back"):
+            if held.kind is Kind.SUBSCRIPTION and held.provider_ref:
+                plan, when = self._ended_plan(held.provider_ref.removeprefix(f"{facts.NAME}#"))
+                found.append(facts.of_subscription(plan, when, owner))
+                invoice = facts.id_of(plan.get("latest_invoice"))
+                intent = self._intent_of(invoice) if invoice else None
+            if intent:
+                self._refund(intent, held)
+                answer = self.api.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]})
+                charge = answer.to_dict()["latest_charge"]
+                found.append(facts.of_charge(charge, _fetched(answer), owner, invoice=invoice))
+        return found
+
     def history(self, customer_id: str, customer: str | None, email: str | None, *, since: int) -> Iterator[list[Fact]]:
         """Yield what Stripe knows of *customer_id*, object by object, every page: checkout sessions made since *since*
         (epoch seconds) and all subscriptions of *customer* (`cus_…`), or the sessions of *email* where none is known.
@@ -222,6 +250,25 @@ class Stripe:
                 )
                 return owner, payment["invoice"]["id"]
         return facts.owner_in(self.api.v1.payment_intents.retrieve(intent).to_dict().get("metadata")), None
+
+    def _ended_plan(self, plan: str) -> tuple[Object, Said]:
+        answer = self.api.v1.subscriptions.retrieve(plan)
+        if answer.status != "canceled":
+            answer = self.api.v1.subscriptions.cancel(plan)
+        return answer.to_dict(), _fetched(answer)
+
+    def _intent_of(self, invoice: str) -> str | None:
+        for payment, _ in _pages(self.api.v1.invoice_payments.list({"invoice": invoice, "status": "paid"})):
+            return facts.id_of(payment["payment"].get("payment_intent"))
+        return None
+
+    def _refund(self, intent: str, held: Pass) -> None:
+        why: Any = {"payment_intent": intent, "metadata": {"pass_id": held.pass_id}}
+        try:
+            self.api.v1.refunds.create(why, {"idempotency_key": held.refund_key})
+        except stripe.InvalidRequestError as error:
+            if error.code != "charge_already_refunded":
+                raise
 
     def _again(self, fact: Fact) -> Fact:
         """Return *fact* with what Stripe says now; a session's payment may have more to tell, and only it is wanted."""

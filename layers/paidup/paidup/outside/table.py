@@ -112,14 +112,16 @@ class Table:
         return _seen(customer_id, an_id, None, {_address(row): row for row in answer["Responses"][self.name]})
 
     def current(self, customer_id: str) -> Seen:
-        """Return the account with the checkout that its slot points at. The account is read first, so that whatever
-        is written from this look fails when either has moved since.
+        """Return the account with the checkout and the booking that its slots point at. The account is read first, so
+        that whatever is written from this look fails when anything has moved since.
         """
         account = self.account(customer_id)
-        if account.open_checkout_id is None:
-            return Seen(account=account)
-        row = self._get(rows.checkout_key(customer_id, account.open_checkout_id))
-        return Seen(account=account, checkout=rows.read_row(Checkout, row) if row else None)
+        checkout, booking = account.open_checkout_id, account.open_booking_id
+        return Seen(
+            account=account,
+            checkout=self.checkout(customer_id, checkout) if checkout else None,
+            booking=self.booking(customer_id, booking) if booking else None,
+        )
 
     def account(self, customer_id: str) -> Account:
         """Return the customer's account; one that was never written is at version 0."""
@@ -172,7 +174,7 @@ class Table:
         return rows.read_row(EventRow, row) if row else None
 
     def snapshot(self, customer_id: str) -> tuple[Seen, list[Pass]]:
-        """Return the whole account as of one version: its open checkout and its passes, newest first.
+        """Return the whole account as of one version: its open checkout and booking, and its passes, newest first.
 
         Reads again when a writer came between; raises LostRace when writers keep coming.
         """

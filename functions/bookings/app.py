@@ -1,0 +1,71 @@
+"""/bookings: live sessions that were paid for are listed, accepted, finished and cancelled."""
+
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from paidup.edge import clock, settings
+from paidup.edge.buyer import Buyer
+from paidup.edge.http import answer, api, entry
+from paidup.edge.paging import page_after, page_token
+from paidup.edge.shop import SETTINGS, Shop
+from paidup.edge.views import BookingView
+from paidup.flows import book
+from pydantic import BaseModel
+
+PROVIDER = "provider"
+
+settings.require(*SETTINGS)
+app = api()
+
+
+class Bookings(BaseModel):
+    """A page of bookings; `next` asks for the following one."""
+
+    bookings: list[BookingView]
+    next: str | None = None
+
+
+@app.get("/bookings")
+def list_bookings(
+    buyer: Buyer,
+    shop: Shop,
+    status: Annotated[Literal["waiting"] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query(max_length=1_000)] = None,
+) -> Response[Bookings]:
+    """Return who waits, the longest first, to those who accept bookings; to customers their own, the newest first."""
+    now = clock.now()
+    if PROVIDER in buyer.roles and status == "waiting":
+        found, following = shop.table.waiting_bookings(most=limit, after=page_after(after))
+        views = [BookingView.of(booking, now=now) for booking in found if not booking.stale(now=now)]
+        return answer(Bookings(bookings=views, next=page_token(following)))
+    own = [BookingView.of(booking, now=now) for booking in shop.table.bookings_of(buyer.customer_id, most=100)]
+    return answer(Bookings(bookings=[view for view in own if status in (None, view.status)][:limit]))
+
+
+@app.post("/bookings/<booking_id>/accept")
+def accept_booking(booking_id: str, buyer: Buyer, shop: Shop) -> Response[BookingView]:
+    """Take a waiting booking; of two who accept at once exactly one has it."""
+    buyer.must_be(PROVIDER)
+    now = clock.now()
+    return answer(BookingView.of(book.accept(booking_id, buyer.customer_id, shop, now=now), now=now))
+
+
+@app.post("/bookings/<booking_id>/finish")
+def finish_booking(booking_id: str, buyer: Buyer, shop: Shop) -> Response[BookingView]:
+    """End a live session that took place."""
+    buyer.must_be(PROVIDER)
+    now = clock.now()
+    return answer(BookingView.of(book.finish(booking_id, buyer.customer_id, shop, now=now), now=now))
+
+
+@app.post("/bookings/<booking_id>/cancel")
+def cancel_booking(booking_id: str, buyer: Buyer, shop: Shop) -> Response[BookingView]:
+    """Call a booking off: its customer while it waits, or the one who accepted it; the money goes back."""
+    now = clock.now()
+    of = None if PROVIDER in buyer.roles else buyer.customer_id
+    return answer(BookingView.of(book.cancel(booking_id, buyer.customer_id, shop, of=of, now=now), now=now))
+
+
+handler = entry(app)

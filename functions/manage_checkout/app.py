@@ -1,0 +1,39 @@
+"""/checkouts/{id}: look at a checkout, cancel it, or go on from where its buyer was."""
+
+from aws_lambda_powertools.event_handler import Response
+from paidup.edge import clock, settings
+from paidup.edge.buyer import Buyer
+from paidup.edge.http import answer, api, entry
+from paidup.edge.shop import SETTINGS, Shop
+from paidup.edge.views import CheckoutStory
+from paidup.flows import recover
+
+settings.require(*SETTINGS)
+app = api()
+
+
+@app.get("/checkouts/<checkout_id>")
+def validate_checkout(checkout_id: str, buyer: Buyer, shop: Shop) -> Response[CheckoutStory]:
+    """Return how a checkout stands, what remains of it, the caller's context, and what to do next."""
+    now = clock.now()
+    seen = recover.look(buyer.customer_id, checkout_id, shop, now=now)
+    return answer(CheckoutStory.of(seen, now=now, grace_s=shop.policy.grace_s))
+
+
+@app.delete("/checkouts/<checkout_id>")
+def cancel_checkout(checkout_id: str, buyer: Buyer, shop: Shop) -> Response[CheckoutStory]:
+    """End a checkout that its buyer does not want any more; one that was paid is told as paid."""
+    now = clock.now()
+    seen = recover.cancel(buyer.customer_id, checkout_id, shop, now=now)
+    return answer(CheckoutStory.of(seen, now=now, grace_s=shop.policy.grace_s))
+
+
+@app.post("/checkouts/<checkout_id>/recover")
+def recover_checkout(checkout_id: str, buyer: Buyer, shop: Shop) -> Response[CheckoutStory]:
+    """Go on with a checkout: the same while it can be paid (200), a new one with its cart and context (201)."""
+    now = clock.now()
+    seen, opened = recover.recover(buyer.customer_id, checkout_id, buyer.email, shop, now=now)
+    return answer(CheckoutStory.of(seen, now=now, grace_s=shop.policy.grace_s), status=201 if opened else 200)
+
+
+handler = entry(app)

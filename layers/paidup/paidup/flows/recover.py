@@ -1,0 +1,124 @@
+"""Recovering: what a buyer who comes back to an earlier checkout is told, and how they go on where they were."""
+
+from paidup.flows.buy import Order, buy, setting_out
+from paidup.flows.confirm import ask
+from paidup.flows.draft import Draft
+from paidup.flows.settle import settle
+from paidup.flows.shop import Shop
+from paidup.model.checkout import Checkout, CheckoutStatus
+from paidup.model.fact import Road
+from paidup.model.refusal import Contended, NotFound, ProviderRefused, ProviderUnavailable, Refusal
+from paidup.outside.deadline import within
+from paidup.outside.log import logger
+from paidup.outside.stripe_http import Gone
+from paidup.outside.table import Change, LostRace, Seen, attempts
+
+ASK_WITHIN_S = 4.0
+
+
+def look(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Seen:
+    """Return how the customer's checkout stands at *now*; the provider is asked while it is open, once in 3 s.
+
+    Raises NotFound where it is not this customer's.
+    """
+    seen = shop.table.glance(customer_id, checkout_id)
+    if seen.checkout is None:
+        raise NotFound("checkout", checkout_id)
+    if not seen.checkout.ended and ask(seen.checkout, Road.POLL, shop, now=now):
+        seen = shop.table.glance(customer_id, checkout_id)
+    return seen
+
+
+def cancel(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Seen:
+    """End the customer's checkout at their wish, and return how it stands: paid after all, where it was paid before.
+
+    Its page is closed at once where the provider answers, and by the sweep where it does not. Raises NotFound.
+    """
+    for _ in attempts():
+        seen = shop.table.look(customer_id, checkout_id)
+        if seen.checkout is None:
+            raise NotFound("checkout", checkout_id)
+        if seen.checkout.ended:
+            return seen
+        draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
+        draft.put_checkout(seen.checkout.invalidated(by=None, now=now))
+        try:
+            shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
+        except LostRace:
+            continue
+        _close(seen.checkout, shop, now=now)
+        return shop.table.glance(customer_id, checkout_id)
+    raise Contended(customer_id)
+
+
+def recover(customer_id: str, checkout_id: str, email: str | None, shop: Shop, *, now: int) -> tuple[Seen, bool]:
+    """Return the checkout with which the buyer of *checkout_id* goes on, and whether it was opened by this call.
+
+    The same one while it can be paid; a new one with the same cart and context where the old one expired, was
+    invalidated or is broken at the provider; the old one and its pass where it was paid. Raises NotFound, and as `buy`.
+    """
+    seen = shop.table.glance(customer_id, checkout_id)
+    if seen.checkout is None:
+        raise NotFound("checkout", checkout_id)
+    if seen.checkout.status is not CheckoutStatus.COMPLETED and seen.checkout.token:
+        seen = _verified(seen.checkout, shop, now=now)
+    checkout = seen.checkout
+    if checkout is None:
+        raise NotFound("checkout", checkout_id)
+    usable = checkout.status is CheckoutStatus.OPEN and checkout.holds_slot(now=now)
+    if checkout.status is CheckoutStatus.COMPLETED or usable:
+        return seen, False
+    opened, new = buy(_order_again(checkout, email), shop, now=now)
+    return shop.table.glance(customer_id, opened.checkout_id), new
+
+
+def _verified(checkout: Checkout, shop: Shop, *, now: int) -> Seen:
+    """Return how *checkout* stands after the provider was asked; one that it does not know any more has ended."""
+    try:
+        with within(ASK_WITHIN_S):
+            if facts := shop.stripe.page(checkout.token or "").facts:
+                settle(facts, Road.POLL, shop, now=now)
+    except Gone:
+        _end_broken(checkout, shop, now=now)
+    except (ProviderUnavailable, ProviderRefused) as refusal:
+        logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.kind)
+    return shop.table.glance(checkout.customer_id, checkout.checkout_id)
+
+
+def _end_broken(checkout: Checkout, shop: Shop, *, now: int) -> None:
+    for _ in attempts():
+        seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
+        if seen.checkout is None or seen.checkout.ended:
+            return
+        draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
+        draft.put_checkout(seen.checkout.expired(now=now))
+        try:
+            shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
+        except LostRace:
+            continue
+        return
+
+
+def _close(checkout: Checkout, shop: Shop, *, now: int) -> None:
+    if checkout.token is None:
+        return
+    try:
+        with within(ASK_WITHIN_S):
+            if facts := shop.stripe.close_page(checkout.token).facts:
+                settle(facts, Road.POLL, shop, now=now)
+    except Refusal as refusal:
+        logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.kind)
+
+
+def _order_again(checkout: Checkout, email: str | None) -> Order:
+    return Order(
+        customer_id=checkout.customer_id,
+        email=email,
+        offer_id=checkout.cart.offer_id,
+        quantity=checkout.cart.quantity,
+        provider=checkout.provider,
+        success_url=setting_out(checkout.success_url, checkout.checkout_id),
+        cancel_url=setting_out(checkout.cancel_url, checkout.checkout_id),
+        context=checkout.context,
+        recovers=checkout.checkout_id,
+    )
