@@ -163,14 +163,15 @@ class CheckoutStory(PaymentToken):
         checkout, held = seen.checkout, seen.held
         payable = checkout.holds_slot(now=now) and checkout.url is not None
         done = checkout.status is CheckoutStatus.COMPLETED
-        return cls(
+        story = {
             **PaymentToken.of_checkout(checkout, now=now).model_dump(),
-            remaining_s=max(0, checkout.expires_at - now) if payable else 0,
-            next="done" if done else "pay" if payable else "recover",
-            replaced_by=checkout.replaced_by,
-            context=dict(checkout.context) if checkout.context is not None else None,
-            **{"pass": PassView.of(held, now=now, grace_s=grace_s) if held else None},
-        )
+            "remaining_s": max(0, checkout.expires_at - now) if payable else 0,
+            "next": "done" if done else "pay" if payable else "recover",
+            "replaced_by": checkout.replaced_by,
+            "context": checkout.context,
+            "pass": PassView.of(held, now=now, grace_s=grace_s) if held else None,
+        }
+        return cls.model_validate(story)
 
 
 class Moment(BaseModel):
