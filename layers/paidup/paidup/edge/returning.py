@@ -14,7 +14,17 @@ def return_url(field: str, url: str | None, *, default: str) -> str:
     origins = settings.origins()
     if url is None:
         return origins[0] + default
-    parts = urlsplit(url)
-    if parts.username or parts.password or f"{parts.scheme}://{parts.netloc}".lower() not in origins:
+    if _origin(url) not in origins:
         raise Malformed(field, f"must begin with one of {', '.join(origins)}")
     return url
+
+
+def _origin(url: str) -> str | None:
+    """Return the origin that every browser finds in *url*; None where they may differ, or may not read it at all."""
+    if not url.isprintable() or " " in url or "\\" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.netloc}".lower()
