@@ -28,7 +28,7 @@ class Cart(BaseModel):
 
     offer_id: str = Field(min_length=1, max_length=100)
     quantity: int = Field(default=1, ge=1, le=MAX_QUANTITY)
-    provider: str | None = None
+    provider: str | None = Field(default=None, min_length=1, max_length=50)
     context: dict[str, Any] | None = None
     success_url: str | None = Field(default=None, max_length=2_000)
     cancel_url: str | None = Field(default=None, max_length=2_000)
