@@ -1,0 +1,251 @@
+"""Bad input: every refusal is problem+json that names what is wrong and what to do next."""
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from tests.world import ORIGIN, Answer, Context, World, function, sample
+
+KINDS = "urn:paidup:problem:"
+
+
+@pytest.fixture
+def world(town: World) -> World:
+    return town
+
+
+def assert_problem(answer: Answer, status: int, kind: str, field: str | None = None) -> Any:
+    """Check that *answer* is a whole problem, and return it."""
+    assert answer.status == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    problem = answer.json
+    assert problem["type"] == KINDS + kind
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["next"]
+    assert problem["request_id"] == "ABCdeFGHIJKLmno="
+    assert problem["retryable"] is (status in (429, 503))
+    assert problem.get("field") == field
+    return problem
+
+
+def test_an_unknown_offer(world: World, buyer: str) -> None:
+    problem = assert_problem(world.buy("eleven_class_pass", customer=buyer), 422, "unknown-offer", "offer_id")
+    assert "eleven_class_pass" in problem["detail"]
+    assert "GET /offers" in problem["next"]
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 10_001, 10**30, "2", True, 1.5, 1.0, None, [1]])
+def test_a_quantity_that_is_none(world: World, buyer: str, quantity: Any) -> None:
+    assert_problem(world.buy(customer=buyer, quantity=quantity), 422, "malformed", "quantity")
+
+
+@pytest.mark.parametrize("quantity", [1, 9_999])
+def test_a_quantity_within_its_bounds_is_taken(world: World, buyer: str, quantity: int) -> None:
+    assert world.buy("day_pass", customer=buyer, quantity=quantity).json["quantity"] == quantity
+
+
+@pytest.mark.parametrize("offer_id", [None, "", 5, ["day_pass"], "x" * 101, "\ud800"])
+def test_an_offer_id_that_is_none(world: World, buyer: str, offer_id: Any) -> None:
+    body = {"offer_id": offer_id}
+    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, body=body)
+    assert_problem(answer, 422, "malformed", "offer_id")
+
+
+def test_no_offer_at_all(world: World, buyer: str) -> None:
+    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, body={"quantity": 1})
+    assert_problem(answer, 422, "malformed", "offer_id")
+
+
+@pytest.mark.parametrize("field", ["amount", "price", "customer_id", "Offer_id"])
+def test_an_unknown_field(world: World, buyer: str, field: str) -> None:
+    """Prices and customers come from elsewhere: whoever sends them is told, not passed over."""
+    more: dict[str, Any] = {field: 1}
+    problem = assert_problem(world.buy(customer=buyer, **more), 422, "malformed", field)
+    assert problem["detail"] == f"{field}: is not a field of this request"
+
+
+@pytest.mark.parametrize("provider", ["paypal", "Stripe", "midtrans "])
+def test_an_unknown_provider(world: World, buyer: str, provider: str) -> None:
+    problem = assert_problem(world.buy(customer=buyer, provider=provider), 422, "malformed", "provider")
+    assert "stripe" in problem["detail"]
+    assert_problem(world.buy(customer=buyer, provider=""), 422, "malformed", "provider")
+
+
+def test_a_body_over_64_kb(world: World, buyer: str) -> None:
+    raw = json.dumps({"offer_id": "day_pass", "context": {"x": "y" * 70_000}})
+    for base64 in (False, True):
+        answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw, base64=base64)
+        problem = assert_problem(answer, 413, "too-large")
+        assert "65536" in problem["detail"]
+
+
+def test_a_body_is_measured_in_bytes(world: World, buyer: str) -> None:
+    raw = json.dumps({"offer_id": "day_pass", "context": {"x": "ü" * 33_000}}, ensure_ascii=False)
+    assert len(raw) < 64 * 1024
+    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    assert_problem(answer, 413, "too-large")
+
+
+@pytest.mark.parametrize("raw", ["{", '{"offer_id": "day_pass"', "offer_id=day_pass", "\x00", "'day_pass'"])
+def test_broken_json(world: World, buyer: str, raw: str) -> None:
+    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    problem = assert_problem(answer, 422, "broken-json")
+    assert "UTF-8" in problem["next"]
+
+
+def test_json_nested_to_the_bottom(world: World, buyer: str) -> None:
+    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw="[" * 60_000)
+    assert_problem(answer, 422, "broken-json")
+
+
+def test_a_body_that_is_not_utf_8(world: World, buyer: str) -> None:
+    request = sample("create_payment_token")
+    body = b'{"offer_id": "day_pass", "context": {"x": "\xff"}}'
+    request |= {"body": b64encode(body).decode(), "isBase64Encoded": True}
+    found = function("create_payment_token")(request, Context())
+    assert found["statusCode"] == 422
+    assert json.loads(found["body"])["detail"] == "The body is not UTF-8."
+
+
+@pytest.mark.parametrize("raw", ["[]", '["day_pass"]', '"day_pass"', "5", "null", "true", ""])
+def test_json_that_is_no_object(world: World, buyer: str, raw: str) -> None:
+    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    assert answer.status == 422
+    assert answer.json["type"] in (KINDS + "malformed", KINDS + "broken-json")
+    assert answer.json["next"]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_another_content_type(world: World, buyer: str, kind: str) -> None:
+    answer = world.buy(customer=buyer, headers={"Content-Type": kind})
+    problem = assert_problem(answer, 422, "broken-json")
+    assert "application/json" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8"]
+)
+def test_json_by_any_of_its_names_is_taken(world: World, buyer: str, kind: str) -> None:
+    assert world.buy(customer=buyer, headers={"Content-Type": kind}).status == 201
+
+
+@pytest.mark.parametrize("context", ["text", 5, [1], {"x": "y" * 4_100}, {"x": "ü" * 2_050}, {"x": "\ud800"}])
+def test_a_context_that_is_none_or_over_4_kb(world: World, buyer: str, context: Any) -> None:
+    assert_problem(world.buy(customer=buyer, context=context), 422, "malformed", "context")
+
+
+def test_a_context_that_is_no_json(world: World, buyer: str) -> None:
+    """Python reads NaN; the browser that gets it back does not."""
+    raw = '{"offer_id": "day_pass", "context": {"x": NaN}}'
+    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    assert "NaN" in assert_problem(answer, 422, "broken-json")["detail"]
+
+
+def test_a_context_of_4_kb_is_taken(world: World, buyer: str) -> None:
+    assert world.buy(customer=buyer, context={"x": "y" * (4_096 - len('{"x": ""}'))}).status == 201
+
+
+@pytest.mark.parametrize("field", ["success_url", "cancel_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/success",
+        "http://127.0.0.1:8788/success",
+        "https://127.0.0.1:8787/success",
+        "http://127.0.0.1:8787.evil.example/",
+        "http://127.0.0.1:8787@evil.example/",
+        "http://evil@127.0.0.1:8787/success",
+        "http://evil:pass@127.0.0.1:8787/",
+        "http://:@127.0.0.1:8787/",
+        "http://@127.0.0.1:8787/",
+        "http://127.0.0.1:8787\\@evil.example/",
+        "http://127.0.0.1:8787\\.evil.example/",
+        "http:\\\\127.0.0.1:8787\\success",
+        "http://127.0.0.1:8787/\\evil.example",
+        "javascript:alert(1)//http://127.0.0.1:8787/",
+        "data:text/html,http://127.0.0.1:8787/",
+        "//127.0.0.1:8787/success",
+        "//evil.example/success",
+        "/success",
+        "success",
+        "",
+        "http://127.0.0.1:8787\t.evil.example/",
+        "http://127.0.0.1:8787/a\r\nLocation: https://evil.example",
+        "\thttp://127.0.0.1:8787/success",
+        "ht\ntp://127.0.0.1:8787/success",
+        " http://127.0.0.1:8787/success",
+        "http://127.0.0.1:8787/a b",
+        "http://127.0.0.1:8787/\x00",
+        "http://127.0.0.1:8787\u2100.evil.example/",
+        "http://127.0.0.1\uff0e8787/",
+        "http://[::1/success",
+        "http://[127.0.0.1]:8787/",
+        "http://127.0.0.1:8787/" + "x" * 2_000,
+    ],
+)
+def test_a_return_url_outside_the_allowed_origins(world: World, buyer: str, field: str, url: str) -> None:
+    more: dict[str, Any] = {field: url}
+    assert_problem(world.buy(customer=buyer, **more), 422, "malformed", field)
+    assert world.account(customer=buyer).get("checkout") is None
+
+
+def test_a_return_url_is_refused_with_the_origins_that_are_allowed(world: World, buyer: str) -> None:
+    problem = world.buy(customer=buyer, success_url="https://evil.example/").json
+    assert ORIGIN in problem["detail"]
+    assert "evil" not in problem["detail"]
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+def test_an_idempotency_key_that_is_none(world: World, buyer: str, key: str) -> None:
+    answer = world.buy(customer=buyer, headers={"Idempotency-Key": key})
+    assert answer.status == 422
+    assert answer.json["field"].lower() == "idempotency-key"
+
+
+class TestAnothersCheckout:
+    def test_looks_like_one_that_does_not_exist(self, world: World, buyer: str) -> None:
+        theirs = world.buy(customer=world.customer()).json["checkout_id"]
+        path = f"/subscription-status/{theirs}"
+        answer = world.call("subscription_status", "subscription_status_checkout", customer=buyer, path=path)
+        problem = assert_problem(answer, 404, "not-found")
+        path = "/subscription-status/co_nobodys"
+        nobodys = world.call("subscription_status", "subscription_status_checkout", customer=buyer, path=path)
+        assert problem["detail"].replace(theirs, "co_nobodys") == nobodys.json["detail"]
+        assert nobodys.status == 404
+
+    @pytest.mark.parametrize("checkout_id", ["ACCOUNT", "x%23y", "..", "%2e%2e%2fada", "ü", "x" * 1_500])
+    def test_is_found_by_no_odd_id(self, world: World, buyer: str, checkout_id: str) -> None:
+        world.buy(customer=buyer)
+        path = f"/subscription-status/{checkout_id}"
+        answer = world.call("subscription_status", "subscription_status_checkout", customer=buyer, path=path)
+        assert_problem(answer, 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("function", "event"),
+    [
+        ("create_payment_token", "create_payment_token"),
+        ("subscription_status", "subscription_status"),
+        ("subscription_status", "subscription_status_checkout"),
+        ("manual_sync", "manual_sync"),
+    ],
+)
+class TestEveryRoute:
+    def test_wants_a_customer(self, world: World, function: str, event: str) -> None:
+        """The gateway asks the authorizer; where it was left out of the template, nobody comes in."""
+        problem = assert_problem(world.call(function, event, customer=None), 401, "unauthorized")
+        assert "Bearer" in problem["next"]
+
+    def test_is_the_only_one_that_its_function_has(self, world: World, buyer: str, function: str, event: str) -> None:
+        problem = assert_problem(world.call(function, event, customer=buyer, path="/elsewhere"), 404, "not-found")
+        assert "/elsewhere" in problem["detail"]
+
+    def test_wants_a_customer_before_it_looks_at_the_body(self, world: World, function: str, event: str) -> None:
+        answer = world.call(function, event, customer=None, raw="{}")
+        assert answer.status in (401, 422)
+        assert "customer" not in answer.json["detail"]

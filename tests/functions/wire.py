@@ -1,0 +1,118 @@
+"""The wire between paidup and Stripe: what was asked is written down, and any answer can be spoiled."""
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+DOES_NOT_TRAVEL = ("connection", "transfer-encoding", "keep-alive", "accept-encoding")
+
+type Spoil = Callable[["Exchange"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request on the wire. `forward` brings it to Stripe, `answer` answers it; doing neither breaks it off."""
+
+    request: str
+    forward: Callable[[], tuple[int, list[tuple[str, str]], bytes]]
+    answer: Callable[[int, list[tuple[str, str]], bytes], None]
+    ended: threading.Event
+
+
+def pass_on(exchange: Exchange) -> None:
+    """Answer as Stripe does."""
+    exchange.answer(*exchange.forward())
+
+
+def lose_the_request(exchange: Exchange) -> None:
+    """Break off: Stripe has never heard of it."""
+
+
+def lose_the_answer(exchange: Exchange) -> None:
+    """Break off after Stripe has done it."""
+    exchange.forward()
+
+
+def never_answer(exchange: Exchange) -> None:
+    """Take the request and say nothing for as long as the wire lasts."""
+    exchange.ended.wait(60)
+
+
+@dataclass(slots=True)
+class Wire:
+    """A wire to Stripe: `asked` are the requests so far, such as `POST /v1/checkout/sessions`."""
+
+    url: str
+    asked: list[str] = field(default_factory=list)
+    _spoils: dict[str, Spoil] = field(default_factory=dict)
+
+    def spoil(self, request: str, how: Spoil) -> None:
+        """Let every request that begins with *request* fare like *how*, until it is mended."""
+        self._spoils[request] = how
+
+    def mend(self) -> None:
+        """Pass everything on again."""
+        self._spoils.clear()
+
+    def count(self, request: str) -> int:
+        """Return how often a request that begins with *request* was made."""
+        return sum(one.startswith(request) for one in self.asked)
+
+    def carry(self, exchange: Exchange) -> None:
+        """Carry one exchange."""
+        self.asked.append(exchange.request)
+        how = next((spoil for name, spoil in self._spoils.items() if exchange.request.startswith(name)), pass_on)
+        how(exchange)
+
+
+@contextmanager
+def wire_to(stripe: str) -> Iterator[Wire]:
+    """Put a wire before the Stripe at *stripe* (its API base) while the block runs."""
+    ended = threading.Event()
+    target = urlsplit(stripe)
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+            def forward() -> tuple[int, list[tuple[str, str]], bytes]:
+                there = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=20)
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in DOES_NOT_TRAVEL}
+                try:
+                    there.request(self.command, target.path + self.path, body, headers)
+                    found = there.getresponse()
+                    return found.status, found.getheaders(), found.read()
+                finally:
+                    there.close()
+
+            def answer(status: int, headers: list[tuple[str, str]], text: bytes) -> None:
+                self.send_response_only(status)
+                for name, value in headers:
+                    if name.lower() not in (*DOES_NOT_TRAVEL, "content-length"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            carried.carry(Exchange(f"{self.command} {self.path}", forward, answer, ended))
+
+        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - the names that http.server looks for
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        carried = Wire(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="wire", daemon=True)
+        thread.start()
+        try:
+            yield carried
+        finally:
+            ended.set()
+            server.shutdown()
+            thread.join()
