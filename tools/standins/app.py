@@ -27,7 +27,7 @@ type Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 def build(world: World) -> Asgi:
     """Return the application for *world*."""
     courier, ticker = Courier(world), asyncio.Event()
-    api, identity = StripeApi(world), Identity(world)
+    api = StripeApi(world)
 
     def changed() -> None:
         courier.wake()
@@ -36,7 +36,6 @@ def build(world: World) -> Asgi:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         world.changed = changed
-        identity.make_keys()
         work = (courier.run(), _let_time_pass(world, ticker), _load_types())
         tasks = [asyncio.create_task(each) for each in work]
         yield
@@ -56,10 +55,10 @@ def build(world: World) -> Asgi:
         Route("/", index),
         *PayPage(world, courier).routes(),
         *Dev(world).routes(),
-        *identity.routes(),
+        *Identity(world).routes(),
         Route("/stripe/{path:path}", stripe, methods=["GET", "POST", "DELETE", "PUT", "PATCH"]),
     ]
-    handlers: dict[Any, Any] = {Problem: _problem, Refusal: _refusal}
+    handlers: dict[Any, Any] = {Problem: _problem, Refusal: _refusal, Outage: _outage}
     return _breakable(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers))
 
 
@@ -85,16 +84,23 @@ async def _refusal(_: Request, refusal: Refusal) -> Response:
     return Problem(str(refusal), refusal.status).response()
 
 
+class _Broken(Response):
+    """No answer at all: the connection breaks."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 -- the ASGI signature
+        scope["connection"].abort()
+        await asyncio.sleep(0.01)  # until the server has seen that nobody is there to answer
+
+
+async def _outage(_: Request, __: Outage) -> Response:
+    return _Broken()
+
+
 def _breakable(app: Asgi) -> Asgi:
-    """Break the connection without an answer where the provider is to be away."""
+    """Let requests find the connection that they came by, which ASGI does not show."""
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
-        try:
-            await app(scope, receive, send)
-        except Outage:
-            transport = getattr(getattr(send, "__self__", None), "transport", None)
-            if transport is None:
-                raise
-            transport.abort()
+        scope["connection"] = getattr(getattr(send, "__self__", None), "transport", None)
+        await app(scope, receive, send)
 
     return serve

@@ -93,7 +93,8 @@ class Courier:
 
     async def _deliver(self, seq: int, event: Obj, endpoint: Obj, attempts: int) -> None:
         world = self._world
-        body = json.dumps(shown(world, event), indent=2).encode()
+        body = json.dumps(shown(world, event)).encode()
+        began = world.clock.exact()
         copies = 2 if world.faults.strikes("stripe", world.faults.duplicate) else 1
         secret = world.store.noted(endpoint["id"], "secret")
         loop = asyncio.get_running_loop()
@@ -107,7 +108,7 @@ class Courier:
         if good or attempts > len(RETRY_AFTER_S):
             self._record(seq, "succeeded" if good else "failed", attempts, status, error)
         else:
-            again = world.clock.exact() + RETRY_AFTER_S[attempts - 1]
+            again = began + RETRY_AFTER_S[attempts - 1]
             self._record(seq, "pending", attempts, status, error, next_at=again)
 
     def _record(

@@ -151,11 +151,6 @@ class Identity:
         _check_local(back, "post_logout_redirect_uri")
         return RedirectResponse(back, 303)
 
-    def make_keys(self) -> None:
-        """Make the first keys where there are none."""
-        if not self._world.store.noted("identity", "kids"):
-            self._world.store.note("identity", "kids", [self._make_key(alg) for alg in ALGORITHMS])
-
     def _issue(self, asked: dict[str, Any]) -> dict[str, Any]:
         _check_claims(asked)
         now, alg = self._world.now(), asked.get("alg", "RS256")
@@ -197,7 +192,10 @@ class Identity:
         return f"{self._world.base}/identity"
 
     def _kids(self) -> list[str]:
-        kids: list[str] = self._world.store.noted("identity", "kids", [])
+        kids: list[str] | None = self._world.store.noted("identity", "kids")
+        if kids is None:
+            kids = [self._make_key(alg) for alg in ALGORITHMS]
+            self._world.store.note("identity", "kids", kids)
         return kids
 
     def _make_key(self, alg: str) -> str:

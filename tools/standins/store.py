@@ -5,8 +5,8 @@ import sqlite3
 import string
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from os import urandom
 from pathlib import Path
-from secrets import choice
 from typing import Any
 
 type Obj = dict[str, Any]
@@ -44,12 +44,12 @@ REFERENCES = (
     "parent.subscription_details.subscription",
     "payment.payment_intent",
 )
-ALPHABET = string.ascii_letters + string.digits
+AS_LETTERS = ((string.ascii_letters + string.digits).encode() * 5)[:256]
 
 
 def new_id(prefix: str, length: int = 24) -> str:
     """Return a fresh id in Stripe's style: *prefix*, then *length* letters and digits."""
-    return prefix + "".join(choice(ALPHABET) for _ in range(length))
+    return prefix + urandom(length).translate(AS_LETTERS).decode()
 
 
 class Store:

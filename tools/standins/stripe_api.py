@@ -180,8 +180,7 @@ class StripeApi:
             if not refusal.keep:
                 raise
             return _refused(refusal, world.request_id or "")
-        shown = views.expand(world, json.loads(json.dumps(result)), params.get("expand", []))
-        return Answer(200, json.dumps(shown, indent=2))
+        return Answer(200, json.dumps(views.expand(world, result, params.get("expand", []))))
 
     def _route(self, method: str, path: str) -> tuple[Operation, tuple[str, ...]]:
         for operation, pattern in self._routes:
@@ -239,7 +238,7 @@ def _form(request: Request, body: str) -> dict[str, Any]:
 
 def _refused(refusal: Refusal, request_id: str) -> Answer:
     error = refusal.error | {"request_log_url": f"https://dashboard.stripe.com/test/logs/{request_id}"}
-    return Answer(refusal.status, json.dumps({"error": error}, indent=2))
+    return Answer(refusal.status, json.dumps({"error": error}))
 
 
 def _broken() -> Refusal:
