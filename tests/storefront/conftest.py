@@ -1,30 +1,62 @@
-"""The storefront's settings, and its table."""
+"""The storefront's settings, its table, and a browser."""
 
+import os
+import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
-
 from paidup.model.policy import Policy
 from paidup.outside import table
 from paidup.outside.table import Table
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from functions.storefront import app
+from tests.storefront.web import Server, Web
 from tools.local import template
 
-ISSUER = "https://identity.example/pool"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Chromium writes this itself for every answer of 400 and more, and for answers that never came.
+NOT_OURS = "Failed to load resource"
+
+
+SETTINGS = {
+    "PAIDUP_TABLE": "storefront",
+    "PAIDUP_IDENTITY_ISSUER": "https://identity.example/pool",
+    "PAIDUP_IDENTITY_AUDIENCE": "paidup",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+}
+
+
+def forget() -> None:
+    """Let the storefront read its settings anew."""
+    app.site.cache_clear()
+    app.guards.cache_clear()
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "PAIDUP_TABLE": "storefront",
-        "PAIDUP_IDENTITY_ISSUER": ISSUER,
-        "PAIDUP_IDENTITY_AUDIENCE": "paidup",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-    }.items():
+def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The storefront's settings, and no memory of any others."""
+    for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
+    forget()
+    yield
+    forget()
 
 
 @pytest.fixture
@@ -38,3 +70,97 @@ def shelf() -> Iterator[Table]:
         client.create_table(TableName="storefront", **{name: described[name] for name in wanted})
         yield Table(client=client, name="storefront", policy=Policy())
         table.connect.cache_clear()
+
+
+def _chromium(own: str) -> str | None:
+    candidates = [os.environ.get("CHROMIUM", ""), "/usr/bin/chromium", own]
+    return next((path for path in candidates if path and shutil.which(path)), None)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium; without one the test is skipped, or fails where PAIDUP_REQUIRE_BROWSER=1."""
+    with sync_playwright() as playwright:
+        path = _chromium(playwright.chromium.executable_path)
+        if path is None:
+            reason = "there is no Chromium: name one in CHROMIUM, or run `playwright install chromium`"
+            if os.environ.get("PAIDUP_REQUIRE_BROWSER") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        with playwright.chromium.launch(executable_path=path, args=ARGUMENTS) as browser:
+            yield browser
+
+
+@contextmanager
+def visiting(browser: Browser, **known: Any) -> Iterator[BrowserContext]:
+    """Return a visitor with a phone, on whose pages nothing may go wrong unseen."""
+    troubles: list[str] = []
+
+    def note(trouble: str) -> None:
+        if not trouble.startswith(NOT_OURS):
+            troubles.append(trouble)
+
+    def watch(page: Page) -> None:
+        page.on("pageerror", lambda error: note(str(error)))
+        page.on("console", lambda line: note(line.text) if line.type in ("error", "warning") else None)
+
+    phone: Any = {"viewport": {"width": 360, "height": 740}, "locale": "en-GB", "timezone_id": "Europe/Paris"}
+    with browser.new_context(**phone, **known) as context:
+        context.set_default_timeout(10_000)
+        context.on("page", watch)
+        yield context
+    assert troubles == []
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """What the browser talks to."""
+    with Server() as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Web]:
+    """Serve a web of its own to whoever asks within the block."""
+    server.web = Web(server.origin)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (SETTINGS | {"PAIDUP_IDENTITY_ISSUER": server.web.issuer}).items():
+            patch.setenv(name, value)
+        forget()
+        yield server.web
+        server.web.over.set()
+
+
+@pytest.fixture
+def web(server: Server) -> Iterator[Web]:
+    """What a test's pages reach."""
+    with serving(server) as web:
+        yield web
+
+
+@pytest.fixture
+def page(chromium: Browser, web: Web) -> Iterator[Page]:
+    """A tab of a visitor who was never here."""
+    with visiting(chromium, base_url=web.shop) as stranger:
+        yield stranger.new_page()
+
+
+@pytest.fixture(scope="session")
+def signed_in(chromium: Browser, server: Server) -> Any:
+    """What a browser keeps of Ada, who has signed in."""
+    with serving(server) as web, visiting(chromium, base_url=web.shop) as stranger:
+        page = stranger.new_page()
+        page.goto("/account")
+        page.get_by_role("banner").get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Sign in as Ada").click()
+        expect(page.get_by_role("banner")).to_contain_text("ada@example.com")
+        return stranger.storage_state()
+
+
+@pytest.fixture
+def ada(chromium: Browser, signed_in: Any, web: Web) -> Iterator[Page]:
+    """A tab of Ada's, who is signed in."""
+    with visiting(chromium, base_url=web.shop, storage_state=signed_in) as context:
+        yield context.new_page()

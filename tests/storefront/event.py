@@ -4,11 +4,11 @@ from typing import Any, cast
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.storefront.app import handler
+
 
 def get(path: str, **headers: str) -> dict[str, Any]:
     """Return the handler's answer to GET *path*."""
-    from functions.storefront.app import handler  # it wants its settings when it is imported
-
     event = {
         "version": "2.0",
         "routeKey": "$default",
@@ -22,4 +22,4 @@ def get(path: str, **headers: str) -> dict[str, Any]:
         },
         "isBase64Encoded": False,
     }
-    return handler(event, cast(LambdaContext, None))
+    return handler(event, cast("LambdaContext", None))

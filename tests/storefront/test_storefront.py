@@ -5,10 +5,10 @@ import re
 from typing import Any
 
 import pytest
-
 from paidup.model.offer import Interval, Kind, Offer
 from paidup.outside.table import Table
-from tests.storefront.conftest import ISSUER
+
+from tests.storefront.conftest import SETTINGS
 from tests.storefront.event import get
 from tools import openapi
 
@@ -27,7 +27,7 @@ def test_a_page_is_html_that_is_asked_for_each_time(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_says_where_to_sign_in_and_leaves_no_gap_unfilled(page: str) -> None:
     body = get(page)["body"]
-    assert f'<meta name="identity-issuer" content="{ISSUER}">' in body
+    assert f'<meta name="identity-issuer" content="{SETTINGS["PAIDUP_IDENTITY_ISSUER"]}">' in body
     assert '<meta name="identity-client" content="paidup">' in body
     assert "{{" not in body
 
@@ -100,14 +100,11 @@ def test_only_our_own_scripts_run_and_they_reach_only_us_and_the_identity_provid
 
 
 def test_an_identity_provider_with_several_hosts_is_reached_on_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    from functions.storefront import app
-
     monkeypatch.setenv("PAIDUP_IDENTITY_ORIGINS", "https://sign-in.example, https://token.example")
-    app.guards.cache_clear()
-    assert "connect-src 'self' https://identity.example https://sign-in.example https://token.example;" in (
-        get("/")["headers"]["Content-Security-Policy"]
+    assert (
+        "connect-src 'self' https://identity.example https://sign-in.example https://token.example;"
+        in (get("/")["headers"]["Content-Security-Policy"])
     )
-    app.guards.cache_clear()
 
 
 def test_the_pages_hold_no_script_and_no_style_of_their_own() -> None:

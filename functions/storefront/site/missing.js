@@ -1,4 +1,4 @@
-/** "Missing a pass?": look at the payment provider for what was paid and never showed up; tell what was found. */
+/** "Missing a pass?": look at the payment provider for what was paid and never showed up. */
 
 import { button, el, paidup } from "./page.js";
 
@@ -19,7 +19,11 @@ export function missing(onFound = async () => {}) {
     "section",
     { class: "missing", "aria-labelledby": "missing-title" },
     el("h2", { id: "missing-title" }, "Paid, but it is not here?"),
-    el("p", { class: "muted" }, "We look through your last 30 days at the payment provider and add what you paid."),
+    el(
+      "p",
+      { class: "muted" },
+      "We look through your last 30 days at the payment provider, and add what you paid for.",
+    ),
     button("Missing a pass?", "Looking through your payments…", look, { kind: "", goOn: "sync" }),
     told,
   );

@@ -111,8 +111,8 @@ function ended({ state, pass, timeline = [] }, name) {
 function story(timeline = []) {
   if (!timeline.length) return null;
   const lines = timeline.map(({ what, at, road, heard_at: heardAt }) => {
-    const heard = road ? `, heard ${Math.max(0, heardAt - at)} s later by ${road}` : "";
-    return el("li", {}, `${second(at)} ${what}${heard}`);
+    const heard = heardAt > at ? `heard ${heardAt - at} s later by ${road}` : `heard at once by ${road}`;
+    return el("li", {}, [second(at), what, ...(road ? [heard] : [])].join(" · "));
   });
   return el("details", { class: "story small" }, el("summary", {}, "What happened"), el("ol", {}, lines));
 }

@@ -1,0 +1,137 @@
+"""Every page in every state, in light and dark: what can be seen can be read, reached and named."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.storefront.web import LATER, Answer, Web, a_pass, account, problem, purchase
+
+STATES = ["active", "past_due", "failed", "disputed", "refunded", "pending"]
+UNNAMED = re.compile(r"^\s*- (button|link|heading|region|progressbar|navigation|textbox)(?! \")", re.MULTILINE)
+# What is wrong with the page as it is now, in sentences: contrast (WCAG 1.4.3), reflow, sizes of targets, structure.
+AUDIT = """() => {
+    const troubles = [];
+    const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+    const light = (rgb) => {
+        const [r, g, b] = rgb.map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (node) => {
+        for (let at = node; at; at = at.parentElement) {
+            const [r, g, b, alpha = 1] = numbers(getComputedStyle(at).backgroundColor);
+            if (alpha === 1) return [r, g, b];
+            if (alpha > 0) troubles.push(`half a background on ${at.outerHTML.slice(0, 80)}`);
+        }
+        return [255, 255, 255];
+    };
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const text = texts.currentNode.textContent.trim(), node = texts.currentNode.parentElement;
+        if (!text || !node.checkVisibility() || node.closest("noscript, .hidden")) continue;
+        const style = getComputedStyle(node), size = parseFloat(style.fontSize);
+        const [a, b] = [light(numbers(style.color).slice(0, 3)), light(behind(node))].sort((x, y) => y - x);
+        const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+        const contrast = (a + 0.05) / (b + 0.05);
+        if (contrast < (large ? 3 : 4.5)) troubles.push(`${contrast.toFixed(2)} is the contrast of "${text}"`);
+    }
+    for (const node of document.querySelectorAll("a, button, summary")) {
+        const { width, height } = node.getBoundingClientRect();
+        if (!node.matches(".skip") && (width < 24 || height < 24)) troubles.push(`small: ${node.outerHTML}`);
+    }
+    const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);
+    for (const id of new Set(ids.filter((one, nth) => ids.indexOf(one) !== nth))) troubles.push(`twice: #${id}`);
+    const levels = [...document.querySelectorAll("h1, h2, h3")].map((node) => Number(node.localName[1]));
+    if (levels.filter((level) => level === 1).length !== 1) troubles.push("not one h1");
+    if (levels.some((level, nth) => level > (levels[nth - 1] ?? 0) + 1)) troubles.push(`levels ${levels}`);
+    const over = document.documentElement.scrollWidth - innerWidth;
+    if (over > 0) troubles.push(`${over} px too wide`);
+    if (!document.title.endsWith(" · paidup")) troubles.push(`title ${document.title}`);
+    return troubles;
+}"""
+
+
+def faults(page: Page) -> list[str]:
+    """Return what is wrong with the page for people with a small screen, weak eyes, or none."""
+    page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+    page.evaluate(
+        "Promise.all(document.getAnimations().map((one) => one.effect.getTiming().iterations === 1 && one.finished))"
+    )
+    for role in ("banner", "main", "contentinfo"):
+        expect(page.get_by_role(role)).to_have_count(1)
+    found: list[str] = page.evaluate(AUDIT)
+    return found + UNNAMED.findall(page.locator("body").aria_snapshot())
+
+
+def visit(page: Page, path: str, wait_for: str) -> None:
+    """Open *path* and wait for the heading *wait_for*."""
+    page.goto(path)
+    expect(page.get_by_role("heading", name=wait_for).first).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: str) -> None:
+    ada.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    ada.set_viewport_size({"width": 320, "height": 700})
+    web.answers["POST /payment-tokens"] = problem(503, "The payment provider does not answer", "Try again.")
+    visit(ada, "/", "Ten classes")
+    ada.get_by_role("button", name="Buy Ten classes").click()
+    expect(ada.get_by_role("alert")).to_be_visible()
+    assert faults(ada) == []
+
+    visit(ada, "/account", "Nothing here yet")
+    assert faults(ada) == []
+    checkout = {"offer_id": "monthly", "url": web.payment_page, "expires_at": LATER}
+    web.answers["GET /subscription-status"] = account(*(a_pass(status=one) for one in STATES), checkout=checkout)
+    visit(ada, "/account", "You were buying Monthly membership")
+    ada.get_by_role("button", name="Missing a pass?").click()
+    expect(ada.get_by_text("is already here")).to_be_visible()
+    assert faults(ada) == []
+
+    web.answers["GET /subscription-status/co_1"] = purchase("confirming", again_ms=60_000)
+    visit(ada, "/success?checkout_id=co_1", "1/15")
+    assert faults(ada) == []
+    web.answers["GET /subscription-status/co_1"] = purchase("confirming")
+    visit(ada, "/success?checkout_id=co_1", "Not confirmed yet")
+    assert faults(ada) == []
+    web.answers["GET /subscription-status/co_1"] = purchase("failed")
+    visit(ada, "/success?checkout_id=co_1", "The payment did not go through")
+    assert faults(ada) == []
+    story = [{"what": "payment paid", "at": LATER, "road": "webhook", "heard_at": LATER}]
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_pass(), moments=story)
+    visit(ada, "/success?checkout_id=co_1", "Your pass is active")
+    ada.get_by_text("What happened").click()
+    assert faults(ada) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_of_a_stranger_are_for_everybody(page: Page, web: Web, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    visit(page, "/", "Ten classes")
+    assert faults(page) == []
+    visit(page, "/account", "Sign in to see your passes")
+    assert faults(page) == []
+    visit(page, "/cancel", "Nothing was charged")
+    assert faults(page) == []
+    visit(page, "/success", "Which purchase?")
+    assert faults(page) == []
+    web.answers["GET /offers"] = Answer(body={"offers": []})
+    visit(page, "/", "Nothing is for sale right now")
+    assert faults(page) == []
+
+
+def test_the_audit_sees_what_is_wrong(page: Page, web: Web) -> None:
+    visit(page, "/", "Ten classes")
+    page.evaluate("document.querySelector('h1').outerHTML = '<h3 style>Pale</h3><button id=main></button>'")
+    page.evaluate("document.querySelector('h3').style.color = '#ddd'; document.title = ''")
+    page.evaluate("document.querySelector('#main + *, #main').style.width = '2000px'")
+    found = "\n".join(faults(page))
+    for fault in ('contrast of "Pale"', "twice: #main", "not one h1", "levels 3", "too wide", "title", "button"):
+        assert fault in found
+
+
+def test_nothing_turns_for_those_who_want_less_motion(ada: Page, web: Web) -> None:
+    ada.emulate_media(reduced_motion="reduce")
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_pass())
+    visit(ada, "/success?checkout_id=co_1", "Your pass is active")
+    assert ada.evaluate("document.getAnimations().length") == 0

@@ -1,0 +1,185 @@
+"""All that a page can reach: the real storefront, and answers in place of the API and the identity provider.
+
+A test changes `answers` ("GET /offers" to an answer, or to a list of which the last one stays) and reads `asked`.
+"""
+
+import base64
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.storefront.event import get
+
+LATER = 1_800_000_000  # 15 January 2027
+
+OFFERS = [
+    {"offer_id": "ten", "name": "Ten classes", "kind": "pass", "amount": 12000, "currency": "eur", "valid_days": 180},
+    {
+        "offer_id": "monthly",
+        "name": "Monthly membership",
+        "kind": "subscription",
+        "amount": 4950,
+        "currency": "eur",
+        "interval": "month",
+    },
+    {"offer_id": "live", "name": "Live session", "kind": "live_session", "amount": 900, "currency": "jpy"},
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP answer; `lost` means that none comes back, `silent` that none ever does."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    lost: bool = False
+    silent: bool = False
+
+
+LOST, SILENT = Answer(lost=True), Answer(silent=True)
+
+
+def problem(status: int, title: str, next_step: str, **headers: str) -> Answer:
+    """Return a refusal as the API words it."""
+    body = {"title": title, "detail": "A word for engineers.", "status": status, "next": next_step}
+    kind = {"Content-Type": "application/problem+json"}
+    return Answer(status=status, body=body | {"request_id": "request-7"}, headers=kind | headers)
+
+
+def a_pass(**changes: Any) -> dict[str, Any]:
+    """Return a pass as the API shows it."""
+    usual = {"pass_id": "co_1", "checkout_id": "co_1", "offer_id": "monthly", "kind": "subscription"}
+    known = {"status": "active", "amount": 4950, "currency": "eur", "provider": "stripe", "refunded": 0}
+    return usual | known | {"renews_at": LATER, "until": LATER + 604_800} | changes
+
+
+def account(*passes: dict[str, Any], checkout: dict[str, Any] | None = None) -> Answer:
+    """Return a whole account as the API shows it."""
+    body = {"customer_id": "usr_ada", "billing_version": 1, "access": [], "passes": list(passes), "checkout": checkout}
+    return Answer(body=body)
+
+
+def purchase(state: str, held: dict[str, Any] | None = None, *, again_ms: int = 10, moments: Any = ()) -> Answer:
+    """Return how one purchase stands."""
+    body = {"state": state, "attempt_after_ms": again_ms, "billing_version": 1, "timeline": list(moments)}
+    return Answer(body=body | ({"pass": held} if held else {}))
+
+
+class Web:
+    """Answers for a shop that works, and a visitor who owns nothing."""
+
+    def __init__(self, origin: str) -> None:
+        """Lie at *origin* (http://127.0.0.1:…); the identity provider and the payment page are at localhost."""
+        other = origin.replace("127.0.0.1", "localhost")
+        self.shop, self.issuer, self.payment_page = origin, f"{other}/pool", f"{other}/pay"
+        self.asked: list[str] = []
+        self.sent: dict[str, str] = {}
+        self.claims: dict[str, Any] = {}
+        self.asked_for: dict[str, str] = {}
+        self.over = threading.Event()
+        opened = {"checkout_id": "co_1", "offer_id": "monthly", "url": self.payment_page, "expires_at": LATER}
+        synced = {"scanned": 3, "granted": [], "unchanged": 3, "problems": []}
+        self.answers: dict[str, Answer | list[Answer]] = {
+            "GET /offers": Answer(body={"offers": OFFERS}),
+            "POST /payment-tokens": Answer(status=201, body=opened),
+            "GET /subscription-status": account(),
+            "GET /subscription-status/co_1": purchase("confirming"),
+            "POST /sync": Answer(body=synced),
+            "GET /pay": Answer(body="<title>Pay</title><h1>Pay here</h1>"),
+            "GET /pool/logout": Answer(body=f'<title>Bye</title><a href="{origin}/">Signed out</a>'),
+            "GET /pool/.well-known/openid-configuration": Answer(
+                body={
+                    "authorization_endpoint": f"{self.issuer}/authorize",
+                    "token_endpoint": f"{self.issuer}/token",
+                    "end_session_endpoint": f"{self.issuer}/logout",
+                }
+            ),
+        }
+
+    def times(self, what: str) -> int:
+        """Return how many times *what* ("POST /sync") was asked for."""
+        return self.asked.count(what)
+
+    def answer(self, method: str, address: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Return the answer to one request."""
+        parts = urlsplit(address)
+        name, query = f"{method} {parts.path}", dict(parse_qsl(parts.query))
+        self.asked.append(name)
+        if name in self.answers:
+            self.sent[name] = body.decode()
+            answers = self.answers[name]
+            return answers if isinstance(answers, Answer) else answers.pop(0) if len(answers) > 1 else answers[0]
+        if name == "GET /pool/authorize":
+            return self._sign_in(query)
+        if name == "POST /pool/token":
+            return self._token(dict(parse_qsl(body.decode())))
+        served = get(parts.path, **{name.lower(): value for name, value in headers.items()})
+        return Answer(status=int(served["statusCode"]), body=served["body"], headers=served["headers"])
+
+    def _sign_in(self, query: dict[str, str]) -> Answer:
+        self.asked_for = query
+        back = f"{query['redirect_uri']}?state={query['state']}"
+        ways = f'<a href="{back}&code=c1">Sign in as Ada</a> <a href="{back}&error=access_denied">Leave</a>'
+        return Answer(body=f"<title>Who?</title>{ways}")
+
+    def _token(self, form: dict[str, str]) -> Answer:
+        challenge = base64.urlsafe_b64encode(sha256(form["code_verifier"].encode()).digest()).decode().rstrip("=")
+        if challenge != self.asked_for["code_challenge"] or form["redirect_uri"] != self.asked_for["redirect_uri"]:
+            return Answer(status=400, body={"error": "invalid_grant"})
+        usual = {"sub": "usr_ada", "email": "ada@example.com", "aud": "paidup", "nonce": self.asked_for["nonce"]}
+        claims = usual | {"iat": 1_700_000_000, "exp": 1_700_003_600} | self.claims
+        parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims))
+        return Answer(body={"id_token": ".".join([*parts, "signature"])})
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `web`, whichever the running test has put there."""
+
+    daemon_threads = True
+    web: Web
+
+    def __init__(self) -> None:
+        """Listen at any free port of this machine."""
+        super().__init__(("127.0.0.1", 0), _Request)
+
+    @property
+    def origin(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Request(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def do_GET(self) -> None:
+        web = self.server.web
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answer = web.answer(self.command, self.path, dict(self.headers.items()), body)
+        if answer.silent:
+            web.over.wait()
+        if answer.silent or answer.lost:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")  # and the line goes dead
+            self.close_connection = True
+            return
+        text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+        kind = "text/html" if isinstance(answer.body, str) else "application/json"
+        content = b"" if answer.status == 304 else text.encode()
+        self.send_response(answer.status)
+        own = {"Content-Type": kind, "Access-Control-Allow-Origin": "*", "Content-Length": str(len(content))}
+        for name, value in (own | answer.headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET  # noqa: N815 - named by the library
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the library
+        pass
