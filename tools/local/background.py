@@ -1,5 +1,6 @@
 """A local stack in the background: started as `make run` starts it, on free ports, for as long as a test needs it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -91,10 +92,11 @@ def _start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str
 def _wait(folder: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None:
-        try:
-            return state.announcement(folder)
-        except state.NotRunning:
-            time.sleep(0.1)
+        with contextlib.suppress(state.NotRunning):
+            where = state.announcement(folder)
+            if where["pid"] == process.pid:
+                return where
+        time.sleep(0.1)
     raise Failed(_console(folder).read_text())
 
 

@@ -118,7 +118,11 @@ class Cloud:
 
     def _queue(self, name: str, properties: Properties) -> str:
         sqs = self.client("sqs")
-        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        try:
+            url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        except sqs.exceptions.QueueDoesNotExist:
+            # Creating one that is there would lose its messages: MiniStack knows a queue by its port, too.
+            url = sqs.create_queue(QueueName=name)["QueueUrl"]
         sqs.set_queue_attributes(QueueUrl=url, Attributes={key: _text(value) for key, value in properties.items()})
         return str(url)
 

@@ -46,8 +46,13 @@ class Door:
         origins: list[str],
         now: Callable[[], float],
         tell: Callable[[str], None],
+        wait_s: float = WAIT_S,
     ) -> None:
-        """Open *described*'s routes onto *functions*; *tell* hears what an engineer should see."""
+        """Open *described*'s routes onto *functions*, for which a request waits in line for at most *wait_s*.
+
+        *tell* hears what an engineer should see.
+        """
+        self._wait_s = wait_s
         self._functions = functions
         self._authorizer = functions[described.authorizer]
         self._now = now
@@ -92,7 +97,7 @@ class Door:
 
     async def _invoke(self, function: Function, event: Event) -> Answer:
         try:
-            return await function.invoke(json.dumps(event).encode(), wait_s=WAIT_S)
+            return await function.invoke(json.dumps(event).encode(), wait_s=self._wait_s)
         except Busy:
             raise Refused(503, "Too much is going on at once", "Try again in a moment.", retry_after_s=2) from None
 

@@ -118,16 +118,16 @@ async def _until_ended(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]],
     stopped = asyncio.create_task(stop.wait())
     ends = [asyncio.create_task(one.ended()) for one in programs]
     await asyncio.wait({stopped, *tasks, *ends}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        # Where a program ended, what missed it may have crashed a moment before its end is known.
+        done, _ = await asyncio.wait(ends, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+        for end in done:
+            raise NotStarted(end.result())
+        for task in tasks:
+            if task.done():
+                task.result()
     for task in (stopped, *ends):
         task.cancel()
-    if stop.is_set():
-        return
-    for end in ends:
-        if end.done() and not end.cancelled():
-            raise NotStarted(end.result())
-    for task in tasks:
-        if task.done():
-            task.result()
 
 
 async def _child(
@@ -192,15 +192,8 @@ def _functions(
         local |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     functions = {}
     for one in described.functions.values():
-        code = Code(
-            name=one.name,
-            folder=one.code,
-            handler=one.handler,
-            timeout_s=one.timeout_s,
-            memory_mb=one.memory_mb,
-            path=path,
-            environment=resolver.environment(one) | local | at.aws.credentials(one.name, resolver(list(one.policies))),
-        )
+        permitted = at.aws.credentials(one.name, resolver(list(one.policies)))
+        code = Code.of(one, path=path, environment=resolver.environment(one) | local | permitted)
         functions[one.name] = Function(code, log=folder / "logs" / f"{one.name}.log", most=options.workers)
     return functions
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tools.local import template
+
 INIT_S = 30
 
 
@@ -43,6 +45,19 @@ class Code:
     memory_mb: int
     path: tuple[Path, ...]
     environment: Mapping[str, str]
+
+    @classmethod
+    def of(cls, function: template.Function, *, path: tuple[Path, ...], environment: Mapping[str, str]) -> "Code":
+        """Return the code of a function of the template."""
+        return cls(
+            name=function.name,
+            folder=function.code,
+            handler=function.handler,
+            timeout_s=function.timeout_s,
+            memory_mb=function.memory_mb,
+            path=path,
+            environment=environment,
+        )
 
     def process_environment(self, runtime_api: str) -> dict[str, str]:
         """Return the environment of a worker whose Runtime API is at *runtime_api* (host:port)."""

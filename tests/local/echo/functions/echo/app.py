@@ -1,0 +1,34 @@
+"""Says back the event that reached it, and does what the header `do` asks for."""
+
+import os
+import time
+from typing import Any
+
+import boto3
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Return *event*, after doing what it asks for."""
+    match event.get("do") or event.get("headers", {}).get("do", ""):
+        case "crash":
+            raise ValueError("told to")
+        case "exit":
+            os._exit(7)
+        case "wait":
+            time.sleep(0.2)
+        case "hang":
+            time.sleep(60)
+        case "put":
+            row = {"pk": {"S": "here"}, "sk": {"S": "before"}}
+            boto3.client("dynamodb").put_item(TableName=os.environ["TABLE"], Item=row)
+        case "scan":
+            boto3.client("dynamodb").scan(TableName=os.environ["TABLE"])
+        case "cookies":
+            return {
+                "statusCode": 201,
+                "body": "AAH/",
+                "isBase64Encoded": True,
+                "cookies": ["a=1", "b=2"],
+                "headers": {"Content-Type": "x/y"},
+            }
+    return {"event": event, "environment": dict(os.environ), "left_ms": context.get_remaining_time_in_millis()}

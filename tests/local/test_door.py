@@ -1,0 +1,185 @@
+"""The front door: what API Gateway does between a client and a function."""
+
+import asyncio
+import base64
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.local.conftest import ECHO
+from tools.local import template
+from tools.local.background import Background
+from tools.local.door import Door
+from tools.local.functions import Function, runtime_folder
+from tools.local.stack import DEPENDENCIES
+from tools.local.worker import Code
+
+pytestmark = pytest.mark.xdist_group("echo")
+
+ANN = {"authorization": "Bearer ann"}
+
+
+def event_of(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
+    event: dict[str, Any] = answer.json()["event"]
+    return event
+
+
+def test_a_json_body_reaches_the_function_byte_for_byte(echo: Background) -> None:
+    body = '{"amount":  1, "näme": "\\u00e4"}\n'
+    headers = {"content-type": "application/json; charset=utf-8", "Stripe-Signature": "t=1,v1=ab"}
+    event = event_of(httpx.post(f"{echo.url}/public", content=body.encode(), headers=headers))
+    assert event["body"] == body
+    assert event["isBase64Encoded"] is False
+    assert event["headers"]["stripe-signature"] == "t=1,v1=ab"
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "application/json"])
+def test_bytes_that_are_no_text_reach_the_function_in_base64(echo: Background, kind: str) -> None:
+    body = bytes(range(256))
+    event = event_of(httpx.post(f"{echo.url}/public", content=body, headers={"content-type": kind}))
+    assert event["isBase64Encoded"] is True
+    assert base64.b64decode(event["body"]) == body
+
+
+def test_a_request_becomes_an_event_of_payload_2_0(echo: Background) -> None:
+    asked = httpx.get(
+        f"{echo.url}/things/a%20b?x=1&y=2&x=3",
+        headers=[*ANN.items(), ("Cookie", "a=1; b=2"), ("X-Twice", "1"), ("X-Twice", "2")],
+    )
+    event = event_of(asked)
+    assert event["version"] == "2.0"
+    assert event["routeKey"] == event["requestContext"]["routeKey"] == "GET /things/{thing}"
+    assert event["pathParameters"] == {"thing": "a b"}
+    assert event["queryStringParameters"] == {"x": "1,3", "y": "2"}
+    assert event["rawQueryString"] == "x=1&y=2&x=3"
+    assert event["cookies"] == ["a=1", "b=2"]
+    assert event["headers"]["x-twice"] == "1,2"
+    assert "cookie" not in event["headers"]
+    assert event["requestContext"]["http"]["method"] == "GET"
+    assert event["requestContext"]["requestId"] == asked.headers["apigw-requestid"]
+
+
+def test_the_more_exact_route_wins(echo: Background) -> None:
+    assert event_of(httpx.get(f"{echo.url}/things/newest", headers=ANN))["routeKey"] == "GET /things/newest"
+    deep = event_of(httpx.get(f"{echo.url}/assets/a/b.js"))
+    assert deep["pathParameters"] == {"proxy": "a/b.js"}
+
+
+def test_an_answer_becomes_a_response(echo: Background) -> None:
+    response = httpx.post(f"{echo.url}/public", headers={"do": "cookies"})
+    assert response.status_code == 201
+    assert response.content == b"\x00\x01\xff"
+    assert response.headers["content-type"] == "x/y"
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
+
+
+def test_what_the_authorizer_says_reaches_the_function(echo: Background) -> None:
+    event = event_of(httpx.get(f"{echo.url}/things/1", headers=ANN))
+    assert event["requestContext"]["authorizer"] == {"lambda": {"customer_id": "ann", "route": "GET /things/{thing}"}}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), ({"authorization": "Bearer eve"}, 401), ({"authorization": "Bearer bob"}, 403)],
+    ids=["no token", "a bad token", "a token without the right"],
+)
+def test_nobody_comes_in_without_a_good_token(echo: Background, headers: dict[str, str], status: int) -> None:
+    refused = httpx.get(f"{echo.url}/things/1", headers=headers)
+    assert refused.status_code == status
+    assert refused.headers["content-type"] == "application/problem+json"
+    problem = refused.json()
+    assert problem["status"] == status
+    assert problem["request_id"] == refused.headers["apigw-requestid"]
+    assert problem["next"]
+
+
+def test_an_authorizer_that_crashes_is_our_fault_not_the_callers(echo: Background) -> None:
+    refused = httpx.get(f"{echo.url}/things/1", headers={"authorization": "Bearer chaos"})
+    assert refused.status_code == 500
+    assert refused.json()["retryable"] is True
+    assert "the keys cannot be fetched" in echo.console
+
+
+def test_an_unknown_route_is_a_problem_that_says_where_to_look(echo: Background) -> None:
+    for method, path in (("GET", "/nothing"), ("DELETE", "/public"), ("HEAD", "/assets/a")):
+        refused = httpx.request(method, f"{echo.url}{path}")
+        assert refused.status_code == 404
+    assert httpx.get(f"{echo.url}/nothing").json()["next"] == "GET /openapi.json lists what there is."
+
+
+@pytest.mark.parametrize(
+    ("what", "told"), [("crash", "ValueError: told to"), ("exit", "Runtime.ExitError"), ("hang", "timed out after 3")]
+)
+def test_a_function_that_fails_is_a_500_and_told_at_the_console(echo: Background, what: str, told: str) -> None:
+    refused = httpx.post(f"{echo.url}/public", headers={"do": what}, timeout=20)
+    assert refused.status_code == 500
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert told not in refused.text
+    assert told in echo.console
+    assert httpx.post(f"{echo.url}/public", timeout=20).status_code == 200
+
+
+def test_only_the_templates_origins_may_call_from_a_browser(echo: Background) -> None:
+    asking = {"access-control-request-method": "GET", "access-control-request-headers": "authorization"}
+    ours = httpx.options(f"{echo.url}/things/1", headers={"origin": echo.url, **asking})
+    assert ours.headers["access-control-allow-origin"] == echo.url
+    assert "authorization" in ours.headers["access-control-allow-headers"].lower()
+    theirs = httpx.options(f"{echo.url}/things/1", headers={"origin": "https://evil.example", **asking})
+    assert "access-control-allow-origin" not in theirs.headers
+
+
+def test_more_requests_than_workers_wait_in_line(echo: Background) -> None:
+    with ThreadPoolExecutor(20) as threads, httpx.Client(timeout=30) as client:
+        asked = [threads.submit(client.post, f"{echo.url}/public", headers={"do": "wait"}) for _ in range(20)]
+        assert {one.result().status_code for one in asked} == {200}
+
+
+def test_a_function_does_only_what_its_policies_allow(echo: Background) -> None:
+    assert httpx.post(f"{echo.url}/public", headers={"do": "put"}, timeout=20).status_code == 200
+    assert httpx.post(f"{echo.url}/public", headers={"do": "scan"}, timeout=20).status_code == 500
+    assert "AccessDeniedException" in echo.console
+
+
+def test_functions_are_invoked_by_name_as_on_aws(echo: Background) -> None:
+    answer = echo.functions.invoke(FunctionName="echo", Payload=json.dumps({"a": 1}).encode())
+    assert json.loads(answer["Payload"].read())["event"] == {"a": 1}
+    failed = echo.functions.invoke(FunctionName="echo", Payload=json.dumps({"do": "crash"}).encode())
+    assert failed["FunctionError"] == "Unhandled"
+    with pytest.raises(echo.functions.exceptions.ResourceNotFoundException, match="nobody"):
+        echo.functions.invoke(FunctionName="nobody")
+
+
+def test_a_function_sees_the_templates_settings_and_the_movable_clock(echo: Background) -> None:
+    environment = httpx.post(f"{echo.url}/public").json()["environment"]
+    assert environment["TABLE"] == "paidup-Table"
+    assert environment["PAIDUP_CLOCK_FILE"] == str(echo.folder / "clock")
+    answer = echo.functions.invoke(FunctionName="echo", Payload=b"{}")
+    assert 0 < json.loads(answer["Payload"].read())["left_ms"] <= 3_000
+
+
+def test_who_waits_too_long_is_sent_away_with_a_time_to_come_back(tmp_path: Path) -> None:
+    described = template.read(ECHO)
+    path = (DEPENDENCIES, runtime_folder(tmp_path / "runtime"))
+
+    async def crowd() -> list[httpx.Response]:
+        code = Code.of(described.functions["echo"], path=path, environment={"AWS_REGION": "eu-west-1"})
+        function = Function(code, log=tmp_path / "log", most=1)
+        await function.warm()
+        everything = dict.fromkeys(described.functions, function)
+        door = Door(described, everything, origins=[], now=time.time, tell=print, wait_s=0.1)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door.app), base_url="http://door") as client:
+            asked = [client.post("/public", headers={"do": "wait"}) for _ in range(4)]
+            answers = await asyncio.gather(*asked)
+        await function.stop()
+        return answers
+
+    served, *turned_away = sorted(asyncio.run(crowd()), key=lambda answer: answer.status_code)
+    assert served.status_code == 200
+    assert [one.status_code for one in turned_away] == [503, 503, 503]
+    assert {one.headers["retry-after"] for one in turned_away} == {"2"}
