@@ -32,11 +32,8 @@ def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, 
     fresh = now - checkout.created_at <= PAGE_TAKES_S
     if not ours and fresh and (finished := _finished_meanwhile(checkout, shop)):
         return finished
-    account = shop.table.account(checkout.customer_id)
-    customer = (account.provider_ref or "").removeprefix(f"{NAME}#") or shop.stripe.customer(
-        checkout.customer_id, email
-    )
     try:
+        customer = _customer(checkout, email, shop)
         page = shop.stripe.open_page(checkout, customer)
     except DeadAnswer:
         _ask_anew_next_time(checkout, shop, now=now)
@@ -59,6 +56,14 @@ def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, 
             return opened
         raise Replaced(opened)
     raise Contended(checkout.customer_id)
+
+
+def _customer(checkout: Checkout, email: str | None, shop: Shop) -> str:
+    """Return the provider's customer that the buyer is, made now if they never bought before."""
+    known = shop.table.account(checkout.customer_id).provider_ref
+    if known:
+        return known.removeprefix(f"{NAME}#")
+    return shop.stripe.customer(checkout.customer_id, email, attempt=checkout.attempt)
 
 
 def _recorded(checkout: Checkout, token: str, url: str, expires_at: int, *, now: int) -> Checkout:

@@ -42,9 +42,12 @@ class Stripe:
 
     api: stripe.StripeClient
 
-    def customer(self, customer_id: str, email: str | None) -> str:
-        """Return the Stripe customer (`cus_…`) made for *customer_id*; asked again within a day, it is the same one."""
-        key = "customer-" + sha256(f"{customer_id} {email}".encode()).hexdigest()
+    def customer(self, customer_id: str, email: str | None, *, attempt: int) -> str:
+        """Return the Stripe customer (`cus_…`) made for *customer_id*; asked again within a day, it is the same one.
+
+        *attempt* counts dead answers, which are replayed: see `Checkout.attempt`.
+        """
+        key = "customer-" + sha256(f"{customer_id} {email} {attempt}".encode()).hexdigest()
         params: Any = {"metadata": {"customer_id": customer_id}} | ({"email": email} if email else {})
         with asking("to make a customer"):
             return self.api.v1.customers.create(params, {"idempotency_key": key}).id
