@@ -126,8 +126,8 @@ async def _until_ended(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]],
         for task in tasks:
             if task.done():
                 task.result()
-    for task in (stopped, *ends):
-        task.cancel()
+    for waiting in (stopped, *ends):
+        waiting.cancel()
 
 
 async def _child(

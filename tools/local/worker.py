@@ -47,11 +47,18 @@ class Code:
     environment: Mapping[str, str]
 
     @classmethod
-    def of(cls, function: template.Function, *, path: tuple[Path, ...], environment: Mapping[str, str]) -> "Code":
-        """Return the code of a function of the template."""
+    def of(
+        cls,
+        function: template.Function,
+        *,
+        path: tuple[Path, ...],
+        environment: Mapping[str, str],
+        folder: Path | None = None,
+    ) -> "Code":
+        """Return the code of a function of the template, as it is in *folder* (where it was built) or in the tree."""
         return cls(
             name=function.name,
-            folder=function.code,
+            folder=folder or function.code,
             handler=function.handler,
             timeout_s=function.timeout_s,
             memory_mb=function.memory_mb,
