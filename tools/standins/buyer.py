@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tools.standins import cards, checkout, money
+from tools.standins import cards, completion, payments
 from tools.standins.store import Obj
 from tools.standins.world import World
 
@@ -22,10 +22,12 @@ def pay(world: World, session: Obj, *, card: str, email: str | None) -> Outcome:
     if closed := _closed(world, session):
         return closed
     email = _email(session, email)
+    if ("sepa_debit" if card in cards.DELAYED else "card") not in session["payment_method_types"]:
+        return Outcome(kind="declined", message="This payment method is not available here.")
     if card in cards.DELAYED:
         method = cards.save_debit(world, card, email=email, customer=None)
         if session["amount_total"]:
-            money.process(world, checkout.intent_for(world, session), method, card)
+            payments.process(world, completion.intent_for(world, session), method, card)
         return _completed(world, session, method, email, paid=not session["amount_total"])
     chosen = cards.read(card)
     if chosen.declined and not session["amount_total"]:
@@ -33,11 +35,11 @@ def pay(world: World, session: Obj, *, card: str, email: str | None) -> Outcome:
     method = cards.save(world, chosen, email=email, customer=None)
     if not session["amount_total"]:
         return _completed(world, session, method, email, paid=True)
-    intent = checkout.intent_for(world, session)
+    intent = completion.intent_for(world, session)
     if chosen.declined:
-        money.decline(world, intent, method, chosen.declined)
+        payments.decline(world, intent, method, chosen.declined)
     else:
-        money.attempt(world, intent, method, chosen, buyer_is_there=True)
+        payments.attempt(world, intent, method, chosen, buyer_is_there=True)
     if intent["status"] == "requires_action":
         world.store.note(session["id"], "email", email)
         return Outcome(kind="asks")
@@ -55,10 +57,10 @@ def authenticate(world: World, session: Obj, *, agrees: bool) -> Outcome:
         return Outcome(kind="declined", message="Nothing waits for your bank. Please pay again.")
     method = world.store.need(intent["payment_method"])
     if not agrees:
-        money.decline(world, intent, method, "authentication_required")
+        payments.decline(world, intent, method, "authentication_required")
         message = "We are unable to authenticate your payment method. Please choose a different one and try again."
         return Outcome(kind="declined", message=message)
-    money.attempt(world, intent, method, cards.of(method), buyer_is_there=True, authenticated=True)
+    payments.attempt(world, intent, method, cards.of(method), buyer_is_there=True, authenticated=True)
     email = world.store.noted(session["id"], "email")
     return _completed(world, session, method, email, paid=True)
 
@@ -72,7 +74,7 @@ def _closed(world: World, session: Obj) -> Outcome | None:
 
 
 def _completed(world: World, session: Obj, method: Obj, email: str | None, *, paid: bool) -> Outcome:
-    event = checkout.complete(world, session, method, email, paid=paid)
+    event = completion.complete(world, session, method, email, paid=paid)
     id_ = event["id"] if event else None
     world.store.note(session["id"], "completed", id_)
     return Outcome(kind="done", event=id_)

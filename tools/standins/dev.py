@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tools.standins import disputes, due, faults, money, subscriptions
+from tools.standins import changes, disputes, due, faults, refunds
 from tools.standins.problems import Problem, json_object
 from tools.standins.store import Obj
 from tools.standins.world import World
@@ -91,7 +91,7 @@ class Dev:
         """Put the test card `card` on file for `customer` and their running subscriptions."""
         body = await json_object(request, "customer", "card")
         customer = self._named(body.get("customer"), "customer")
-        return self._changed(lambda: subscriptions.set_card(self._world, customer, str(body.get("card", ""))))
+        return self._changed(lambda: changes.set_card(self._world, customer, str(body.get("card", ""))))
 
     async def open_dispute(self, request: Request) -> Response:
         """Dispute a `charge`, or the latest one of a `payment_intent`."""
@@ -116,7 +116,7 @@ class Dev:
         refund = self._named(request.path_params["refund"], "refund")
         if refund["status"] == "failed":
             raise Problem("the refund has failed already", 409)
-        return self._changed(lambda: money.fail_refund(self._world, refund))
+        return self._changed(lambda: refunds.fail_refund(self._world, refund))
 
     def _named(self, id_: Any, kind: str) -> Obj:
         due.catch_up(self._world)

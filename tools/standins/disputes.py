@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tools.standins import cards, views
-from tools.standins.money import move_money
+from tools.standins import balance, cards, views
 from tools.standins.operation import Operation, merged_metadata
 from tools.standins.store import Obj
 from tools.standins.wire import Refusal
@@ -87,7 +86,7 @@ def open_dispute(
     world.change(charge, "charge.updated", disputed=True)
     world.emit("charge.dispute.created", dispute)
     if not inquiry:
-        withdrawn = move_money(world, -sum_, charge["currency"], "adjustment", dispute["id"])
+        withdrawn = balance.move(world, -sum_, charge["currency"], "adjustment", dispute["id"])
         world.change(dispute, balance_transactions=[withdrawn])
         world.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
@@ -100,7 +99,7 @@ def close_dispute(world: World, dispute: Obj, status: str) -> Obj:
     if (status == "warning_closed") != dispute["status"].startswith("warning"):
         raise Refusal(f"A dispute that is {dispute['status']} cannot become {status}.", param="status")
     if status == "won":
-        back = move_money(world, dispute["amount"], dispute["currency"], "adjustment", dispute["id"])
+        back = balance.move(world, dispute["amount"], dispute["currency"], "adjustment", dispute["id"])
         world.change(dispute, balance_transactions=[*dispute["balance_transactions"], back])
     world.change(dispute, "charge.dispute.updated", status=status)
     world.emit("charge.dispute.closed", dispute)
@@ -139,13 +138,9 @@ def _list(world: World, params: dict[str, Any]) -> Obj:
     return views.page(world, "dispute", params, "/v1/disputes", equal=equal)
 
 
-def _retrieve(world: World, _: dict[str, Any], id_: str) -> Obj:
-    return world.named(id_, "dispute")
-
-
 OPERATIONS = (
     Operation("GET", "/v1/disputes", "_dispute_list_params", _list),
-    Operation("GET", "/v1/disputes/{}", "_dispute_retrieve_params", _retrieve),
+    Operation("GET", "/v1/disputes/{}", "_dispute_retrieve_params", views.retrieve("dispute")),
     Operation("POST", "/v1/disputes/{}", "_dispute_update_params", _update),
     Operation("POST", "/v1/disputes/{}/close", "_dispute_close_params", _close),
 )

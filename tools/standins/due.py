@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-from tools.standins import checkout, disputes, money, subscriptions
+from tools.standins import checkout, completion, disputes, refunds, renewals, subscriptions
 from tools.standins.world import World
 
 HANDLERS: dict[str, Callable[[World, str], None]] = {
     "session.expire": checkout.expire_due,
-    "payment.end": checkout.settle_delayed,
+    "payment.end": completion.settle_delayed,
     "charge.dispute": disputes.dispute_charge,
-    "refund.end": money.end_refund,
-    "subscription.turn": subscriptions.turn,
+    "refund.end": refunds.end_refund,
+    "subscription.turn": renewals.turn,
     "subscription.trial_will_end": subscriptions.warn_of_trial_end,
     "subscription.incomplete": subscriptions.expire_incomplete,
-    "invoice.retry": subscriptions.retry,
+    "invoice.retry": renewals.retry,
 }
 
 

@@ -114,16 +114,14 @@ def _list_endpoints(world: World, params: dict[str, Any]) -> Obj:
     return views.page(world, "webhook_endpoint", params, "/v1/webhook_endpoints")
 
 
-def _retrieve_endpoint(world: World, _: dict[str, Any], id_: str) -> Obj:
-    return world.named(id_, "webhook_endpoint")
-
-
 OPERATIONS = (
     Operation("GET", "/v1/events", "_event_list_params", list_events),
     Operation("GET", "/v1/events/{}", "_event_retrieve_params", retrieve_event),
     Operation("POST", "/v1/webhook_endpoints", "_webhook_endpoint_create_params", create_endpoint, ("connect",)),
     Operation("GET", "/v1/webhook_endpoints", "_webhook_endpoint_list_params", _list_endpoints),
-    Operation("GET", "/v1/webhook_endpoints/{}", "_webhook_endpoint_retrieve_params", _retrieve_endpoint),
+    Operation(
+        "GET", "/v1/webhook_endpoints/{}", "_webhook_endpoint_retrieve_params", views.retrieve("webhook_endpoint")
+    ),
     Operation("POST", "/v1/webhook_endpoints/{}", "_webhook_endpoint_update_params", update_endpoint),
     Operation("DELETE", "/v1/webhook_endpoints/{}", "_webhook_endpoint_delete_params", delete_endpoint),
 )

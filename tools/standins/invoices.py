@@ -1,11 +1,7 @@
 """Invoices of subscriptions: made, collected, paid or left open."""
 
-from typing import Any
-
-from tools.standins import cards, money, views
-from tools.standins.operation import Operation
+from tools.standins import cards, payments, views
 from tools.standins.store import Obj, new_id
-from tools.standins.wire import Refusal
 from tools.standins.world import World
 
 
@@ -122,17 +118,18 @@ def make_invoice(
     return invoice
 
 
-def line(subscription: Obj, item: Obj, *, free: bool = False, amount: int | None = None) -> Obj:
+def line(world: World, subscription: Obj, item: Obj, *, free: bool = False, amount: int | None = None) -> Obj:
     """Return the invoice line of a subscription's *item* for its period: its price, or *amount*, or *free*."""
     price, quantity = item["price"], item["quantity"]
     full = price["unit_amount"] * quantity if amount is None else amount
     charged = 0 if free else full
+    name = world.store.need(price["product"])["name"]
     return {
         "id": new_id("il_1", 23),
         "object": "line_item",
         "amount": charged,
         "currency": price["currency"],
-        "description": "Trial period" if free else f"{quantity} x {price['nickname'] or price['product']}",
+        "description": f"Trial period for {name}" if free else f"{quantity} x {name}",
         "discount_amounts": [],
         "discountable": True,
         "discounts": [],
@@ -173,7 +170,7 @@ def collect(world: World, invoice: Obj, method: Obj | None) -> Obj:
     if method is None:
         world.emit("invoice.payment_failed", invoice)
         return invoice
-    intent = money.attempt(world, _intent_of(world, invoice), method, cards.of(method), buyer_is_there=False)
+    intent = payments.attempt(world, _intent_of(world, invoice), method, cards.of(method), buyer_is_there=False)
     if intent["status"] == "succeeded":
         return mark_paid(world, invoice, intent)
     if intent["status"] == "requires_action":
@@ -230,7 +227,7 @@ def _intent_of(world: World, invoice: Obj) -> Obj:
     first = invoice["billing_reason"] == "subscription_create"
     described = "Subscription creation" if first else "Subscription update"
     fields = {"customer": invoice["customer"], "description": described}
-    intent = money.make_intent(world, invoice["amount_due"], invoice["currency"], **fields)
+    intent = payments.make_intent(world, invoice["amount_due"], invoice["currency"], **fields)
     _payment_of(world, invoice, intent)
     return intent
 
@@ -251,39 +248,3 @@ def _payment_of(world: World, invoice: Obj, intent: Obj) -> Obj:
         status="open",
         status_transitions={"canceled_at": None, "paid_at": None},
     )
-
-
-def _payments(world: World, invoice: Obj) -> Obj:
-    url = f"/v1/invoice_payments?invoice={invoice['id']}"
-    return views.listed(world.store.by("invoice_payment", invoice=invoice["id"]), url)
-
-
-def _list(world: World, params: dict[str, Any]) -> Obj:
-    equal = {name: params.get(name) for name in ("customer", "status", "collection_method")}
-    equal["parent__subscription_details__subscription"] = params.get("subscription")
-    return views.page(world, "invoice", params, "/v1/invoices", equal=equal)
-
-
-def _list_payments(world: World, params: dict[str, Any]) -> Obj:
-    payment = params.get("payment", {})
-    if payment.get("type") == "payment_intent" and "payment_intent" not in payment:
-        raise Refusal("You must provide payment[payment_intent].", param="payment[payment_intent]")
-    equal = {"payment__payment_intent": payment.get("payment_intent")}
-    equal |= {name: params.get(name) for name in ("invoice", "status")}
-    return views.page(world, "invoice_payment", params, "/v1/invoice_payments", equal=equal)
-
-
-def _retrieve(kind: str) -> Any:
-    return lambda world, _, id_: world.named(id_, kind)
-
-
-views.INCLUDABLE["invoice", "payments"] = _payments
-
-OPERATIONS = (
-    Operation("GET", "/v1/invoices", "_invoice_list_params", _list, ("due_date",)),
-    Operation("GET", "/v1/invoices/{}", "_invoice_retrieve_params", _retrieve("invoice")),
-    Operation(
-        "GET", "/v1/invoice_payments", "_invoice_payment_list_params", _list_payments, ("payment.payment_record",)
-    ),
-    Operation("GET", "/v1/invoice_payments/{}", "_invoice_payment_retrieve_params", _retrieve("invoice_payment")),
-)

@@ -79,10 +79,7 @@ def pay_page(session: Obj, lines: Iterable[Obj], *, error: str = "", email: str 
 <input id="card" name="card" type="text" inputmode="numeric" autocomplete="cc-number" list="cards"
  value="{escape(card or CARDS[0].number)}"{described}>
 <datalist id="cards">{"".join(f'<option value="{c.number}">{escape(c.does)}</option>' for c in CARDS)}</datalist>
-<fieldset><legend>How to pay</legend>
-<label><input type="radio" name="method" value="card" checked> Card</label>
-<label><input type="radio" name="method" value="delayed_success"> Bank debit that succeeds later</label>
-<label><input type="radio" name="method" value="delayed_failure"> Bank debit that fails later</label></fieldset>
+{_methods(session)}
 <button type="submit">Pay {escape(total)}</button></form>
 {f'<p><a href="{escape(back)}">Back</a></p>' if back else ""}{_test_cards()}""",
     )
@@ -185,6 +182,15 @@ def _every(line: Obj) -> str:
         return ""
     count, unit = recurring["interval_count"], recurring["interval"]
     return f" per {unit}" if count == 1 else f" every {count} {unit}s"
+
+
+def _methods(session: Obj) -> str:
+    if "sepa_debit" not in session["payment_method_types"]:
+        return ""
+    choices = {"delayed_success": "Bank debit that succeeds later", "delayed_failure": "Bank debit that fails later"}
+    radio = '<label><input type="radio" name="method" value="{}"{}> {}</label>'
+    radios = "".join(radio.format(value, "", text) for value, text in choices.items())
+    return f"<fieldset><legend>How to pay</legend>{radio.format('card', ' checked', 'Card')}{radios}</fieldset>"
 
 
 def _email_field(email: str) -> str:

@@ -91,6 +91,8 @@ def serve(
     while not server.started and thread.is_alive():
         time.sleep(0.005)
     try:
+        if not server.started:
+            raise RuntimeError("the stand-ins could not start; their log says why")
         yield Standins(world.base, clock_file or state / "clock")
     finally:
         server.should_exit = True

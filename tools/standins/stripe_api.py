@@ -4,8 +4,7 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -13,13 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tools.standins import (
+    balance,
     catalog,
     checkout,
+    customers,
     disputes,
     due,
     events,
-    invoices,
-    money,
+    invoice_api,
+    payments,
+    refunds,
     sdk,
     subscription_api,
     views,
@@ -33,10 +35,13 @@ from tools.standins.world import World
 
 OPERATIONS: tuple[Operation, ...] = (
     *checkout.OPERATIONS,
+    *customers.OPERATIONS,
     *catalog.OPERATIONS,
     *subscription_api.OPERATIONS,
-    *invoices.OPERATIONS,
-    *money.OPERATIONS,
+    *invoice_api.OPERATIONS,
+    *payments.OPERATIONS,
+    *refunds.OPERATIONS,
+    *balance.OPERATIONS,
     *disputes.OPERATIONS,
     *events.OPERATIONS,
 )
@@ -57,6 +62,18 @@ class Answer:
     body: str
     stored: bool = False
     replayed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request that found its operation; `print` tells requests under the same idempotency key apart."""
+
+    operation: Operation
+    ids: tuple[str, ...]
+    raw: dict[str, Any]
+    request_id: str
+    key: str | None = None
+    print: str = ""
 
 
 class StripeApi:
@@ -94,92 +111,79 @@ class StripeApi:
         _check_version(request)
         method, path = request.method, request.url.path.removeprefix("/stripe")
         operation, ids = self._route(method, path)
-        raw = _form(request, body)
+        call = Call(operation=operation, ids=ids, raw=_form(request, body), request_id=request_id)
         if key is None:
-            return await self._struck(operation, ids, raw, None, "", request_id)
+            return await self._struck(call)
         if len(key) > KEY_LENGTH:
-            raise Refusal("Invalid Idempotency-Key: it must be at most 255 characters.", type_="idempotency_error")
+            message = f"Invalid Idempotency-Key: it must be at most {KEY_LENGTH} characters."
+            raise Refusal(message, type_="idempotency_error")
         if key in self._keys_in_use:
             raise _in_use(key)
-        print_ = sha256(json.dumps([method, path, raw], sort_keys=True).encode()).hexdigest()
-        if replay := self._replay(key, print_, path):
+        print_ = f"{path} {sha256(json.dumps([method, path, call.raw], sort_keys=True).encode()).hexdigest()}"
+        if replay := self._replay(key, print_):
             return replay
         self._keys_in_use.add(key)
         try:
-            return await self._struck(operation, ids, raw, key, f"{path} {print_}", request_id)
+            return await self._struck(replace(call, key=key, print=print_))
         finally:
             self._keys_in_use.discard(key)
 
-    async def _struck(
-        self,
-        operation: Operation,
-        ids: Iterable[str],
-        raw: dict[str, Any],
-        key: str | None,
-        print_: str,
-        request_id: str,
-    ) -> Answer:
-        """Run *operation* as well as the faults let it."""
+    async def _struck(self, call: Call) -> Answer:
+        """Run *call* as well as the faults let it: half of those that fail have had their effect."""
         faults = self._world.faults
         if faults.concerns("stripe") and faults.latency_ms:
             await asyncio.sleep(faults.latency_ms / 1000)
-        struck = faults.strikes("stripe", faults.error_rate)
-        if struck and faults.error_kind == "rate_limit":
-            message = "Request rate limit exceeded."
-            raise Refusal(message, code="rate_limit", type_="invalid_request_error", status=429)
-        after = struck and dice.random() < 0.5
-        if struck and not after:
-            if faults.error_kind == "outage":
-                raise Outage
-            raise _broken()
-        answer = self._run(operation, ids, raw, key, print_, request_id, breaks=after)
-        if after and faults.error_kind == "outage":
+        if not faults.strikes("stripe", faults.error_rate):
+            return self._run(call)
+        if faults.error_kind == "rate_limit":
+            raise Refusal("Request rate limit exceeded.", code="rate_limit", status=429)
+        outage = faults.error_kind == "outage"
+        if dice.random() < 0.5:
+            raise Outage if outage else _broken()
+        answer = self._run(call, breaks=not outage)
+        if outage:
             raise Outage
         return answer
 
-    def _run(
-        self,
-        operation: Operation,
-        ids: Iterable[str],
-        raw: dict[str, Any],
-        key: str | None,
-        print_: str,
-        request_id: str,
-        *,
-        breaks: bool,
-    ) -> Answer:
+    def _run(self, call: Call, *, breaks: bool = False) -> Answer:
+        """Run *call* and remember its answer in one transaction; one that *breaks* has its effect all the same."""
         world = self._world
         due.catch_up(world)
-        params = sdk.accept(operation.params, raw)
-        operation.check_modelled(params)
-        world.request_id, world.idempotency_key = request_id, key
+        params = sdk.accept(call.operation.params, call.raw)
+        call.operation.check_modelled(params)
+        world.request_id, world.idempotency_key = call.request_id, call.key
         try:
             with world.store.transaction():
-                try:
-                    with world.store.transaction():
-                        answer = self._perform(operation, params, ids)
-                        if breaks and world.faults.error_kind == "server_error":
-                            answer = _refused(_broken(), request_id)
-                except Refusal as refusal:
-                    if not refusal.began or key is None:
-                        raise
-                    answer = _refused(refusal, request_id)
-                if key is not None:
+                answer = self._begun(call, params)
+                if breaks:
+                    answer = _refused(_broken(), call.request_id)
+                if call.key is not None:
                     answer.stored = True
-                    world.store.remember(key, print_, answer.status, answer.body, request_id, world.now())
+                    body = answer.body
+                    world.store.remember(call.key, call.print, answer.status, body, call.request_id, world.now())
         finally:
             world.request_id = world.idempotency_key = None
             world.changed()
         return answer
 
-    def _perform(self, operation: Operation, params: dict[str, Any], ids: Iterable[str]) -> Answer:
+    def _begun(self, call: Call, params: dict[str, Any]) -> Answer:
+        """Run *call*; what it wrote before a refusal is undone, unless the refusal keeps it."""
+        try:
+            with self._world.store.transaction():
+                return self._perform(call, params)
+        except Refusal as refusal:
+            if refusal.began and call.key is not None:
+                return _refused(refusal, call.request_id)
+            raise
+
+    def _perform(self, call: Call, params: dict[str, Any]) -> Answer:
         world = self._world
         try:
-            result = operation.run(world, params, *ids)
+            result = call.operation.run(world, params, *call.ids)
         except Refusal as refusal:
             if not refusal.keep:
                 raise
-            return _refused(refusal, world.request_id or "")
+            return _refused(refusal, call.request_id)
         return Answer(200, json.dumps(views.expand(world, result, params.get("expand", []))))
 
     def _route(self, method: str, path: str) -> tuple[Operation, tuple[str, ...]]:
@@ -188,15 +192,15 @@ class StripeApi:
                 return operation, match.groups()
         raise wire.unrecognized(method, path)
 
-    def _replay(self, key: str, print_: str, path: str) -> Answer | None:
+    def _replay(self, key: str, print_: str) -> Answer | None:
         self._world.store.forget_answers(self._world.now() - KEY_KEPT_S)
         known = self._world.store.remembered(key)
         if known is None:
             return None
-        known_path, known_print = known["request"].split(" ")
-        if known_path != path:
+        known_path = known["request"].partition(" ")[0]
+        if known_path != print_.partition(" ")[0]:
             raise _mismatch(f"for the same endpoint they were first used for ('{known_path}')", key)
-        if known_print != print_:
+        if known["request"] != print_:
             raise _mismatch("with the same parameters they were first used with", key)
         return Answer(known["status"], known["body"], stored=True, replayed_from=known["request_id"])
 

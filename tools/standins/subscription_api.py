@@ -1,8 +1,8 @@
-"""What Stripe's API lets a merchant do to subscriptions and their invoices."""
+"""What Stripe's API lets a merchant do to subscriptions."""
 
 from typing import Any
 
-from tools.standins import cards, catalog, invoices, subscriptions, views
+from tools.standins import changes, customers, invoice_api, subscriptions, views
 from tools.standins.catalog import price_of
 from tools.standins.operation import Operation, merged_metadata
 from tools.standins.store import Obj
@@ -23,7 +23,7 @@ def create(world: World, params: dict[str, Any]) -> Obj:
     by_hand = params.get("collection_method") == "send_invoice"
     if by_hand and "days_until_due" not in params:
         raise missing("days_until_due")
-    method = _method(world, params, customer)
+    method = customers.method_for(world, params, customer)
     trial_end = trial_end_of(world, params, items[0]["price"])
     behavior = params.get("payment_behavior", "allow_incomplete")
     if method is None and not by_hand and not trial_end and behavior != "default_incomplete":
@@ -53,7 +53,7 @@ def create(world: World, params: dict[str, Any]) -> Obj:
     if behavior != "default_incomplete" and not (by_hand and not trial_end):
         subscriptions.pay_first(world, subscription, method)
     if behavior == "error_if_incomplete" and subscription["status"] == "incomplete":
-        raise _declined(world, world.store.need(subscription["latest_invoice"]))
+        raise invoice_api.declined(world, world.store.need(subscription["latest_invoice"]))
     return subscription
 
 
@@ -70,9 +70,9 @@ def update(world: World, params: dict[str, Any], id_: str) -> Obj:
     if "items" in params:
         changed = _changed_items(world, subscription, params["items"])
         behaviour = params.get("proration_behavior", "create_prorations")
-        subscriptions.set_items(world, subscription, changed, behaviour)
+        changes.set_items(world, subscription, changed, behaviour)
     if "trial_end" in params:
-        subscriptions.set_trial_end(world, subscription, params["trial_end"])
+        changes.set_trial_end(world, subscription, params["trial_end"])
     return subscription
 
 
@@ -121,7 +121,7 @@ def _plain_changes(world: World, subscription: Obj, params: dict[str, Any]) -> d
         fields["pause_collection"] = {"resumes_at": None} | fields["pause_collection"]
     if "default_payment_method" in params:
         customer = world.store.need(subscription["customer"])
-        method = _method(world, params, customer)
+        method = customers.method_for(world, params, customer)
         fields["default_payment_method"] = method["id"] if method else None
     if "payment_settings" in params:
         fields["payment_settings"] = subscription["payment_settings"] | params["payment_settings"]
@@ -193,82 +193,14 @@ def _changed_items(world: World, subscription: Obj, asked: list[dict[str, Any]])
     return list(items.values())
 
 
-def _method(world: World, params: dict[str, Any], customer: Obj) -> Obj | None:
-    if wanted := params.get("default_payment_method"):
-        if wanted in cards.BY_ALIAS:
-            return catalog.attach(world, wanted, customer)
-        method = world.named(wanted, "payment_method", "default_payment_method")
-        if method["customer"] != customer["id"]:
-            message = f"The customer does not have a payment method with the ID {wanted}."
-            raise Refusal(message, code="resource_missing", param="default_payment_method")
-        return method
-    return world.store.get(customer["invoice_settings"]["default_payment_method"])
-
-
 def _pause(world: World, _: dict[str, Any], id_: str) -> Obj:
     return subscriptions.pause(world, world.named(id_, "subscription"), "pause_requested")
 
 
 def _resume(world: World, params: dict[str, Any], id_: str) -> Obj:
     keep = params.get("billing_cycle_anchor", {}).get("type") == "unchanged"
-    return subscriptions.resume(world, world.named(id_, "subscription"), keep_anchor=keep)
+    return changes.resume(world, world.named(id_, "subscription"), keep_anchor=keep)
 
-
-def _pay(world: World, params: dict[str, Any], id_: str) -> Obj:
-    invoice = world.named(id_, "invoice")
-    if invoice["status"] != "open":
-        raise world.conflict("Invoice is already paid" if invoice["status"] == "paid" else "Invoice is not open")
-    subscription = invoices.subscription_of(world, invoice)
-    customer = world.store.need(invoice["customer"])
-    if params.get("paid_out_of_band"):
-        invoices.mark_paid(world, invoice, None)
-    else:
-        given = {"default_payment_method": params["payment_method"]} if "payment_method" in params else {}
-        method = _method(world, given, customer) if given else subscriptions.default_method(world, subscription)
-        invoices.collect(world, invoice, method)
-    if invoice["status"] != "paid":
-        raise _declined(world, invoice, keep=True)
-    subscriptions.recover(world, world.store.need(subscription["id"]))
-    return invoice
-
-
-def _void(world: World, _: dict[str, Any], id_: str) -> Obj:
-    invoice = world.named(id_, "invoice")
-    if invoice["status"] != "open":
-        raise world.conflict("You can only pass in open invoices. This invoice isn't open.")
-    return invoices.void(world, invoice)
-
-
-def _declined(world: World, invoice: Obj, *, keep: bool = False) -> Refusal:
-    payments = world.store.by("invoice_payment", invoice=invoice["id"])
-    if not payments:
-        return Refusal("This invoice has no payment method to collect with.", code="resource_missing", keep=keep)
-    intent = world.store.need(payments[0]["payment"]["payment_intent"])
-    error = intent["last_payment_error"]
-    extra = {"decline_code": error.get("decline_code"), "charge": error["charge"], "payment_intent": intent}
-    code, message = error["code"], error["message"]
-    return Refusal(message, code=code, type_="card_error", status=402, keep=keep, extra=extra)
-
-
-def _delete_customer(world: World, params: dict[str, Any], id_: str) -> Obj:
-    for subscription in world.store.by("subscription", customer=world.named(id_, "customer")["id"]):
-        if subscription["status"] not in subscriptions.ENDED:
-            subscriptions.end(world, subscription, "cancellation_requested")
-    return catalog.delete_customer(world, params, id_)
-
-
-def _retrieve(world: World, _: dict[str, Any], id_: str) -> Obj:
-    return world.named(id_, "subscription")
-
-
-def _of_customer(world: World, customer: Obj) -> Obj:
-    found = [
-        s for s in world.store.by("subscription", customer=customer["id"]) if s["status"] not in subscriptions.ENDED
-    ]
-    return views.listed(found, f"/v1/customers/{customer['id']}/subscriptions")
-
-
-views.INCLUDABLE["customer", "subscriptions"] = _of_customer
 
 BEYOND = (
     "add_invoice_items",
@@ -296,12 +228,9 @@ OPERATIONS = (
         _list,
         ("automatic_tax", "current_period_start", "current_period_end", "plan", "test_clock"),
     ),
-    Operation("GET", "/v1/subscriptions/{}", "_subscription_retrieve_params", _retrieve),
+    Operation("GET", "/v1/subscriptions/{}", "_subscription_retrieve_params", views.retrieve("subscription")),
     Operation("POST", "/v1/subscriptions/{}", "_subscription_update_params", update, (*BEYOND, "billing_cycle_anchor")),
     Operation("DELETE", "/v1/subscriptions/{}", "_subscription_cancel_params", _cancel, ("invoice_now", "prorate")),
     Operation("POST", "/v1/subscriptions/{}/pause", "_subscription_pause_params", _pause, ("bill_for",)),
     Operation("POST", "/v1/subscriptions/{}/resume", "_subscription_resume_params", _resume, ("proration_date",)),
-    Operation("POST", "/v1/invoices/{}/pay", "_invoice_pay_params", _pay, ("forgive", "source", "mandate")),
-    Operation("POST", "/v1/invoices/{}/void", "_invoice_void_invoice_params", _void),
-    Operation("DELETE", "/v1/customers/{}", "_customer_delete_params", _delete_customer),
 )

@@ -1,14 +1,12 @@
-"""The life of a subscription: begun, on trial, renewed, past due, paused, changed, ended."""
+"""Subscriptions: what they are made of, and how they begin, pause and end."""
 
 from typing import Any
 
-from tools.standins import cards, invoices, periods
+from tools.standins import invoices, periods
 from tools.standins.store import Obj, new_id
-from tools.standins.wire import Refusal
 from tools.standins.world import World
 
 DAY = 86_400
-RETRY_AFTER_DAYS = (3, 5, 7)
 WARN_BEFORE_TRIAL_END_S = 3 * DAY
 INCOMPLETE_FOR_S = 23 * 3600
 ENDED = ("canceled", "incomplete_expired")
@@ -55,7 +53,7 @@ def begin(world: World, customer: Obj, items: list[Obj], *, trial_end: int | Non
         "discounts": [],
         "ended_at": None,
         "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
-        "items": _items(id_, items),
+        "items": item_list(id_, items),
         "latest_invoice": None,
         "metadata": {},
         "next_pending_invoice_item_invoice": None,
@@ -80,13 +78,13 @@ def begin(world: World, customer: Obj, items: list[Obj], *, trial_end: int | Non
     } | fields
     if subscription["cancel_at_period_end"]:
         subscription |= {"cancel_at": period_end, "canceled_at": now}
-    lines = [invoices.line(subscription, one, free=bool(trial_end)) for one in items]
+    lines = [invoices.line(world, subscription, one, free=bool(trial_end)) for one in items]
     invoice = invoices.make_invoice(
         world, subscription, "subscription_create", lines, days_until_due=subscription["days_until_due"]
     )
     subscription["latest_invoice"] = invoice["id"]
     world.store.put(subscription)
-    _schedule(world, subscription)
+    schedule(world, subscription)
     return subscription
 
 
@@ -124,80 +122,6 @@ def default_method(world: World, subscription: Obj) -> Obj | None:
     customer = world.store.need(subscription["customer"])
     fallback = customer.get("invoice_settings", {}).get("default_payment_method")
     return world.store.get(subscription["default_payment_method"] or fallback)
-
-
-def turn(world: World, id_: str) -> None:
-    """Let a period, a trial, or the whole subscription come to its end, whichever is due."""
-    subscription = world.store.need(id_)
-    if subscription["status"] in (*ENDED, "paused"):
-        return
-    now = world.now()
-    if subscription["cancel_at"] and subscription["cancel_at"] <= now:
-        end(world, subscription, "cancellation_requested")
-    elif subscription["status"] == "incomplete":
-        expire_incomplete(world, id_)
-    elif subscription["status"] == "trialing" and default_method(world, subscription) is None:
-        _end_trial_without_card(world, subscription)
-    else:
-        renew(world, subscription)
-
-
-def renew(world: World, subscription: Obj, *, reason: str = "subscription_cycle", anchor: int | None = None) -> Obj:
-    """Begin the next period, invoice it and collect; *anchor* begins it at a second of its own."""
-    before = subscription["items"]["data"]
-    start = anchor or before[0]["current_period_end"]
-    anchor = anchor or subscription["billing_cycle_anchor"]
-    finish = periods.after(anchor, before[0]["price"]["recurring"], start)
-    items = [one | {"current_period_start": start, "current_period_end": finish} for one in before]
-    draft = subscription | {"items": _items(subscription["id"], items)}
-    lines = [invoices.line(draft, one) for one in items]
-    days = subscription["days_until_due"]
-    invoice = invoices.make_invoice(world, draft, reason, lines, days_until_due=days)
-    status = "active" if subscription["status"] in ("trialing", "paused") else subscription["status"]
-    fields = {"items": draft["items"], "latest_invoice": invoice["id"], "billing_cycle_anchor": anchor}
-    world.change(subscription, "customer.subscription.updated", **fields, status=status)
-    _schedule(world, subscription)
-    return charge_invoice(world, subscription, invoice)
-
-
-def charge_invoice(world: World, subscription: Obj, invoice: Obj) -> Obj:
-    """Collect an *invoice* of a running *subscription*, and let its status follow."""
-    if subscription["pause_collection"]:
-        if subscription["pause_collection"]["behavior"] == "void":
-            invoices.void(world, invoice)
-        return subscription
-    if subscription["collection_method"] == "send_invoice" or subscription["status"] == "unpaid":
-        return subscription
-    invoices.collect(world, invoice, default_method(world, subscription))
-    if invoice["status"] == "paid":
-        return recover(world, subscription)
-    attempts = invoice["attempt_count"]
-    if attempts <= len(RETRY_AFTER_DAYS):
-        at = world.now() + RETRY_AFTER_DAYS[attempts - 1] * DAY
-        world.change(invoice, "invoice.updated", next_payment_attempt=at)
-        world.store.schedule(at, "invoice.retry", invoice["id"])
-        return world.change(subscription, "customer.subscription.updated", status="past_due")
-    world.change(invoice, "invoice.updated", next_payment_attempt=None, auto_advance=False)
-    outcome = world.store.noted("settings", "after_retries", "cancel")
-    if outcome == "cancel":
-        return end(world, subscription, "payment_failed")
-    return world.change(subscription, "customer.subscription.updated", status=outcome)
-
-
-def retry(world: World, invoice_id: str) -> None:
-    """Try once more to collect an invoice that was not paid."""
-    invoice = world.store.need(invoice_id)
-    subscription = invoices.subscription_of(world, invoice)
-    if invoice["status"] == "open" and subscription["status"] not in ENDED:
-        charge_invoice(world, subscription, invoice)
-
-
-def recover(world: World, subscription: Obj) -> Obj:
-    """Let a subscription be active again once nothing of it is unpaid."""
-    late = subscription["status"] in ("past_due", "unpaid", "incomplete")
-    if late and not invoices.open_invoices(world, subscription):
-        world.change(subscription, "customer.subscription.updated", status="active")
-    return subscription
 
 
 def end(world: World, subscription: Obj, reason: str | None, **details: Any) -> Obj:
@@ -248,92 +172,8 @@ def pause(world: World, subscription: Obj, reason: str) -> Obj:
     return subscription
 
 
-def resume(world: World, subscription: Obj, *, keep_anchor: bool) -> Obj:
-    """Resume a paused *subscription*: with a new period that is paid for now, or the old one (*keep_anchor*)."""
-    if subscription["status"] != "paused":
-        raise world.conflict("You can only resume a subscription that is paused.")
-    now = world.now()
-    running = subscription["items"]["data"][0]["current_period_end"] > now
-    subscription["status_details"] = None
-    if keep_anchor and running:
-        world.change(subscription, "customer.subscription.updated", status="active")
-        _schedule(world, subscription)
-    else:
-        renew(world, subscription, reason="subscription_update", anchor=now)
-    world.emit("customer.subscription.resumed", subscription)
-    return subscription
-
-
-def set_trial_end(world: World, subscription: Obj, second: int | str) -> Obj:
-    """Move the end of a trial to *second*, or end it `now`."""
-    now = world.now()
-    if second == "now" or int(second) <= now:
-        if subscription["status"] == "trialing":
-            world.change(subscription, trial_end=now)
-        return renew(world, subscription, anchor=now)
-    data = [one | {"current_period_end": int(second)} for one in subscription["items"]["data"]]
-    fields = {"items": _items(subscription["id"], data), "billing_cycle_anchor": second, "status": "trialing"}
-    start = subscription["trial_start"] or now
-    world.change(subscription, "customer.subscription.updated", **fields, trial_end=second, trial_start=start)
-    _schedule(world, subscription)
-    return subscription
-
-
-def set_items(world: World, subscription: Obj, items: list[Obj], proration: str) -> Obj:
-    """Give a *subscription* other *items*: another interval begins a new period, the same one is prorated."""
-    before = subscription["items"]["data"]
-    old, new = (before[0]["price"]["recurring"], items[0]["price"]["recurring"])
-    period = {name: before[0][name] for name in ("current_period_start", "current_period_end")}
-    items = [period | one | {"subscription": subscription["id"]} for one in items]
-    world.change(subscription, "customer.subscription.updated", items=_items(subscription["id"], items))
-    if subscription["status"] == "trialing" or proration == "none":
-        return subscription
-    if (old["interval"], old["interval_count"]) != (new["interval"], new["interval_count"]):
-        return renew(world, subscription, reason="subscription_update", anchor=world.now())
-    more = _prorated(world, items) - _prorated(world, before)
-    if proration == "always_invoice" and more > 0:
-        lines = [invoices.line(subscription, items[0], amount=more)]
-        invoice = invoices.make_invoice(world, subscription, "subscription_update", lines)
-        world.change(subscription, "customer.subscription.updated", latest_invoice=invoice["id"])
-        return charge_invoice(world, subscription, invoice)
-    return subscription
-
-
-def set_card(world: World, customer: Obj, number: str) -> Obj:
-    """Put another test card on file for a *customer* and all of their running subscriptions."""
-    card = cards.read(number)
-    if card.declined:
-        raise Refusal(cards.MESSAGES[card.declined][1], code="card_declined", type_="card_error", status=402)
-    method = cards.save(world, card, email=customer["email"], customer=customer["id"])
-    settings = customer["invoice_settings"] | {"default_payment_method": method["id"]}
-    world.change(customer, "customer.updated", invoice_settings=settings)
-    for subscription in world.store.by("subscription", customer=customer["id"]):
-        if subscription["status"] not in ENDED:
-            fields = {"default_payment_method": method["id"]}
-            world.change(subscription, "customer.subscription.updated", **fields)
-    return method
-
-
-def _prorated(world: World, items: list[Obj]) -> int:
-    total = 0
-    for one in items:
-        start, finish = one["current_period_start"], one["current_period_end"]
-        left = max(0, finish - world.now()) / max(1, finish - start)
-        total += round(one["price"]["unit_amount"] * one["quantity"] * left)
-    return total
-
-
-def _end_trial_without_card(world: World, subscription: Obj) -> None:
-    behaviour = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
-    if behaviour == "cancel":
-        end(world, subscription, None)
-    elif behaviour == "pause":
-        pause(world, subscription, "trial_end_without_payment_method")
-    else:
-        renew(world, subscription)
-
-
-def _schedule(world: World, subscription: Obj) -> None:
+def schedule(world: World, subscription: Obj) -> None:
+    """Let what is due follow when the period, the trial and the *subscription* end."""
     id_, cancel_at = subscription["id"], subscription["cancel_at"]
     period_end = subscription["items"]["data"][0]["current_period_end"]
     world.store.schedule(min(period_end, cancel_at or period_end), "subscription.turn", id_)
@@ -345,7 +185,7 @@ def _schedule(world: World, subscription: Obj) -> None:
 def reschedule(world: World, subscription: Obj) -> None:
     """Let what is due follow a change of when the *subscription* ends."""
     if subscription["status"] not in (*ENDED, "paused"):
-        _schedule(world, subscription)
+        schedule(world, subscription)
 
 
 def _unschedule(world: World, subscription: Obj) -> None:
@@ -353,7 +193,8 @@ def _unschedule(world: World, subscription: Obj) -> None:
         world.store.unschedule(what, subscription["id"])
 
 
-def _items(id_: str, items: list[Obj]) -> Obj:
+def item_list(id_: str, items: list[Obj]) -> Obj:
+    """Return the *items* of the subscription called *id_* as a list."""
     url = f"/v1/subscription_items?subscription={id_}"
     return {"object": "list", "data": items, "has_more": False, "url": url}
 

@@ -19,6 +19,11 @@ def listed(data: list[Obj], url: str, *, has_more: bool = False) -> Obj:
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
+def retrieve(kind: str) -> Callable[[World, dict[str, Any], str], Obj]:
+    """Return an operation that answers with the object of *kind* that the path names."""
+    return lambda world, _, id_: world.named(id_, kind)
+
+
 def page(
     world: World,
     kind: str,
