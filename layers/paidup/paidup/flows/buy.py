@@ -84,10 +84,11 @@ def _cart(order: Order, shop: Shop) -> tuple[Cart, str]:
 def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
     """Return the checkout to go on with, and whether it was reserved here. Raises LostRace."""
     if order.key and (known := shop.table.checkout(order.customer_id, _id_of_key(order))):
-        if known.cart != cart:
+        if (known.cart.offer_id, known.cart.quantity) != (cart.offer_id, cart.quantity):
             raise Malformed("Idempotency-Key", "was used for another cart; send a new key")
-        if known.ended:
+        if known.ended or (known.token and not known.holds_slot(now=now)):
             return known, False
+        cart = known.cart  # priced when it was chosen
     if credited := _on_credit(order, cart, shop, now=now):
         return credited, False
     seen = shop.table.current(order.customer_id)
@@ -99,6 +100,10 @@ def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -
     current = seen.checkout
     if current and current.holds_slot(now=now) and current.cart == cart and current.provider == provider:
         return _kept(order, seen, current, shop, now=now), False
+    if current and not current.ended and order.key and current.checkout_id == _id_of_key(order):
+        again = current.reserved_again(now=now)
+        shop.table.commit(seen.account, Change(account=seen.account, checkouts=(again,)), now=now)
+        return again, True
     return _replaced(order, cart, provider, seen, shop, now=now), True
 
 

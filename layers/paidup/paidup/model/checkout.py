@@ -99,6 +99,13 @@ class Checkout:
             opened_at=now,
         )
 
+    def reserved_again(self, *, now: int) -> "Checkout":
+        """Return it with two more minutes to be opened, for the same request that came again after its first one died.
+
+        All else stays as it was, so that the provider hands out the page that it may have made already.
+        """
+        return replace(self, expires_at=now + OPENING_LASTS_S, due_at=now + OPENING_LASTS_S)
+
     def retried(self) -> "Checkout":
         """Return it ready to be asked for under a new idempotency key."""
         return replace(self, attempt=self.attempt + 1)
