@@ -2,7 +2,7 @@
 
 import http.client
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +19,7 @@ class Exchange:
     """One request on the wire. `forward` brings it to Stripe, `answer` answers it; doing neither breaks it off."""
 
     request: str
+    headers: Mapping[str, str]
     forward: Callable[[], tuple[int, list[tuple[str, str]], bytes]]
     answer: Callable[[int, list[tuple[str, str]], bytes], None]
     ended: threading.Event
@@ -99,7 +100,7 @@ def wire_to(stripe: str) -> Iterator[Wire]:
                 self.end_headers()
                 self.wfile.write(text)
 
-            carried.carry(Exchange(f"{self.command} {self.path}", forward, answer, ended))
+            carried.carry(Exchange(f"{self.command} {self.path}", dict(self.headers), forward, answer, ended))
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - the names that http.server looks for
 

@@ -1,0 +1,165 @@
+"""When Stripe fails: the answer says whether trying again helps, keeps what was chosen, and gives nothing away."""
+
+import json
+import os
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities import parameters
+
+from tests.functions.wire import Exchange, Wire, never_answer, pass_on
+from tests.world import Answer, World
+
+CUSTOMERS, SESSIONS = "POST /v1/customers", "POST /v1/checkout/sessions"
+BROKEN = json.dumps({"error": {"type": "api_error", "message": "sk_test_local broke on ada@example.com"}}).encode()
+
+
+@pytest.fixture
+def world(town: World) -> World:
+    return town
+
+
+def answer(status: int, error: dict[str, Any] | None = None, **headers: str) -> Any:
+    """Return how a request fares that Stripe answers so."""
+    text = json.dumps({"error": error}).encode() if error else BROKEN
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return lambda exchange: exchange.answer(status, [("Content-Type", "application/json"), *named], text)
+
+
+class Replaying:
+    """Stripe's memory: it answers an outage under an idempotency key again, whenever the key comes again."""
+
+    def __init__(self) -> None:
+        self.struck: set[str] = set()
+        self.broken = True
+
+    def __call__(self, exchange: Exchange) -> None:
+        key = exchange.headers["Idempotency-Key"]
+        if self.broken:
+            self.struck.add(key)
+        if key in self.struck:
+            answer(500, Stripe_Should_Retry="false")(exchange)
+        else:
+            pass_on(exchange)
+
+
+def assert_problem(found: Answer, status: int, kind: str, *, retryable: bool) -> Any:
+    assert found.status == status, found.text
+    assert found.headers["content-type"] == "application/problem+json"
+    problem = found.json
+    assert problem["type"] == f"urn:paidup:problem:{kind}"
+    assert problem["retryable"] is retryable
+    assert ("retry-after" in found.headers) is retryable
+    for secret in ("sk_test", "whsec", "@example.com"):
+        assert secret not in found.text
+    return problem
+
+
+def assert_kept(world: World, buyer: str) -> None:
+    """Check that what was chosen is kept, and that the next click goes on with it."""
+    seen = world.shop.table.current(buyer)
+    assert seen.checkout
+    assert seen.checkout.context == {"step": 3}
+    world.pass_time(3)  # a click that comes sooner waits for the one before
+    again = world.buy(customer=buyer)
+    assert again.json["status"] == "open"
+    assert again.json["checkout_id"] == seen.checkout.checkout_id
+
+
+@pytest.mark.parametrize("request_", [CUSTOMERS, SESSIONS])
+class TestAnOutage:
+    def test_can_be_tried_again(self, world: World, buyer: str, wire: Wire, request_: str) -> None:
+        wire.spoil(request_, answer(500, Stripe_Should_Retry="false"))
+        found = world.buy(customer=buyer, context={"step": 3})
+        problem = assert_problem(found, 503, "dead-answer", retryable=True)
+        assert "nothing was charged" in problem["next"]
+        assert "what you chose is kept" in problem["next"]
+        wire.mend()
+        assert_kept(world, buyer)
+
+    def test_is_not_replayed_for_ever(self, world: World, buyer: str, wire: Wire, request_: str) -> None:
+        """Stripe replays a 500 under its idempotency key for a day: the next click has a new key."""
+        stripe = Replaying()
+        wire.spoil(request_, stripe)
+        assert world.buy(customer=buyer, context={"step": 3}).status == 503
+        stripe.broken = False
+        assert_kept(world, buyer)
+
+    def test_can_be_a_rate_limit(self, world: World, buyer: str, wire: Wire, request_: str) -> None:
+        limited = {"type": "invalid_request_error", "code": "rate_limit", "message": "Request rate limit exceeded."}
+        wire.spoil(request_, answer(429, limited, Stripe_Should_Retry="false"))
+        found = world.buy(customer=buyer, context={"step": 3})
+        assert_problem(found, 503, "provider-unavailable", retryable=True)
+        wire.mend()
+        assert_kept(world, buyer)
+
+    def test_can_be_the_same_request_that_is_still_under_way(
+        self, world: World, buyer: str, wire: Wire, request_: str
+    ) -> None:
+        in_use = {"type": "idempotency_error", "code": "idempotency_key_in_use", "message": "In progress."}
+        wire.spoil(request_, answer(409, in_use, Stripe_Should_Retry="false"))
+        found = world.buy(customer=buyer, context={"step": 3})
+        assert_problem(found, 503, "provider-unavailable", retryable=True)
+        wire.mend()
+        assert_kept(world, buyer)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (401, {"type": "invalid_request_error", "message": "Invalid API Key provided: sk_test_*****cal"}),
+        (403, {"type": "invalid_request_error", "message": "The key sk_test_local may not do this."}),
+        (400, {"type": "invalid_request_error", "param": "customer_email", "message": "Invalid: ada@example.com"}),
+        (400, {"type": "invalid_request_error", "code": "url_invalid", "param": "success_url", "message": "Not a URL"}),
+    ],
+)
+def test_a_refusal_is_not_worth_another_try(
+    world: World, buyer: str, wire: Wire, status: int, error: dict[str, Any]
+) -> None:
+    wire.spoil(SESSIONS, answer(status, error))
+    found = world.buy(customer=buyer, context={"step": 3})
+    problem = assert_problem(found, 502, "provider-refused", retryable=False)
+    assert "will not help" in problem["next"]
+    assert "what you chose is kept" in problem["next"]
+    wire.mend()
+    assert_kept(world, buyer)
+
+
+@pytest.mark.parametrize("text", [b"<html>Bad gateway</html>", b"", b"[]", b'{"object": "list"}'])
+def test_an_answer_that_is_not_stripes_can_be_tried_again(world: World, buyer: str, wire: Wire, text: bytes) -> None:
+    wire.spoil(SESSIONS, lambda exchange: exchange.answer(502, [("Stripe-Should-Retry", "false")], text))
+    found = world.buy(customer=buyer, context={"step": 3})
+    assert_problem(found, 503, "dead-answer", retryable=True)
+    wire.mend()
+    assert_kept(world, buyer)
+
+
+def test_a_wrong_api_key_is_refused_without_showing_it(world: World, buyer: str) -> None:
+    secrets, name = boto3.client("secretsmanager"), "PAIDUP_STRIPE_SECRET"
+    right = json.dumps({"api_key": "sk_test_local", "webhook_secrets": ["whsec_local"]})
+    put_secret(secrets, name, right.replace("sk_test_local", "sk_test_of_somebody_else"))
+    try:
+        found = world.buy(customer=buyer, context={"step": 3})
+    finally:
+        put_secret(secrets, name, right)
+    problem = assert_problem(found, 502, "provider-refused", retryable=False)
+    assert "somebody_else" not in found.text
+    assert "set-up" in problem["next"]
+    assert_kept(world, buyer)
+
+
+def put_secret(secrets: Any, setting: str, value: str) -> None:
+    """Give the secret another value, and let the functions read it anew, as they do after five minutes."""
+    secrets.put_secret_value(SecretId=os.environ[setting], SecretString=value)
+    parameters.clear_caches()  # type: ignore[no-untyped-call]  # theirs has no types
+
+
+def test_a_stripe_that_never_answers_is_given_up_in_time(world: World, buyer: str, wire: Wire) -> None:
+    """Two tries fit into the 8 s that a click may take, however long each of them would wait."""
+    wire.spoil(CUSTOMERS, never_answer)
+    found = world.buy(customer=buyer, context={"step": 3})
+    assert_problem(found, 503, "provider-unavailable", retryable=True)
+    assert wire.asked == [CUSTOMERS] * 2
+    wire.mend()
+    assert_kept(world, buyer)
