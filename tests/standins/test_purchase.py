@@ -184,6 +184,14 @@ def test_the_page_shows_what_is_bought_and_is_where_the_request_came_to(driver: 
     assert driver.http.get("/stripe/pay/cs_test_nothing").status_code == 404
 
 
+def test_a_merchant_may_want_cards_alone(driver: Driver) -> None:
+    session = driver.session(driver.customer().id, allowed_payment_method_types=["card"])
+    assert session.payment_method_types == ["card"]
+    assert "Bank debit" not in driver.http.get(f"/stripe/pay/{session.id}").text
+    assert driver.pay(session, "delayed_success").status_code == 402
+    assert driver.pay(session).status_code == 303
+
+
 BAD: tuple[tuple[dict[str, Any], str], ...] = (
     ({"mode": "setup"}, "mode"),
     ({"success_url": "nowhere"}, "success_url"),

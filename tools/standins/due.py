@@ -1,10 +1,12 @@
 """What happens by itself when its time comes, in the order of the times."""
 
+import logging
 from collections.abc import Callable
 
 from tools.standins import checkout, completion, disputes, refunds, renewals, subscriptions
 from tools.standins.world import World
 
+logger = logging.getLogger(__name__)
 HANDLERS: dict[str, Callable[[World, str], None]] = {
     "session.expire": checkout.expire_due,
     "payment.end": completion.settle_delayed,
@@ -24,8 +26,11 @@ def catch_up(world: World, until: int | None = None) -> int:
     with world.store.transaction():
         while due := world.store.take_due(horizon):
             at, what, id_ = due
-            with world.clock.pinned(at):
-                HANDLERS[what](world, id_)
+            try:
+                with world.store.transaction(), world.clock.pinned(at):
+                    HANDLERS[what](world, id_)
+            except Exception:
+                logger.exception("due.failed what=%s id=%s", what, id_)  # else it would stop everything after it
             count += 1
     if count:
         world.changed()

@@ -21,8 +21,8 @@ class Faults:
     delay_ms: int = 0  # before each delivery
     shuffle: float = 0.0  # deliveries held back for up to two seconds, so that later ones overtake them
     lose: float = 0.0  # events that are never made: no delivery, and not in the list either
-    error_rate: float = 0.0  # API calls that fail
-    error_kind: str = "server_error"  # how they fail
+    error_rate: float = 0.0  # API calls that fail; half of them after they had their effect
+    error_kind: str = "server_error"  # how: a 500, a 429 (never with effect), or a connection that breaks
     latency_ms: int = 0  # before each API answer
     provider: str | None = None  # whose faults these are; None: everybody's
 

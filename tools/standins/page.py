@@ -67,14 +67,14 @@ def pay_page(session: Obj, lines: Iterable[Obj], *, error: str = "", email: str 
     total = amount(session["amount_total"], session["currency"])
     known = (session["customer_details"] or {}).get("email") or session["customer_email"]
     alert = f'<p class="error" role="alert" id="problem">{escape(error)}</p>' if error else ""
-    asked = escape(known) if known else _email_field(email)
+    asked = f"<p><strong>E-mail</strong> {escape(known)}</p>" if known else _email_field(email)
     back = session["cancel_url"]
     described = ' aria-describedby="problem" aria-invalid="true"' if error else ""
     return document(
         f"Pay {total}",
         f"""{_head(session, lines, total)}
 <form class="card" method="post" action="/stripe/pay/{session["id"]}">{alert}
-<label for="email">E-mail</label>{asked}
+{asked}
 <label for="card">Card number</label>
 <input id="card" name="card" type="text" inputmode="numeric" autocomplete="cc-number" list="cards"
  value="{escape(card or CARDS[0].number)}"{described}>
@@ -195,7 +195,8 @@ def _methods(session: Obj) -> str:
 
 def _email_field(email: str) -> str:
     value = escape(email or "buyer@example.com")
-    return f'<input id="email" name="email" type="email" autocomplete="email" required value="{value}">'
+    field = f'<input id="email" name="email" type="email" autocomplete="email" required value="{value}">'
+    return f'<label for="email">E-mail</label>{field}'
 
 
 def _test_cards() -> str:
