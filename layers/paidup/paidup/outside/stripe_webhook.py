@@ -105,5 +105,5 @@ def read(body: bytes) -> Event:
 def _signed(body: bytes, signature: str, secret: str) -> bool:
     try:
         return bool(WebhookSignature.verify_header(body, signature, secret))
-    except (SignatureVerificationError, UnicodeDecodeError):
+    except (SignatureVerificationError, UnicodeDecodeError, TypeError):  # TypeError: it compares no text beyond ASCII
         return False
