@@ -69,9 +69,9 @@ setup: .venv/.app .venv/.ministack .venv/.layer
 run: setup
 	@exec .venv/bin/python -m tools.local $(if $(FRESH),--fresh)
 
-# Tests that start the same stack, or MiniStack, are grouped, so that each is started once.
+# A file's tests stay together, so that what they share is started once.
 test: setup .venv/.sam
-	.venv/bin/pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	.venv/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: setup build
 	.venv/bin/ruff check

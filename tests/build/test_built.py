@@ -21,8 +21,6 @@ from tools.local.template import ROOT
 from tools.local.worker import Answer, Code
 from tools.standins import serve
 
-pytestmark = pytest.mark.xdist_group("build")
-
 DESCRIBED = template.read()
 LAMBDA_LIMIT = 250 * 1024 * 1024
 UNCHECKED_HASH = 0b01

@@ -19,8 +19,6 @@ from tools.local.functions import Function, runtime_folder
 from tools.local.stack import DEPENDENCIES
 from tools.local.worker import Code
 
-pytestmark = pytest.mark.xdist_group("echo")
-
 ANN = {"authorization": "Bearer ann"}
 
 

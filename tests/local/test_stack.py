@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,20 +15,6 @@ from tests.local.conftest import ECHO
 from tests.local.test_triggers import eventually
 from tools.local import background, state
 from tools.local.background import Background, Failed
-
-pytestmark = pytest.mark.xdist_group("stack")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("stack") / "data"
-
-
-@pytest.fixture
-def quiet(tmp_path: Path) -> Iterator[Background]:
-    """A stack of its own."""
-    with background.running(tmp_path / "stack", "--template", str(ECHO)) as stack:
-        yield stack
 
 
 def descendants(pid: int) -> set[int]:
@@ -44,37 +29,46 @@ def descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
-def alive(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
-
-
-def test_data_survive_a_restart_and_fresh_empties_them(tmp_path: Path) -> None:
-    folder, arguments = tmp_path / "stack", ("--template", str(ECHO))
-    with background.running(folder, *arguments) as stack:
-        assert httpx.post(f"{stack.url}/public", headers={"do": "put"}, timeout=20).status_code == 200
-        queue = stack.where["queues"]["DeadLetters"]
-        stack.aws.client("sqs").send_message(QueueUrl=queue, MessageBody="kept")
-    key = {"pk": {"S": "here"}, "sk": {"S": "before"}}
-    with background.running(folder, *arguments) as stack:
-        assert "Item" in stack.aws.client("dynamodb").get_item(TableName=stack.where["table"], Key=key)
-        queue = stack.where["queues"]["DeadLetters"]
-        (message,) = stack.aws.client("sqs").receive_message(QueueUrl=queue)["Messages"]
-        assert message["Body"] == "kept"
-    with background.running(folder, *arguments, "--fresh") as stack:
-        assert "Item" not in stack.aws.client("dynamodb").get_item(TableName=stack.where["table"], Key=key)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_every_process_and_leaves_no_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
-    with background.running(tmp_path / "stack", "--template", str(ECHO)) as stack:
-        below = descendants(stack.process.pid)
-        assert len(below) >= 6
-        stack.process.send_signal(number)
-        assert stack.process.wait(30) == 0
+def end(stack: Background, number: signal.Signals) -> None:
+    """End *stack* by a signal, and see that nothing of it is left."""
+    below = descendants(stack.process.pid)
+    assert len(below) >= 6
+    stack.process.send_signal(number)
+    assert stack.process.wait(30) == 0
     assert not alive(below)
     assert not (stack.folder / "tmp").exists()
     with pytest.raises(state.NotRunning):
         state.announcement(stack.folder)
+
+
+def alive(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+
+
+def test_data_survive_a_restart_a_signal_ends_every_process_and_fresh_empties_the_data(tmp_path: Path) -> None:
+    folder, arguments = tmp_path / "stack", ("--template", str(ECHO))
+    key = {"pk": {"S": "here"}, "sk": {"S": "before"}}
+
+    with background.running(folder, *arguments) as stack:
+        assert httpx.post(f"{stack.url}/public", headers={"do": "put"}, timeout=20).status_code == 200
+        stack.aws.client("sqs").send_message(QueueUrl=stack.where["queues"]["DeadLetters"], MessageBody="kept")
+        end(stack, signal.SIGINT)
+
+    with background.running(folder, *arguments) as stack:
+        assert "Item" in stack.aws.client("dynamodb").get_item(TableName=stack.where["table"], Key=key)
+        kept = stack.aws.client("sqs").receive_message(QueueUrl=stack.where["queues"]["DeadLetters"])
+        assert [message["Body"] for message in kept["Messages"]] == ["kept"]
+        with (
+            pytest.raises(Failed, match=r"A local stack runs on .* already: end that one first\."),
+            background.running(folder, *arguments),
+        ):
+            pass
+        assert httpx.post(f"{stack.url}/public").status_code == 200
+        end(stack, signal.SIGHUP)
+
+    with background.running(folder, *arguments, "--fresh") as stack:
+        assert "Item" not in stack.aws.client("dynamodb").get_item(TableName=stack.where["table"], Key=key)
+        end(stack, signal.SIGTERM)
 
 
 def test_a_part_that_ends_by_itself_is_told_and_ends_the_rest(tmp_path: Path) -> None:
@@ -103,15 +97,6 @@ def test_a_port_that_is_taken_is_one_clear_sentence(tmp_path: Path) -> None:
         ):
             pass
     assert str(told.value) == (f"! Port {port} is taken by another program: end it, or choose another PAIDUP_PORT.\n")
-
-
-def test_two_stacks_never_share_a_folder(echo: Background) -> None:
-    with (
-        pytest.raises(Failed, match=r"A local stack runs on .* already: end that one first\."),
-        background.running(echo.folder, "--template", str(ECHO)),
-    ):
-        pass
-    assert httpx.post(f"{echo.url}/public").status_code == 200
 
 
 def test_a_live_key_is_refused(tmp_path: Path) -> None:

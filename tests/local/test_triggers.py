@@ -4,11 +4,7 @@ import json
 import time
 from collections.abc import Callable
 
-import pytest
-
 from tools.local.background import Background
-
-pytestmark = pytest.mark.xdist_group("echo")
 
 
 def eventually(holds: Callable[[], object], within_s: float = 30) -> None:
