@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paidup.flows.confirm import STATE_OF
 from paidup.model.fact import (
     Dispute,
     DisputeStatus,
@@ -20,7 +21,7 @@ from paidup.model.fact import (
     Value,
 )
 from paidup.model.offer import Kind
-from paidup.model.passes import DAY_S, Pass, PassStatus
+from paidup.model.passes import DAY_S, GRANTING, Pass, PassStatus
 
 T0 = 1_800_000_000
 GRACE_S = 7 * DAY_S
@@ -245,3 +246,7 @@ def test_a_plan_change_grants_the_new_offer() -> None:
     access = held.access(now=T0 + 6, grace_s=GRACE_S)
     assert access is not None
     assert access.offer_id == "yearly"
+
+
+def test_every_status_has_an_answer_for_the_buyer_who_polls() -> None:
+    assert set(STATE_OF) | GRANTING == set(PassStatus)

@@ -29,7 +29,9 @@ class State(StrEnum):
 
 STATE_OF = {
     PassStatus.PENDING: State.CONFIRMING,
+    PassStatus.REFUNDING: State.REFUNDED,
     PassStatus.REFUNDED: State.REFUNDED,
+    PassStatus.QUARANTINED: State.FAILED,
     PassStatus.FAILED: State.FAILED,
     PassStatus.UNPAID: State.FAILED,
     PassStatus.DISPUTED: State.FAILED,

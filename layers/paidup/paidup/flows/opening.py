@@ -12,6 +12,7 @@ from paidup.outside.stripe_http import DeadAnswer
 from paidup.outside.table import Change, LostRace, attempts
 
 PAGE_TAKES_S = 2.5
+LOOK_EVERY_S = 0.125
 
 
 class Replaced(Conflict):
@@ -74,9 +75,9 @@ def _recorded(checkout: Checkout, token: str, url: str, expires_at: int, *, now:
 
 
 def _finished_meanwhile(checkout: Checkout, shop: Shop) -> Checkout | None:
-    waited_until = time.monotonic() + PAGE_TAKES_S
-    while time.monotonic() < waited_until:
-        time.sleep(0.15)
+    """Return *checkout* when somebody else's request has opened its page, waiting at most 2.5 s for that."""
+    for _ in range(int(PAGE_TAKES_S / LOOK_EVERY_S)):
+        time.sleep(LOOK_EVERY_S)
         found = shop.table.checkout(checkout.customer_id, checkout.checkout_id)
         if found and found.status is not CheckoutStatus.OPENING:
             return found

@@ -1,0 +1,28 @@
+"""One customer's life in any order; `make soak` lives it many more times."""
+
+import logging
+import time
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tools.soak.life import Life, LifeOnCredit
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One customer in one thread has nobody to wait for, and logs nothing that anybody reads."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
+
+
+ordinary = settings(max_examples=250, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_nobody_is_ever_stuck_and_no_money_is_lost() -> None:
+    run_state_machine_as_test(Life, settings=ordinary)
+
+
+def test_nobody_is_ever_stuck_where_bookings_are_credited() -> None:
+    run_state_machine_as_test(LifeOnCredit, settings=ordinary)
