@@ -73,13 +73,14 @@ run: setup
 test: setup .venv/.sam
 	.venv/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-check: setup build
+check: setup .venv/.sam
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/sam/bin/sam validate --lint
 	.venv/bin/python -m tools.requirements check
+	.venv/sam/bin/sam build
 
 build: .venv/.sam
 	.venv/sam/bin/sam build
