@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-DOES_NOT_TRAVEL = ("connection", "transfer-encoding", "keep-alive", "accept-encoding")
+DOES_NOT_TRAVEL = ("host", "connection", "transfer-encoding", "keep-alive", "accept-encoding")
 
 type Spoil = Callable[["Exchange"], None]
 
@@ -28,6 +28,11 @@ class Exchange:
 def pass_on(exchange: Exchange) -> None:
     """Answer as Stripe does."""
     exchange.answer(*exchange.forward())
+
+
+def be_down(exchange: Exchange) -> None:
+    """Answer that Stripe is down, and that it is of no use to ask again at once."""
+    exchange.answer(503, [("Stripe-Should-Retry", "false")], b'{"error": {"type": "api_error", "message": "Down."}}')
 
 
 def lose_the_request(exchange: Exchange) -> None:

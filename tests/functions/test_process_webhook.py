@@ -1,0 +1,172 @@
+"""process_webhook: works the queue, fails for each message alone, and keeps a log of what became of every event."""
+
+import json
+import os
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.functions.story import Story
+from tests.functions.wire import Wire, be_down
+from tests.world import Context, World, function, sample
+
+
+@pytest.fixture
+def world(town: World) -> World:
+    boto3.client("sqs").purge_queue(QueueUrl=os.environ["PAIDUP_WEBHOOK_QUEUE_URL"])
+    return town
+
+
+@pytest.fixture
+def story(world: World, buyer: str) -> Story:
+    return Story(world, buyer)
+
+
+def work_on(*bodies: str, attempt: int = 1) -> list[str]:
+    """Hand *bodies* to the function as one batch of messages m0, m1…, and return those that it names as failed."""
+    batch = sample("process_webhook")
+    (template,) = batch["Records"]
+    batch["Records"] = [message(template, f"m{n}", body, attempt) for n, body in enumerate(bodies)]
+    return [one["itemIdentifier"] for one in function("process_webhook")(batch, Context())["batchItemFailures"]]
+
+
+def message(template: dict[str, Any], name: str, body: str, attempt: int) -> dict[str, Any]:
+    attributes = template["attributes"] | {"ApproximateReceiveCount": str(attempt)}
+    return template | {"messageId": name, "body": body, "attributes": attributes}
+
+
+def bought(story: Story, offer: str = "day_pass") -> str:
+    """Let the buyer pay, and return the event that says so, as Stripe sends it."""
+    story.buys(offer)
+    news = story.news("checkout.session.completed")
+    (event,) = [event for event in news if event["data"]["object"]["id"] == story.token["token"]]
+    return json.dumps(event)
+
+
+def of_a_stranger(body: str) -> str:
+    """Return the event in *body* as one of a subscription whose customer nobody knows."""
+    event = json.loads(body)
+    plan = {"id": "sub_strange", "object": "subscription", "customer": "cus_nobody", "metadata": {}}
+    event |= {"id": event["id"] + "_strange", "type": "customer.subscription.updated", "data": {"object": plan}}
+    return json.dumps(event)
+
+
+class TestABatch:
+    @pytest.fixture
+    def another(self, world: World) -> Story:
+        return Story(world, world.customer())
+
+    def test_is_settled(self, story: Story, another: Story) -> None:
+        assert work_on(bought(story), bought(another)) == []
+        assert (len(story.access), len(another.access)) == (1, 1)
+
+    def test_fails_for_each_message_alone(self, story: Story, another: Story) -> None:
+        first, last = bought(story), bought(another)
+        assert work_on(first, of_a_stranger(first), "not json", last) == ["m1", "m2"]
+        assert (len(story.access), len(another.access)) == (1, 1)
+
+    def test_can_fail_as_a_whole(self, story: Story) -> None:
+        """The messages are named one by one then too, so that a batch of one is no special case."""
+        assert work_on("{}", of_a_stranger(bought(story))) == ["m0", "m1"]
+
+    def test_can_hold_an_event_twice(self, story: Story) -> None:
+        event = bought(story)
+        assert work_on(event, event, event) == []
+        assert story.version == 1
+        assert len(story.world.shop.table.timeline(story.buyer)) == 1
+
+    @pytest.mark.parametrize("sequence", [(0, 1), (1, 0)])
+    def test_is_settled_in_whatever_order(self, story: Story, sequence: Sequence[int]) -> None:
+        story.buys("day_pass")
+        story.world.pass_time(1)
+        story.post("refunds", payment_intent=story.session()["payment_intent"]["id"])
+        events = [json.dumps(one) for one in story.news("checkout.session.completed", "charge.refunded")]
+        assert work_on(*(events[n] for n in sequence)) == []
+        assert story.held["status"] == "refunded"
+        assert story.access == {}
+
+
+class TestTheLog:
+    def test_tells_what_became_of_an_event(self, story: Story) -> None:
+        event = bought(story)
+        work_on(event)
+        told = json.loads(event)
+        row = story.world.shop.table.event("stripe", told["id"])
+        assert row
+        assert (row.status, row.type, row.attempts, row.error) == ("settled", told["type"], 1, None)
+        assert row.pass_id == story.token["checkout_id"]
+        assert row.received_at >= told["created"]
+        assert row.body == event
+
+    def test_tells_that_nothing_of_ours_was_in_it(self, story: Story) -> None:
+        event = bought(story)
+        told = json.loads(event)
+        told["data"]["object"]["metadata"] = {}
+        assert work_on(json.dumps(told)) == []
+        row = story.world.shop.table.event("stripe", told["id"])
+        assert row
+        assert row.status == "ignored"
+
+    def test_tells_why_an_event_failed_until_it_is_settled(self, story: Story, wire: Wire) -> None:
+        story.buys("monthly")
+        (event,) = [json.dumps(one) for one in story.news("invoice.paid")]
+        told = json.loads(event)
+        wire.spoil("GET /v1/subscriptions", be_down)
+        assert work_on(event, attempt=1) == ["m0"]
+        assert work_on(event, attempt=2) == ["m0"]
+        row = story.world.shop.table.event("stripe", told["id"])
+        assert row
+        assert (row.status, row.attempts, row.body) == ("failed", 2, event)
+        assert row.error == "DeadAnswer: stripe did not answer: it was asked for a subscription (503)."
+        assert told["id"] in {one.event_id for one in story.world.shop.table.attention()}
+        assert story.account["passes"] == []
+
+        wire.mend()
+        assert work_on(event, attempt=3) == []
+        row = story.world.shop.table.event("stripe", told["id"])
+        assert row
+        assert (row.status, row.attempts, row.error) == ("settled", 3, None)
+        assert told["id"] not in {one.event_id for one in story.world.shop.table.attention()}
+        assert list(story.access) == ["monthly"]
+
+    def test_keeps_an_event_that_is_settled_settled(self, story: Story, wire: Wire) -> None:
+        """A copy of it in the queue asks nobody any more, and so cannot fail."""
+        story.buys("monthly")
+        (event,) = [json.dumps(one) for one in story.news("invoice.paid")]
+        assert work_on(event) == []
+        wire.spoil("", be_down)
+        wire.asked.clear()
+        assert work_on(event, attempt=2) == []
+        assert wire.asked == []
+        row = story.world.shop.table.event("stripe", json.loads(event)["id"])
+        assert row
+        assert (row.status, row.attempts) == ("settled", 1)
+
+
+def test_what_fails_six_times_is_a_dead_letter(story: Story) -> None:
+    event = bought(story)
+    strange = json.loads(of_a_stranger(event))
+    story.world.deliver(strange)
+    sqs, url = boto3.client("sqs"), os.environ["PAIDUP_WEBHOOK_QUEUE_URL"]
+    failures = 0
+    for _ in range(7):
+        found = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"]).get("Messages")
+        if not found:
+            break
+        (record,) = found
+        batch = deepcopy(sample("process_webhook"))
+        batch["Records"][0] |= {"body": record["Body"], "attributes": record["Attributes"]}
+        failures += len(function("process_webhook")(batch, Context())["batchItemFailures"])
+        sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=record["ReceiptHandle"], VisibilityTimeout=0)
+    assert failures == 6
+    policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
+    name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
+    dead = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    (letter,) = sqs.receive_message(QueueUrl=dead)["Messages"]
+    assert json.loads(letter["Body"]) == strange
+    row = story.world.shop.table.event("stripe", strange["id"])
+    assert row
+    assert (row.status, row.attempts) == ("failed", 6)
