@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="paidup", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=state.FOLDER, help="the local stack's folder (.paidup)")
     commands = parser.add_subparsers(title="commands", required=True)
 
     invoke = commands.add_parser("invoke", help="invoke one function with an event, and print its answer")
@@ -62,7 +63,7 @@ def _invoke(given: argparse.Namespace) -> int:
     if given.stack:
         client, name = boto3.client("lambda", config=PATIENT), f"{given.stack}-{given.function}"
     else:
-        local = Cloud(endpoint=state.announcement()["invocations_url"])
+        local = Cloud(endpoint=state.announcement(given.folder)["invocations_url"])
         client, name = local.client("lambda"), given.function
     answer = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
     print(json.dumps(json.loads(answer["Payload"].read() or b"null"), indent=2, ensure_ascii=False))
@@ -71,25 +72,24 @@ def _invoke(given: argparse.Namespace) -> int:
 
 def _load_offers(given: argparse.Namespace) -> int:
     found = offers.read(given.file)
-    offers.load(_table(given.table), found)
+    offers.load(_table(given), found)
     print(f"{len(found)} offers are on sale: {', '.join(one.offer_id for one in found)}.")
     return 0
 
 
 def _list_offers(given: argparse.Namespace) -> int:
-    for one in _table(given.table).offers():
+    for one in _table(given).offers():
         every = f" a {one.interval}" if one.interval else ""
         print(f"{one.offer_id:20} {one.kind:14} {one.amount:>10} {one.currency}{every:10} {one.name}")
     return 0
 
 
-def _table(name: str | None) -> Table:
-    """Return the deployed table called *name*, or the local stack's."""
-    if name:
-        return Table(client=boto3.client("dynamodb"), name=name, policy=Policy())
-    where = state.announcement()
-    local = Cloud(endpoint=where["aws"]["AWS_ENDPOINT_URL"])
-    return Table(client=local.client("dynamodb"), name=where["table"], policy=Policy())
+def _table(given: argparse.Namespace) -> Table:
+    """Return the deployed table that is named, or the local stack's."""
+    if given.table:
+        return Table(client=boto3.client("dynamodb"), name=given.table, policy=Policy())
+    where = state.announcement(given.folder)
+    return Cloud.of(where["aws"]).table(where["table"])
 
 
 def _text(file: Path) -> str:

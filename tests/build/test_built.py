@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from paidup.model.policy import Policy
-from paidup.outside.table import Table
 
 from tools import offers
 from tools.local import ministack, template
@@ -61,9 +59,7 @@ def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
             StripeApiBase=f"{standins.url}/stripe",
             IdentityJwksUrl=f"{standins.url}/identity/.well-known/jwks.json",
         )
-        account = Cloud(endpoint=aws.endpoint, account=settings["AWS_ACCESS_KEY_ID"])
-        table = Table(client=account.client("dynamodb"), name=settings["PAIDUP_TABLE"], policy=Policy())
-        offers.load(table, offers.read())
+        offers.load(Cloud.of(settings).table(settings["PAIDUP_TABLE"]), offers.read())
         yield asyncio.run(_ask_all(built, folder, settings))
 
 

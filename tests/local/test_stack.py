@@ -86,6 +86,19 @@ def test_a_part_that_ends_by_itself_is_told_and_ends_the_rest(tmp_path: Path) ->
     assert not alive(below)
 
 
+def test_a_stack_that_is_killed_takes_its_programs_along(tmp_path: Path) -> None:
+    below: set[int] = set()
+
+    def watch() -> None:
+        with background.running(tmp_path / "stack", "--template", str(ECHO)) as stack:
+            below.update(descendants(stack.process.pid))
+            stack.process.kill()
+
+    with pytest.raises(Failed):
+        watch()
+    eventually(lambda: not alive(below))
+
+
 def test_a_port_that_is_taken_is_one_clear_sentence(tmp_path: Path) -> None:
     with closing(socket.socket()) as other:
         other.bind(("127.0.0.1", 0))

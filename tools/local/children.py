@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 START_S = 30
 STOP_S = 10
+PR_SET_PDEATHSIG = 1
 
 
 class NotStarted(Exception):
@@ -76,8 +79,14 @@ async def start(name: str, argv: Sequence[str], environment: Mapping[str, str], 
             stdout=file,
             stderr=file,
             start_new_session=True,
+            preexec_fn=_end_with_the_stack if sys.platform == "linux" else None,
         )
     return Child(name, process, log)
+
+
+def _end_with_the_stack() -> None:
+    """Have Linux end this program when the stack is killed and cannot."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def listen(port: int, setting: str) -> socket.socket:

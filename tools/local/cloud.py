@@ -8,6 +8,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from paidup.model.policy import Policy
+from paidup.outside.table import Table
 
 from tools.local.intrinsics import REGION, STACK_NAME, Resolver
 from tools.local.template import Properties, Template
@@ -29,6 +31,11 @@ class Cloud:
 
     endpoint: str
     account: str = FIRST_ACCOUNT
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Cloud":
+        """Return the account that *environment* (see below) leads to."""
+        return cls(endpoint=environment["AWS_ENDPOINT_URL"], account=environment["AWS_ACCESS_KEY_ID"])
 
     @property
     def environment(self) -> dict[str, str]:
@@ -52,6 +59,10 @@ class Cloud:
             aws_secret_access_key=SECRET_KEY,
             config=PATIENT,
         )
+
+    def table(self, name: str) -> Table:
+        """Return paidup's table called *name*."""
+        return Table(client=self.client("dynamodb"), name=name, policy=Policy())
 
     def deploy(self, template: Template, given: Mapping[str, Any]) -> Resolver:
         """Make the tables and queues of *template* that are missing, and leave what is in the others.

@@ -9,11 +9,10 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import uvicorn
-from paidup.model.policy import Policy
-from paidup.outside.table import Table
 from starlette.applications import Starlette
 
 from tools import offers
@@ -172,10 +171,11 @@ def _deploy(described: Template, at: Addresses, options: Options) -> Resolver:
     if "StripeSecretName" in described.parameters:
         secret: dict[str, Any] = dict(ministack.STRIPE_SECRET)
         if options.stripe_api_key:
-            secret = {"api_key": options.stripe_api_key, "webhook_secrets": [options.stripe_webhook_secret]}
+            # Without the endpoint's own secret no webhook is believed; the poll and the sync settle all the same.
+            endpoint = options.stripe_webhook_secret or f"whsec_{token_hex()}"
+            secret = {"api_key": options.stripe_api_key, "webhook_secrets": [endpoint]}
         at.aws.put_secret(resolver({"Ref": "StripeSecretName"}), secret)
-    table = Table(client=at.aws.client("dynamodb"), name=resolver({"Ref": "Table"}), policy=Policy())
-    offers.load(table, offers.read())
+    offers.load(at.aws.table(resolver({"Ref": "Table"})), offers.read())
     return resolver
 
 
