@@ -159,7 +159,7 @@ class Stripe:
         sessions: Any = {"created": {"gte": since}, "limit": 100, "expand": ["data.payment_intent.latest_charge"], **by}
         with asking("for a customer's checkout sessions"):
             for session, said in _pages(self.api.v1.checkout.sessions.list(sessions)):
-                found = self._of_session(session, said, with_plan=False)
+                found = self._of_session(session, said, with_plan=customer is None)  # else listed below
                 yield [fact for fact in found if fact.customer_id == customer_id]
         if not customer:
             return
