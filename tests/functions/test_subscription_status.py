@@ -1,0 +1,260 @@
+"""subscription_status: what a buyer who came back sees within seconds, and what a customer may use."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.functions.story import DECLINED_LATER, Story
+from tests.functions.wire import Wire, be_down, lose_the_request
+from tests.world import Context, World, function, sample
+
+DAY = 86_400
+PAGE = "GET /v1/checkout/sessions"
+
+
+@pytest.fixture
+def world(town: World) -> World:
+    return town
+
+
+@pytest.fixture
+def story(world: World, buyer: str) -> Iterator[Story]:
+    made = Story(world, buyer)
+    yield made
+    made.cancel()
+
+
+def poll(story: Story) -> Any:
+    return story.world.status(story.token["checkout_id"], customer=story.buyer)
+
+
+@contextmanager
+def reads_of(world: World) -> Iterator[list[str]]:
+    """Write down what is asked of the table while the block runs."""
+    asked: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        asked.append(model.name)
+
+    events = world.shop.table.client.meta.events
+    events.register("before-call.dynamodb", note)
+    try:
+        yield asked
+    finally:
+        events.unregister("before-call.dynamodb", note)
+
+
+class TestAPurchase:
+    def test_is_being_confirmed_until_it_is_heard_of(self, story: Story) -> None:
+        story.opens("ten_class_pass")
+        found = poll(story)
+        assert found["state"] == "confirming"
+        assert found["attempt_after_ms"] == 2_000
+        assert found["checkout_id"] == story.token["checkout_id"]
+        assert found.get("pass") is None
+        assert found["billing_version"] == 0
+        assert [moment["what"] for moment in found["timeline"]] == ["checkout opening"]
+
+    def test_is_active_once_it_is_heard_of(self, story: Story) -> None:
+        story.buys("ten_class_pass")
+        story.hear()
+        found = poll(story)
+        assert (found["state"], found["attempt_after_ms"]) == ("active", 0)
+        assert found["billing_version"] == 1
+        assert found["pass"] == story.held
+        whats = [moment["what"] for moment in found["timeline"]]
+        assert whats[0] == "checkout opening"
+        assert {"checkout completed", "payment paid"} == set(whats[1:])
+        (paid,) = [moment for moment in found["timeline"] if moment["what"] == "payment paid"]
+        assert paid["road"] == "webhook"
+        assert paid["heard_at"] >= paid["at"]
+
+    @pytest.mark.parametrize("offer_id", ["day_pass", "monthly"])
+    def test_is_active_with_all_webhooks_dead(self, story: Story, offer_id: str) -> None:
+        story.buys(offer_id)
+        assert poll(story)["state"] == "confirming"
+        story.world.pass_time(3)
+        found = poll(story)
+        assert found["state"] == "active"
+        assert found["pass"]["offer_id"] == offer_id
+        assert list(story.access) == [offer_id]
+        assert {moment["road"] for moment in found["timeline"] if moment.get("road")} == {"poll"}
+
+    def test_is_failed_when_its_delayed_payment_failed_with_all_webhooks_dead(self, story: Story) -> None:
+        story.buys("day_pass", "delayed_failure")
+        story.world.pass_time(4)
+        assert poll(story)["state"] == "failed"
+        assert story.access == {}
+
+    def test_is_expired_by_the_clock_alone(self, story: Story) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(DAY)
+        found = poll(story)
+        assert (found["state"], found["attempt_after_ms"]) == ("expired", 0)
+
+    def test_is_active_though_its_checkout_had_expired_here(self, story: Story) -> None:
+        """Paid in its last second, and all webhooks dead: late money counts."""
+        story.buys("day_pass")
+        story.world.pass_time(DAY)
+        assert poll(story)["state"] == "active"
+
+    def test_can_be_over(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        story.cancel()
+        story.hear()
+        assert poll(story)["state"] == "expired"
+
+    def test_can_be_refunded(self, story: Story) -> None:
+        story.buys("day_pass")
+        story.hear()
+        story.post("refunds", payment_intent=story.session()["payment_intent"]["id"])
+        story.hear()
+        assert poll(story)["state"] == "refunded"
+
+    def test_may_have_no_checkout_of_ours(self, story: Story) -> None:
+        """A subscription made in the dashboard is its own pass."""
+        story.opens("day_pass")
+        product = story.post("products", name="Trainer")["id"]
+        price = {"recurring[interval]": "month", "unit_amount": 9_900, "currency": "eur", "product": product}
+        fields = {f"items[0][price_data][{name}]": value for name, value in price.items() if "[" not in name}
+        fields["items[0][price_data][recurring][interval]"] = "month"
+        plan = story.post("subscriptions", customer=story.customer(), default_payment_method="pm_card_visa", **fields)
+        story.hear()
+        found = story.world.status(plan["id"], customer=story.buyer)
+        assert found["state"] == "active"
+        assert found["pass"]["amount"] == 9_900
+
+
+class TestThePoll:
+    def test_is_one_read_once_the_answer_is_known(self, story: Story, wire: Wire) -> None:
+        story.buys("day_pass")
+        story.hear()
+        story.world.pass_time(60)
+        wire.asked.clear()
+        with reads_of(story.world) as asked:
+            assert poll(story)["state"] == "active"
+        assert asked == ["BatchGetItem"]
+        assert wire.asked == []
+
+    def test_is_one_read_while_it_is_too_early_to_ask(self, story: Story, wire: Wire) -> None:
+        story.opens("day_pass")
+        wire.asked.clear()
+        with reads_of(story.world) as asked:
+            assert poll(story)["state"] == "confirming"
+        assert asked == ["BatchGetItem"]
+        assert wire.asked == []
+
+    def test_asks_stripe_once_in_three_seconds(self, story: Story, wire: Wire) -> None:
+        story.opens("day_pass")
+        for expected in (1, 2):
+            story.world.pass_time(3)
+            for _ in range(3):
+                assert poll(story)["state"] == "confirming"
+            assert wire.count(PAGE) == expected
+
+    def test_asks_no_more_when_the_page_is_closed(self, story: Story, wire: Wire) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(DAY)
+        story.world.sweep()
+        wire.asked.clear()
+        assert poll(story)["state"] == "expired"
+        assert wire.asked == []
+
+    def test_goes_on_while_stripe_is_away(self, story: Story, wire: Wire) -> None:
+        story.buys("day_pass")
+        story.world.pass_time(3)
+        wire.spoil("", lose_the_request)
+        found = poll(story)
+        assert (found["state"], found["attempt_after_ms"]) == ("confirming", 2_000)
+        wire.mend()
+        story.world.pass_time(3)
+        assert poll(story)["state"] == "active"
+
+    def test_is_as_good_as_a_webhook_that_comes_later(self, story: Story) -> None:
+        story.buys("monthly")
+        story.world.pass_time(3)
+        poll(story)
+        before, access, version = story.held, story.access, story.version
+        story.hear()
+        assert (story.access, story.version) == (access, version)
+        assert story.held == before | {"paid_at": story.held["paid_at"]}
+        assert story.held["paid_at"] <= before["paid_at"]
+
+
+class TestTheAccount:
+    def test_of_somebody_new_is_empty(self, story: Story) -> None:
+        wanted = {"customer_id": story.buyer, "billing_version": 0, "access": [], "passes": []}
+        assert story.account.items() >= wanted.items()
+        assert story.account.get("checkout") is None
+        assert story.account.get("booking") is None
+
+    def test_is_one_snapshot_of_everything(self, story: Story) -> None:
+        """Names and shapes are a contract with every client."""
+        story.buys("day_pass")
+        story.hear()
+        paid_at, intent = story.held["paid_at"], story.session()["payment_intent"]["id"]
+        story.opens("monthly")
+        checkout_id = story.account["passes"][0]["checkout_id"]
+        common = {"pass_id": checkout_id, "offer_id": "day_pass", "kind": "pass", "status": "active"}
+        found = story.account
+        assert set(found) >= {"customer_id", "billing_version", "access", "passes", "checkout"}
+        assert (found["customer_id"], found["billing_version"]) == (story.buyer, 1)
+        assert found["access"] == [common | {"until": None}]
+        (held,) = found["passes"]
+        more = {"checkout_id": checkout_id, "amount": 1_500, "currency": "eur", "provider": "stripe"}
+        assert held.items() >= (common | more | {"provider_ref": f"stripe#{intent}", "paid_at": paid_at}).items()
+        assert (held["refunded"], held["until"], held["renews_at"], held["cancel_at"]) == (0, None, None, None)
+        assert found["checkout"] == story.token
+
+    def test_of_a_subscription_tells_when_it_renews(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        assert story.held["renews_at"] == story.period_end()
+        assert story.held["kind"] == "subscription"
+        assert story.held["provider_ref"] == f"stripe#{story.plan()['id']}"
+        (access,) = story.account["access"]
+        assert access == {
+            "pass_id": story.token["checkout_id"],
+            "offer_id": "monthly",
+            "kind": "subscription",
+            "status": "active",
+            "until": story.period_end() + 7 * DAY,
+        }
+
+    def test_shows_no_access_that_the_clock_has_ended(self, story: Story) -> None:
+        """No sweep has run, and no webhook has come."""
+        story.buys("monthly", DECLINED_LATER)
+        story.hear()
+        until = story.access["monthly"]
+        assert until
+        story.world.pass_time(until - story.world.now())
+        assert story.access == {}
+        assert story.held["status"] == "ended"
+
+    def test_lists_passes_newest_first(self, story: Story) -> None:
+        for offer_id in ("day_pass", "ten_class_pass"):
+            story.buys(offer_id)
+            story.hear()
+            story.world.pass_time(1)
+        assert [held["offer_id"] for held in story.account["passes"]] == ["ten_class_pass", "day_pass"]
+
+    def test_is_kept_by_no_cache(self, story: Story) -> None:
+        answer = story.world.call("subscription_status", "subscription_status", customer=story.buyer)
+        assert answer.headers["cache-control"] == "no-store"
+
+    def test_is_asked_of_nobody_but_the_table(self, story: Story, wire: Wire) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(60)
+        wire.spoil("", be_down)
+        wire.asked.clear()
+        assert story.account["checkout"]["checkout_id"] == story.token["checkout_id"]
+        assert wire.asked == []
+
+
+def test_a_gateway_that_sends_no_headers_is_answered(world: World) -> None:
+    request = sample("subscription_status")
+    request["headers"] = {}
+    assert function("subscription_status")(request, Context())["statusCode"] == 200
