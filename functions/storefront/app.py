@@ -65,7 +65,7 @@ class Site:
 @cache
 def site() -> Site:
     """Return the site, its pages filled in with where people sign in."""
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SITE.iterdir())}
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SITE.iterdir()) if path.suffix in TYPES}
     version = sha256("".join(files.values()).encode()).hexdigest()[:12]
     words = {
         "assets": f"/assets/{version}",

@@ -7,6 +7,8 @@ from playwright.sync_api import Page, expect
 
 from tests.storefront.web import LATER, Answer, Web, a_pass, account, problem, purchase
 
+pytestmark = pytest.mark.xdist_group("storefront")
+
 STATES = ["active", "past_due", "failed", "disputed", "refunded", "pending"]
 UNNAMED = re.compile(r"^\s*- (button|link|heading|region|progressbar|navigation|textbox)(?! \")", re.MULTILINE)
 # What is wrong with the page as it is now, in sentences: contrast (WCAG 1.4.3), reflow, sizes of targets, structure.
@@ -122,7 +124,7 @@ def test_the_pages_of_a_stranger_are_for_everybody(page: Page, web: Web, scheme:
 
 def test_the_audit_sees_what_is_wrong(page: Page, web: Web) -> None:
     visit(page, "/", "Ten classes")
-    page.evaluate("document.querySelector('h1').outerHTML = '<h3 style>Pale</h3><button id=main></button>'")
+    page.evaluate("document.querySelector('h1').outerHTML = '<h3>Pale</h3><button id=main></button>'")
     page.evaluate("document.querySelector('h3').style.color = '#ddd'; document.title = ''")
     page.evaluate("document.querySelector('#main + *, #main').style.width = '2000px'")
     found = "\n".join(faults(page))

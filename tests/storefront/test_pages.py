@@ -17,6 +17,8 @@ from tests.storefront.web import (
     purchase,
 )
 
+pytestmark = pytest.mark.xdist_group("storefront")
+
 EVERY_TITLE = """
     globalThis.titles = [];
     globalThis.announced = [];
@@ -119,6 +121,27 @@ def test_a_shop_that_never_answers_lets_the_buyer_go_after_a_while(ada: Page, we
     ada.clock.fast_forward(15_000)
     expect(ada.get_by_role("alert")).to_contain_text("This is taking too long")
     expect(buy).to_be_enabled()
+
+
+def test_a_payment_page_that_never_opens_lets_the_buyer_go_too(ada: Page, web: Web) -> None:
+    web.answers["GET /pay"] = Answer(status=204)  # a browser stays where it is
+    ada.clock.install()
+    ada.goto("/")
+    buy = ada.get_by_role("button", name="Buy Ten classes")
+    with ada.expect_response("**/pay"):
+        buy.click()
+    ada.clock.fast_forward(12_000)
+    expect(ada.get_by_role("alert")).to_contain_text("The next page does not open")
+    expect(buy).to_be_enabled()
+
+
+def test_a_buyer_who_goes_back_finds_the_shop_ready_and_the_purchase_remembered(ada: Page, web: Web) -> None:
+    ada.goto("/")
+    ada.get_by_role("button", name="Buy Monthly membership").click()
+    ada.wait_for_url(web.payment_page)
+    ada.go_back()
+    expect(ada.get_by_role("heading", name="You were buying Monthly membership")).to_be_visible()
+    expect(ada.get_by_role("button", name="Buy Monthly membership")).to_be_enabled()
 
 
 def test_a_sign_in_that_has_ended_is_asked_for_again_and_the_purchase_goes_on(ada: Page, web: Web) -> None:

@@ -171,7 +171,7 @@ class _Request(BaseHTTPRequestHandler):
             return
         text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
         kind = "text/html" if isinstance(answer.body, str) else "application/json"
-        content = b"" if answer.status == 304 else text.encode()
+        content = b"" if answer.status in (204, 304) else text.encode()
         self.send_response(answer.status)
         own = {"Content-Type": kind, "Access-Control-Allow-Origin": "*", "Content-Length": str(len(content))}
         for name, value in (own | answer.headers).items():
