@@ -3,7 +3,8 @@
 #   make run          the whole of paidup on this machine (FRESH=1 empties its data first, PAIDUP_PORT moves it)
 #   make test         every test (ARGS="…" goes to pytest)
 #   make check        style, types, architecture, template, build, pinned requirements
-#   make bench        how fast the functions start and answer
+#   make bench        how fast the functions start and answer, and what the minute's sweep consumes
+#   make soak         100,000 random lives of one customer (SEQUENCES=… for fewer)
 #   make build        what `sam deploy` deploys
 #   make lock         pin the newest versions that pyproject.toml allows
 #   make clean        remove what was built
@@ -87,6 +88,11 @@ build: .venv/.sam
 
 bench: setup
 	.venv/bin/python -m tools.bench
+	.venv/bin/python -m tools.bench_sweep
+
+SEQUENCES ?= 100000
+soak: .venv/.app
+	.venv/bin/python -m tools.soak --sequences $(SEQUENCES)
 
 lock: .venv/.app
 	.venv/bin/python -m tools.requirements lock
@@ -95,4 +101,4 @@ clean:
 	rm -rf .aws-sam .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find functions layers tests tools -name __pycache__ -type d -prune -exec rm -r {} +
 
-.PHONY: help setup run test check build bench lock clean
+.PHONY: help setup run test check build bench soak lock clean
