@@ -6,16 +6,21 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from paidup.edge import clock, settings
 from paidup.edge.shop import SETTINGS, open_shop
-from paidup.flows.expire import expire
+from paidup.flows.expire import Unswept, expire
 from paidup.outside.log import logger
 
 settings.require(*SETTINGS)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """End checkouts, pages and passes that are due; what does not fit into this run is the next one's."""
+    """End checkouts, pages and passes that are due; what does not fit into this run is the next one's.
+
+    Raises Unswept at the end where something failed, so that the error metric shows it.
+    """
     swept = asdict(
         expire(open_shop(), now=clock.now(), time_left=lambda: context.get_remaining_time_in_millis() / 1000)
     )
     logger.info("clock.swept", **swept)
+    if swept["failed"]:
+        raise Unswept(f"{swept['failed']} things that are due could not be dealt with")
     return swept

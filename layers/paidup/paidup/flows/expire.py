@@ -26,18 +26,25 @@ OUTAGES_ENDURED = 3
 
 @dataclass(slots=True, kw_only=True)
 class Swept:
-    """What one run did: things ended or closed, put off because the provider was silent, and whether time ran out."""
+    """What one run did: things ended or closed, put off because the provider was silent, failed by a mistake of ours
+    or an outage of the table, and whether time ran out.
+    """
 
     ended: int = 0
     postponed: int = 0
+    failed: int = 0
     unfinished: bool = False
+
+
+class Unswept(Exception):
+    """Something that was due could not be dealt with; all else was."""
 
 
 def expire(shop: Shop, *, now: int, time_left: Callable[[], float]) -> Swept:
     """End what is due at *now* (epoch seconds), the longest due first in each of the index's shards.
 
     Stops 10 s before *time_left* (seconds) runs out, and after three outages of the provider: the next run goes on,
-    beginning at another shard. Touches only what is due.
+    beginning at another shard. Touches only what is due. What fails does not hold up the others.
     """
     swept = Swept()
     first = now // 60 % len(DUE_SHARDS)
@@ -47,7 +54,11 @@ def expire(shop: Shop, *, now: int, time_left: Callable[[], float]) -> Swept:
                 swept.unfinished = True
                 return swept
             silent = swept.postponed >= OUTAGES_ENDURED
-            _act_on(due, shop, swept, silent=silent, now=now)
+            try:
+                _act_on(due, shop, swept, silent=silent, now=now)
+            except Exception:
+                logger.exception("due.failed", customer_id=due.customer_id)
+                swept.failed += 1
     return swept
 
 
