@@ -1,0 +1,356 @@
+"""expire_sessions: what the clock ends, once, and only when its time has come."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count, islice
+from typing import Any
+
+import pytest
+from paidup.model.checkout import Checkout, reserved
+from paidup.outside.rows import DUE_SHARDS, due_shard
+from paidup.outside.table import Change
+
+from tests.functions.story import DECLINED_LATER, Story
+from tests.functions.wire import Exchange, Wire, be_down, pass_on
+from tests.world import ORIGIN, Context, World, function, sample
+
+DAY = 86_400
+GRACE = 7 * DAY
+PAGE, EXPIRE = "GET /v1/checkout/sessions", "POST /v1/checkout/sessions"
+
+
+@pytest.fixture
+def world(town: World) -> World:
+    return town
+
+
+@pytest.fixture
+def story(world: World, buyer: str) -> Iterator[Story]:
+    made = Story(world, buyer)
+    yield made
+    made.cancel()  # and let everything come to its end, so that nothing is due in the next test
+    world.pass_time(181 * DAY)
+    while world.sweep()["unfinished"]:
+        pass
+
+
+def checkout(story: Story) -> Checkout:
+    found = story.world.shop.table.checkout(story.buyer, story.token["checkout_id"])
+    assert found
+    return found
+
+
+def page(story: Story) -> str:
+    return str(story.session()["status"])
+
+
+@contextmanager
+def asked_of_the_table(world: World) -> Iterator[list[str]]:
+    """Write down what is asked of the table while the block runs."""
+    asked: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        asked.append(model.name)
+
+    events = world.shop.table.client.meta.events
+    events.register("before-call.dynamodb", note)
+    try:
+        yield asked
+    finally:
+        events.unregister("before-call.dynamodb", note)
+
+
+class TestACheckout:
+    def test_expires_when_its_time_has_come(self, story: Story) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(DAY)
+        assert story.world.sweep()["ended"] == 1
+        assert checkout(story).status == "expired"
+        assert page(story) == "expired"
+        assert story.world.shop.table.account(story.buyer).open_checkout_id is None
+
+    def test_is_left_alone_before(self, story: Story, wire: Wire) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(DAY - 60)
+        before = checkout(story)
+        wire.asked.clear()
+        assert story.world.sweep() == {"ended": 0, "postponed": 0, "failed": 0, "unfinished": False}
+        assert checkout(story) == before
+        assert wire.asked == []
+
+    def test_is_closed_at_stripe_when_stripes_clock_is_behind(self, story: Story) -> None:
+        """Nobody shall pay on a page whose checkout is over here."""
+        story.opens("day_pass")
+        table, seen = story.world.shop.table, story.world.shop.table.current(story.buyer)
+        assert seen.checkout
+        early = replace(seen.checkout, expires_at=story.world.now(), due_at=story.world.now())
+        table.commit(seen.account, Change(account=seen.account, checkouts=(early,)), now=1)
+        story.world.sweep()
+        assert page(story) == "expired"
+        assert checkout(story).status == "expired"
+
+    def test_that_was_paid_is_settled_instead(self, story: Story) -> None:
+        story.buys("day_pass")
+        story.world.pass_time(DAY)
+        story.world.sweep()
+        assert checkout(story).status == "completed"
+        assert story.access == {"day_pass": None}
+
+    def test_that_is_paid_in_the_very_moment_is_settled_instead(self, story: Story, wire: Wire) -> None:
+        """Expiring is refused for what was paid since we looked: that is no reason to end it."""
+        story.opens("day_pass")
+        old = story.token
+        story.opens("ten_class_pass")
+
+        def pay_first(exchange: Exchange) -> None:
+            story.world.pay(old["url"])
+            pass_on(exchange)
+
+        wire.spoil(f"{EXPIRE}/{old['token']}/expire", pay_first)
+        story.world.sweep()
+        assert story.access == {"day_pass": None}
+        found = story.world.status(old["checkout_id"], customer=story.buyer)
+        assert found["state"] == "active"
+
+    def test_that_stripe_has_never_heard_of_expires_all_the_same(self, story: Story) -> None:
+        """Its API key changed to another account's."""
+        story.opens("day_pass")
+        table, seen = story.world.shop.table, story.world.shop.table.current(story.buyer)
+        assert seen.checkout
+        strange = replace(seen.checkout, token="cs_test_of_another_account")
+        table.commit(seen.account, Change(account=seen.account, checkouts=(strange,)), now=1)
+        story.world.pass_time(DAY)
+        story.world.sweep()
+        assert checkout(story).status == "expired"
+
+    def test_is_ended_once(self, story: Story) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(DAY)
+        story.world.sweep()
+        before = checkout(story)
+        assert story.world.sweep()["ended"] == 0
+        assert checkout(story) == before
+
+
+class TestWhileStripeIsAway:
+    def test_a_page_is_closed_later_and_later(self, story: Story, wire: Wire) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(DAY)
+        wire.spoil("", be_down)
+        waits = []
+        for _ in range(8):
+            assert story.world.sweep() == {"ended": 0, "postponed": 1, "failed": 0, "unfinished": False}
+            due_at = checkout(story).due_at
+            assert due_at
+            assert story.world.sweep()["postponed"] == 0
+            waits.append(due_at - story.world.now())
+            story.world.pass_time(due_at - story.world.now())
+        assert waits == pytest.approx([60, 120, 240, 480, 960, 1_920, 3_600, 3_600], abs=2)
+        wire.mend()
+        assert story.world.sweep()["ended"] == 1
+        assert page(story) == "expired"
+
+    def test_readers_see_the_checkout_expired(self, story: Story, wire: Wire) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(DAY)
+        wire.spoil("", be_down)
+        story.world.sweep()
+        assert story.world.status(story.token["checkout_id"], customer=story.buyer)["state"] == "expired"
+
+    def test_no_more_than_three_are_waited_for_in_a_run(self, story: Story, world: World, wire: Wire) -> None:
+        buyers = [Story(world, world.customer()) for _ in range(5)]
+        for one in buyers:
+            one.opens("day_pass")
+        world.pass_time(DAY)
+        wire.spoil("", be_down)
+        assert world.sweep()["postponed"] == 3
+        wire.mend()
+        world.pass_time(60)
+        assert world.sweep()["ended"] == 5
+        assert {checkout(one).status for one in buyers} == {"expired"}
+
+    def test_passes_end_all_the_same(self, story: Story, wire: Wire) -> None:
+        story.buys("ten_class_pass")
+        story.hear()
+        until = story.access["ten_class_pass"]
+        assert until
+        story.world.pass_time(until - story.world.now())
+        wire.spoil("", be_down)
+        assert story.world.sweep()["ended"] == 1
+        assert story.version == 2
+
+
+class TestTime:
+    def test_that_is_up_leaves_the_rest_for_the_next_run(self, story: Story, world: World) -> None:
+        buyers = [Story(world, world.customer()) for _ in range(4)]
+        for one in buyers:
+            one.opens("day_pass")
+        world.pass_time(DAY)
+        remaining = iter([60.0, 60.0, 9.9])
+
+        class Short(Context):
+            def get_remaining_time_in_millis(self) -> int:
+                return int(next(remaining) * 1000)
+
+        swept = function("expire_sessions")(sample("expire_sessions"), Short())
+        assert swept == {"ended": 2, "postponed": 0, "failed": 0, "unfinished": True}
+        assert world.sweep() == {"ended": 2, "postponed": 0, "failed": 0, "unfinished": False}
+        assert {checkout(one).status for one in buyers} == {"expired"}
+
+    def test_that_is_up_at_once_is_no_harm(self, story: Story) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(DAY)
+        assert story.world.sweep(time_left_s=5) == {"ended": 0, "postponed": 0, "failed": 0, "unfinished": True}
+        assert checkout(story).status == "open"
+
+    def test_and_reads_grow_with_what_is_due_and_not_with_the_table(self, story: Story, world: World) -> None:
+        with asked_of_the_table(world) as empty:
+            world.sweep()
+        for _ in range(5):
+            Story(world, world.customer()).opens("day_pass")
+        with asked_of_the_table(world) as full:
+            world.sweep()
+        assert empty == full == ["Query"] * len(DUE_SHARDS)
+
+    def test_is_spent_on_every_page_of_what_is_due(self, story: Story, world: World) -> None:
+        """A page of the index holds a hundred; these all lie in one shard."""
+        table, offer = world.shop.table, world.shop.table.offer("day_pass")
+        assert offer
+        names = (f"{story.buyer}-{n}" for n in count())
+        buyers = list(islice((name for name in names if due_shard(name) == DUE_SHARDS[7]), 101))
+        for name in buyers:
+            account = table.account(name)
+            one = reserved(
+                checkout_id="co_1",
+                customer_id=name,
+                cart=offer.cart(1),
+                provider="stripe",
+                success_url=ORIGIN,
+                cancel_url=ORIGIN,
+                lifetime_s=DAY,
+                now=world.now() - 121,
+            )
+            owned = replace(account, open_checkout_id="co_1")
+            table.commit(account, Change(account=owned, checkouts=(one,)), now=1)
+        assert world.sweep()["ended"] == 101
+        assert all(table.checkout(name, "co_1").status == "expired" for name in buyers)  # type: ignore[union-attr]  # there
+
+
+class TestOneThatCannotBeDealtWith:
+    def test_does_not_hold_up_the_others(self, story: Story, world: World) -> None:
+        """A row that cannot be read is somebody's bug to mend; the next in line is not to wait for that."""
+        table, broken = world.shop.table, story.buyer
+        other = next(name for n in count() if due_shard(name := f"{broken}-{n}") == due_shard(broken))
+        Story(world, other).opens("day_pass")
+        key = {"pk": {"S": f"CUSTOMER#{broken}"}, "sk": {"S": "CHECKOUT#co_broken"}}
+        due = {"customer_id": {"S": broken}, "due_shard": {"S": due_shard(broken)}, "due_at": {"N": "1"}}
+        table.client.put_item(TableName=table.name, Item={**key, **due})
+        world.pass_time(DAY)
+        try:
+            with pytest.raises(Exception, match="1 things that are due"):
+                world.sweep()
+            assert world.account(customer=other).get("checkout") is None
+            seen = table.account(other)
+            assert seen.open_checkout_id is None
+        finally:
+            table.client.delete_item(TableName=table.name, Key=key)
+
+
+class TestAPass:
+    def test_ends_by_the_clock(self, story: Story) -> None:
+        story.buys("ten_class_pass")
+        story.hear()
+        until = story.access["ten_class_pass"]
+        assert until
+        story.world.pass_time(until - 1 - story.world.now())
+        assert story.world.sweep()["ended"] == 0
+        assert story.version == 1
+        story.world.pass_time(2)
+        assert story.world.sweep()["ended"] == 1
+        assert story.access == {}
+        assert story.held["status"] == "ended"
+        assert story.version == 2
+        entry = story.world.shop.table.timeline(story.buyer)[0]
+        assert (entry.said_by, entry.change) == ("clock", "access ended by the clock: ended")
+        assert story.world.sweep()["ended"] == 0
+        assert story.version == 2
+
+    def test_ends_alone(self, story: Story) -> None:
+        story.buys("day_pass")
+        story.hear()
+        story.world.pass_time(1)
+        story.buys("ten_class_pass")
+        story.hear()
+        until = story.access["ten_class_pass"]
+        assert until
+        story.world.pass_time(until - story.world.now())
+        story.world.sweep()
+        assert story.access == {"day_pass": None}
+        assert story.version == 3
+
+
+class TestASubscription:
+    def test_whose_renewal_was_never_heard_of_goes_on(self, story: Story) -> None:
+        """All webhooks are dead; at the deadline Stripe is asked, and what was paid counts."""
+        story.buys("monthly")
+        story.hear()
+        until = story.access["monthly"]
+        assert until
+        story.world.pass_time(until - story.world.now())
+        story.world.sweep()
+        assert story.access == {"monthly": story.period_end() + GRACE}
+        assert story.period_end() > until
+        assert story.version == 2
+        assert story.world.sweep()["ended"] == 0
+        assert story.version == 2
+
+    def test_whose_end_was_never_heard_of_ends(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        until = story.access["monthly"]
+        assert until
+        story.cancel()
+        story.world.pass_time(until - story.world.now())
+        story.world.sweep()
+        assert story.held["status"] == "canceled"
+        assert story.access == {}
+        assert story.version == 2
+
+    def test_that_is_past_due_ends_with_its_grace(self, story: Story) -> None:
+        story.buys("monthly", DECLINED_LATER)
+        story.hear()
+        due = story.period_end()
+        story.world.pass_time(due + DAY - story.world.now())
+        story.hear()
+        assert story.access == {"monthly": due + GRACE}
+        version = story.version
+        story.world.pass_time(due + GRACE - story.world.now())
+        story.world.sweep()
+        assert story.held["status"] == "unpaid"
+        assert story.access == {}
+        assert story.version == version + 1
+
+    def test_that_was_to_end_ends_with_its_period(self, story: Story) -> None:
+        story.buys("monthly")
+        story.post(f"subscriptions/{story.plan()['id']}", cancel_at_period_end="true")
+        story.hear()
+        end = story.access["monthly"]
+        assert end
+        version = story.version
+        story.world.pass_time(end - story.world.now())
+        story.world.sweep()
+        assert story.held["status"] == "canceled"
+        assert story.version == version + 1
+
+    def test_ends_by_the_clock_while_stripe_is_away(self, story: Story, wire: Wire) -> None:
+        story.buys("monthly")
+        story.hear()
+        until = story.access["monthly"]
+        assert until
+        story.world.pass_time(until - story.world.now())
+        wire.spoil("", be_down)
+        swept = story.world.sweep()
+        assert (swept["ended"], swept["postponed"]) == (1, 1)
+        assert story.held["status"] == "ended"
+        assert story.version == 2
