@@ -18,7 +18,7 @@ from paidup.outside.stripe_facts import Object, Owner, Said
 from paidup.outside.stripe_http import asking, client, stamp
 from paidup.outside.stripe_webhook import Event
 
-LONGEST_LIFE_S = 86_400  # Stripe's own default: not sent, for its clock and ours may differ
+LONGEST_LIFE_S = 86_400  # Stripe's own default: not sent, nor what comes near it, for its clock and ours may differ
 SHORTEST_LIFE_S = 1_800
 SKEW_S = 120
 
@@ -70,15 +70,18 @@ class Stripe:
             return replace(_page(thing), facts=tuple(self._of_session(thing, _fetched(session))))
 
     def close_page(self, token: str) -> Page:
-        """Close the page *token* unless it was paid, and return how it stands: `complete` means paid."""
+        """Close the page *token* unless it was paid, and return how it stands: `complete` means paid, never `open`."""
         page = self.page(token)
         if page.status != "open":
             return page
         try:
             with asking("to close a checkout page"):
                 self.api.v1.checkout.sessions.expire(token)
-        except ProviderRefused:  # only open ones can be expired, so it was paid or expired since we looked
-            pass
+        except ProviderRefused:
+            page = self.page(token)
+            if page.status == "open":
+                raise
+            return page  # only open ones can be expired: it was paid or expired since we looked
         return self.page(token)
 
     def facts_of(self, event: Event, find: Find) -> list[Fact]:
@@ -341,6 +344,6 @@ def _page_params(checkout: Checkout, customer: str) -> Any:
         params |= {"mode": "subscription", "subscription_data": {"metadata": metadata, **trial}}
     else:
         params |= {"mode": "payment", "payment_intent_data": {"metadata": metadata}}
-    if checkout.lifetime_s < LONGEST_LIFE_S:
+    if checkout.lifetime_s <= LONGEST_LIFE_S - SKEW_S:
         params["expires_at"] = checkout.created_at + max(checkout.lifetime_s, SHORTEST_LIFE_S + SKEW_S)
     return params | {"line_items": [{"price_data": price, "quantity": cart.quantity}]}
