@@ -97,6 +97,8 @@ def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -
         if paid and paid.status is CheckoutStatus.COMPLETED and paid.cart == cart:
             return paid, False
         seen = shop.table.current(order.customer_id)
+    if (last := _last_of(order, shop)) and last.status is CheckoutStatus.COMPLETED:
+        return last, False  # bought in another tab: what is paid once more would go back
     current = seen.checkout
     if current and current.holds_slot(now=now) and current.cart == cart and current.provider == provider:
         return _kept(order, seen, current, shop, now=now), False
@@ -119,7 +121,7 @@ def _kept(order: Order, seen: Seen, current: Checkout, shop: Shop, *, now: int) 
 def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *, now: int) -> Checkout:
     """Write the intent to open a new checkout, and end what is in its way in the same transaction."""
     in_the_way = seen.checkout if seen.checkout and not seen.checkout.ended else None
-    last = _last_of(order, shop) if order.recovers else None
+    last = _last_of(order, shop)
     checkout_id = _id_of_key(order) if order.key else new_id(now=now)
     checkout = reserved(
         checkout_id=checkout_id,
@@ -149,8 +151,12 @@ def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *
 
 
 def _last_of(order: Order, shop: Shop) -> Checkout | None:
-    """Return the newest checkout of the purchase that the buyer goes on with, so that one payment of all is kept."""
-    found, known = shop.table.checkout(order.customer_id, order.recovers or ""), set[str]()
+    """Return the newest checkout of the purchase that the buyer goes on with, so that one payment of all is kept; None
+    where they go on with nothing.
+    """
+    if order.recovers is None:
+        return None
+    found, known = shop.table.checkout(order.customer_id, order.recovers), set[str]()
     while found and found.replaced_by and found.replaced_by not in known:
         known.add(found.checkout_id)
         newer = shop.table.checkout(order.customer_id, found.replaced_by)

@@ -55,7 +55,8 @@ def recover(customer_id: str, checkout_id: str, email: str | None, shop: Shop, *
     """Return the checkout with which the buyer of *checkout_id* goes on, and whether it was opened by this call.
 
     The same one while it can be paid; a new one with the same cart and context where the old one expired, was
-    invalidated or is broken at the provider; the old one and its pass where it was paid. Raises NotFound, and as `buy`.
+    invalidated or is broken at the provider; where it was paid, or what replaced it, that one and its pass. Raises
+    NotFound, and as `buy`.
     """
     seen = shop.table.glance(customer_id, checkout_id)
     if seen.checkout is None:
