@@ -1,0 +1,84 @@
+"""The API's door for routes with a method, a query and a role, and how Stripe fails behind it."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.functions.wire import Exchange
+from tests.world import Answer, Context, World, function, sample
+
+
+def knock(
+    name: str, route: str, *, customer: str | None, roles: str = "customer", query: Mapping[str, Any] | None = None
+) -> Answer:
+    """Ask the function *name* for *route* (`DELETE /checkouts/co_1`), as API Gateway hands the request on."""
+    method, path = route.split(" ")
+    request = deepcopy(sample(name))
+    request["requestContext"]["http"] |= {"method": method, "path": path}
+    request |= {"rawPath": path, "rawQueryString": urlencode(query or {})}
+    if query:
+        request["queryStringParameters"] = {key: str(value) for key, value in query.items()}
+    caller = {"customer_id": customer, "email": f"{customer}@example.com", "roles": roles}
+    request["requestContext"]["authorizer"]["lambda"] = caller
+    if customer is None:
+        del request["requestContext"]["authorizer"]
+    found = function(name)(request, Context())
+    many = {key: values[0] for key, values in found.get("multiValueHeaders", {}).items()}
+    headers = {key.lower(): str(value) for key, value in {**many, **found.get("headers", {})}.items()}
+    return Answer(found["statusCode"], headers, found["body"])
+
+
+def look(checkout_id: str, *, customer: str) -> Any:
+    """Return how a checkout stands."""
+    found = knock("manage_checkout", f"GET /checkouts/{checkout_id}", customer=customer)
+    assert found.status == 200, found.text
+    return found.json
+
+
+def give_up(checkout_id: str, *, customer: str) -> Any:
+    """Cancel a checkout."""
+    found = knock("manage_checkout", f"DELETE /checkouts/{checkout_id}", customer=customer)
+    assert found.status == 200, found.text
+    return found.json
+
+
+def go_on(checkout_id: str, *, customer: str) -> Answer:
+    """Recover a checkout."""
+    return knock("manage_checkout", f"POST /checkouts/{checkout_id}/recover", customer=customer)
+
+
+def pages_of(world: World, buyer: str) -> list[Any]:
+    """Return every page that Stripe ever opened for *buyer*, the newest first."""
+    found: Any = world.stripe.v1.checkout.sessions.list({"limit": 100}).auto_paging_iter()
+    return [page for page in found if page.client_reference_id == buyer]
+
+
+def told(world: World, token: str) -> list[dict[str, Any]]:
+    """Return Stripe's events about the page *token* and what was paid there, the oldest first."""
+    page = world.stripe.v1.checkout.sessions.retrieve(token)
+    about = {token, page.payment_intent, page.subscription} - {None}
+    events = world.events()
+    return [event for event in events if about & {event["data"]["object"].get(key) for key in ("id", "payment_intent")}]
+
+
+def hear(world: World, *tokens: str) -> None:
+    """Deliver what Stripe has to say of the pages *tokens*, and work the queue."""
+    for event in (event for token in tokens for event in told(world, token)):
+        assert world.deliver(event).status == 200
+    assert world.work_queue() == []
+
+
+def outage(exchange: Exchange) -> None:
+    """Answer like a Stripe that is down."""
+    exchange.answer(500, [("Stripe-Should-Retry", "false")], b"{}")
+
+
+def gone(exchange: Exchange) -> None:
+    """Answer that there is no such thing."""
+    exchange.answer(404, [], b'{"error": {"type": "invalid_request_error", "code": "resource_missing"}}')
+
+
+def forbidden(exchange: Exchange) -> None:
+    """Answer that the key may not do this."""
+    exchange.answer(403, [], b'{"error": {"type": "invalid_request_error", "message": "The key may not do this."}}')
