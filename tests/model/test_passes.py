@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paidup.flows.confirm import STATE_OF
+from paidup.model.access import GRANTING, PassStatus
 from paidup.model.fact import (
     Dispute,
     DisputeStatus,
@@ -21,7 +22,7 @@ from paidup.model.fact import (
     Value,
 )
 from paidup.model.offer import Kind
-from paidup.model.passes import DAY_S, GRANTING, Pass, PassStatus
+from paidup.model.passes import DAY_S, Pass
 
 T0 = 1_800_000_000
 GRACE_S = 7 * DAY_S

@@ -5,10 +5,11 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field
 
 from paidup.flows.confirm import Confirmation, State
+from paidup.model.access import Access
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.model.passes import Access, Pass
+from paidup.model.passes import Pass
 from paidup.outside.table import Seen
 
 

@@ -5,10 +5,11 @@ from enum import StrEnum
 
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
+from paidup.model.access import PassStatus
 from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import Road
-from paidup.model.passes import Pass, PassStatus
+from paidup.model.passes import Pass
 from paidup.model.refusal import NotFound, Refusal
 from paidup.outside.deadline import within
 from paidup.outside.log import logger

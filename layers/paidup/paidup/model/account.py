@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from paidup.model.passes import Access, Pass
+from paidup.model.access import Access
+from paidup.model.passes import Pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

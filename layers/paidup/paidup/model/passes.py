@@ -7,9 +7,9 @@ the same pass. Access is never stored as an opinion: `Pass.standing` derives it 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import TypeVar
 
+from paidup.model.access import Access, PassStatus, Standing
 from paidup.model.fact import (
     Dispute,
     DisputeStatus,
@@ -32,28 +32,7 @@ LONGEST_WAIT_S = 3_600
 V = TypeVar("V", bound=Value)
 
 
-class PassStatus(StrEnum):
-    """How a pass stands now; the first three let the customer in."""
-
-    ACTIVE = "active"
-    TRIALING = "trialing"
-    PAST_DUE = "past_due"
-    PENDING = "pending"
-    PAUSED = "paused"
-    UNPAID = "unpaid"
-    FAILED = "failed"
-    QUARANTINED = "quarantined"
-    DISPUTED = "disputed"
-    CHARGED_BACK = "charged_back"
-    REFUNDING = "refunding"
-    REFUNDED = "refunded"
-    CANCELED = "canceled"
-    ENDED = "ended"
-
-
 NEVER_RENEWS = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
-GRANTING = frozenset({PassStatus.ACTIVE, PassStatus.TRIALING, PassStatus.PAST_DUE})
-
 WITHOUT_ACCESS = {
     SubscriptionStatus.INCOMPLETE: PassStatus.PENDING,
     SubscriptionStatus.INCOMPLETE_EXPIRED: PassStatus.FAILED,
@@ -61,39 +40,6 @@ WITHOUT_ACCESS = {
     SubscriptionStatus.UNPAID: PassStatus.UNPAID,
     SubscriptionStatus.CANCELED: PassStatus.CANCELED,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a pass stands: its status and, where it grants, until when (epoch seconds; None: for good)."""
-
-    status: PassStatus
-    until: int | None = None
-
-    @property
-    def grants(self) -> bool:
-        """Whether the customer may use it."""
-        return self.status in GRANTING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """One thing that a customer may use now, and until when (epoch seconds; None: for good)."""
-
-    pass_id: str
-    offer_id: str
-    kind: Kind
-    status: PassStatus
-    until: int | None = None
-
-    @property
-    def right(self) -> tuple[str, str, int | None]:
-        """What is granted, without the word for why: the billing version moves only when this does."""
-        return (self.pass_id, self.offer_id, self.until)
-
-    def holds(self, *, now: int) -> bool:
-        """Whether it still grants at *now* (epoch seconds)."""
-        return self.until is None or now < self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,12 @@
-"""The table's calls: consistent reads of one customer, and one transaction per write, guarded by the account's version.
+"""The table: consistent reads of one customer, and one transaction per write, guarded by the account's version."""
 
-LostRace    another writer was first: read again, merge again
-"""
-
-import random
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from paidup.model.account import Account
 from paidup.model.booking import Booking
@@ -22,20 +16,14 @@ from paidup.model.passes import Pass
 from paidup.model.policy import Policy
 from paidup.model.timeline import EventRow, TimelineEntry
 from paidup.outside import rows
+from paidup.outside.dynamo import PAGE, LostRace, Rows, attempts
 from paidup.outside.rows import Key, Wire
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-PAGE = 100
 MOST_PASSES = 1_000
-TRIES = 12
+
+__all__ = ["Change", "Due", "LostRace", "Seen", "Table", "attempts", "connect"]
 
 TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-
-
-class LostRace(Exception):
-    """Another writer moved the account since it was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +63,9 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """paidup's one table."""
+class Table(Rows):
+    """paidup's one table, as the business reads and writes it."""
 
-    client: "DynamoDBClient"
-    name: str
     policy: Policy
 
     def look(self, customer_id: str, an_id: str | None = None, event: tuple[str, str] | None = None) -> Seen:
@@ -104,12 +90,7 @@ class Table:
             rows.checkout_key(customer_id, an_id),
             rows.pass_key(customer_id, an_id),
         ]
-        wanted = {"Keys": [rows.wire(key) for key in keys], "ConsistentRead": True}
-        answer = self.client.batch_get_item(RequestItems={self.name: wanted})  # type: ignore[dict-item]  # stubs want literals
-        while left := answer.get("UnprocessedKeys"):
-            again = self.client.batch_get_item(RequestItems=left)
-            answer = {**again, "Responses": {self.name: answer["Responses"][self.name] + again["Responses"][self.name]}}
-        return _seen(customer_id, an_id, None, {_address(row): row for row in answer["Responses"][self.name]})
+        return _seen(customer_id, an_id, None, self._read_apart(keys))
 
     def current(self, customer_id: str) -> Seen:
         """Return the account with the checkout and the booking that its slots point at. The account is read first, so
@@ -203,10 +184,7 @@ class Table:
         puts += [self._put(row) for booking in change.bookings for row in rows.booking_rows(booking)]
         puts += [self._put(rows.timeline_row(entry, self.policy)) for entry in change.timeline]
         puts += [self._put(rows.event_row(event, self.policy)) for event in change.events]
-        try:
-            self.client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]  # rows are built, not literal
-        except ClientError as error:
-            raise _race(error) or error from error
+        self._write(puts)
         return after
 
     def log(self, event: EventRow) -> None:
@@ -249,65 +227,6 @@ class Table:
         """Sell *offer* from now on, in place of one of the same id."""
         self.client.put_item(TableName=self.name, Item=rows.offer_row(offer))
 
-    def _asked_by_ref(self, ref: str, **more: Any) -> dict[str, Any]:
-        return {
-            "TableName": self.name,
-            "IndexName": rows.BY_REF,
-            "KeyConditionExpression": "#ref = :ref",
-            "ExpressionAttributeNames": {"#ref": "ref"},
-            "ExpressionAttributeValues": rows.wire({":ref": ref}),
-            **more,
-        }
-
-    def _put(self, row: Wire, **guard: Any) -> Wire:
-        return {"Put": {"TableName": self.name, "Item": row, **guard}}
-
-    def _get(self, key: Key) -> Wire | None:
-        answer = self.client.get_item(TableName=self.name, Key=rows.wire(key), ConsistentRead=True)
-        return answer.get("Item")
-
-    def _read_together(self, keys: Sequence[Key]) -> dict[tuple[str, str], Wire]:
-        wanted = [{"Get": {"TableName": self.name, "Key": rows.wire(key)}} for key in keys]
-        for _ in attempts():
-            try:
-                answer = self.client.transact_get_items(TransactItems=wanted)  # type: ignore[arg-type]  # built, not literal
-            except ClientError as error:
-                if _race(error) is None:
-                    raise
-                continue  # a writer is in the midst of it
-            return {_address(one["Item"]): one["Item"] for one in answer["Responses"] if one.get("Item")}
-        raise LostRace
-
-    def _rows_under(self, pk: str, prefix: str, most: int, *, newest_first: bool = True) -> Iterator[Wire]:
-        asked: dict[str, Any] = {
-            "TableName": self.name,
-            "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
-            "ExpressionAttributeValues": rows.wire({":pk": pk} | ({":prefix": prefix} if prefix else {})),
-            "ConsistentRead": True,
-            "ScanIndexForward": not newest_first,
-            "Limit": min(most, PAGE),
-        }
-        for n, row in enumerate(self._pages(asked), start=1):
-            yield row
-            if n == most:
-                return
-
-    def _pages(self, asked: dict[str, Any]) -> Iterator[Wire]:
-        while True:
-            answer = self.client.query(**asked)
-            yield from answer["Items"]
-            if not (last := answer.get("LastEvaluatedKey")):
-                return
-            asked = {**asked, "ExclusiveStartKey": last}
-
-
-def attempts(most: int = TRIES) -> Iterator[int]:
-    """Yield up to *most* tries, with a growing, jittered pause (at most 0.5 s) between one and the next."""
-    for n in range(most):
-        if n:
-            time.sleep(random.uniform(0, min(0.02 * 2**n, 0.5)))  # noqa: S311 - spreads writers, guards nothing
-        yield n
-
 
 def _seen(
     customer_id: str, an_id: str | None, event: tuple[str, str] | None, found: dict[tuple[str, str], Wire]
@@ -325,24 +244,11 @@ def _seen(
     )
 
 
-def _address(row: Wire) -> tuple[str, str]:
-    return row["pk"]["S"], row["sk"]["S"]
-
-
 def _due(row: Wire) -> Due:
     plain = rows.unwire(row)
     kind, _, an_id = plain["sk"].partition("#")
     ids = {"CHECKOUT": "checkout_id", "PASS": "pass_id", "BOOKING": "booking_id"}
     return Due(customer_id=plain["customer_id"], **({ids[kind]: an_id} if kind in ids else {}))
-
-
-def _race(error: ClientError) -> LostRace | None:
-    """Return the lost race that *error* tells of, if it is one: a failed condition, or a conflict in the midst."""
-    if error.response["Error"]["Code"] not in ("TransactionCanceledException", "TransactionConflictException"):
-        return None
-    codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-    lost = codes & {"ConditionalCheckFailed", "TransactionConflict"}
-    return LostRace() if lost or not codes else None
 
 
 @cache
