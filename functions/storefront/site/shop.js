@@ -41,7 +41,7 @@ function underWay(offers) {
     "section",
     { class: "card aside", "aria-labelledby": "under-way-title" },
     el("h2", { id: "under-way-title" }, `You were buying ${offer.name}`),
-    el("p", { class: "muted" }, "Your payment page is still open. If you have paid, see whether it arrived."),
+    el("p", { class: "muted" }, "Go on where you were. If you have paid already, see whether it arrived."),
     el(
       "div",
       { class: "actions" },
