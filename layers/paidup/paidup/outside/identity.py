@@ -1,11 +1,11 @@
 """Identity tokens: whose JWKS is trusted, which algorithms count, and what makes a token good or bad."""
 
-import json
 import time
 from collections.abc import Mapping
 from functools import cache
+from http.client import HTTPException
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import jwt
@@ -17,6 +17,8 @@ SKEW_S = 30
 KEYS_KEPT_S = 300.0
 REFETCH_AFTER_S = 5.0
 FETCH_WITHIN_S = 2.0
+# no answer, half an answer, or one that is no set of keys
+UNREADABLE = (OSError, HTTPException, ValueError, TypeError, AttributeError, jwt.PyJWTError)
 
 
 class Keys:
@@ -43,15 +45,22 @@ class Keys:
     def _fetch(self) -> None:
         """Fetch the keys within 2 s; the ones at hand are kept when the identity provider does not answer."""
         try:
-            with urlopen(Request(self._url, headers={"Accept": "application/json"}), timeout=FETCH_WITHIN_S) as answer:  # noqa: S310 - the URL is a setting
-                found = json.load(answer)
-            keys = jwt.PyJWKSet.from_dict(found).keys
-        except (URLError, TimeoutError, ValueError, jwt.PyJWKSetError) as error:
+            keys = _read(self._url)
+        except UNREADABLE as error:
             if not self._keys:
                 raise Unauthorized("The identity provider's keys cannot be read.") from error
             keys = list(self._keys.values())
         self._keys = {key.key_id: key for key in keys if key.key_id}
         self._fetched_at = time.monotonic()
+
+
+def _read(url: str) -> list[jwt.PyJWK]:
+    try:
+        with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=FETCH_WITHIN_S) as answer:  # noqa: S310 - the URL is a setting
+            return jwt.PyJWKSet.from_json(answer.read()).keys
+    except HTTPError as refused:
+        refused.close()
+        raise
 
 
 def verify(token: str, keys: Keys, *, issuer: str, audience: str, now: int) -> Mapping[str, Any]:
