@@ -90,8 +90,8 @@ def _keep_one_payment(held: Pass, draft: Draft, shop: Shop) -> None:
         why = f"paid twice: {first.pass_id} was paid before"
         draft.put_pass(one.giving_back(why, now=draft.now))
         _note(one, f"refund due, {why}", draft)
-        booking = shop.table.booking(one.customer_id, one.pass_id)
-        if booking and booking.open:
+        booking = slot_booking(draft, shop)
+        if booking and booking.pass_id == one.pass_id:
             draft.put_booking(booking.called_off(why, now=draft.now))
 
 
@@ -110,13 +110,13 @@ def _chain(checkout: Checkout, shop: Shop) -> Iterator[Checkout]:
 
 def _book(held: Pass, draft: Draft, shop: Shop) -> None:
     """Open the booking that a live session was paid for, or call it off when its payment was taken back."""
-    mine = draft.seen.booking
+    there = slot_booking(draft, shop)
     grants = held.standing(now=draft.now, grace_s=draft.grace_s).grants
-    if mine is not None:
-        if mine.open and not grants:
-            call_off(held, mine, "its payment was taken back", draft, shop)
+    if there and there.pass_id == held.pass_id:  # its first booking, or a later one on credit
+        if not grants:
+            call_off(held, there, "its payment was taken back", draft, shop)
         return
-    if not grants or held.paid_at is None or held.used_at is not None:
+    if draft.seen.booking or not grants or held.paid_at is None or held.used_at is not None:
         return
     if not slot_freed(draft, shop):
         draft.put_pass(held.giving_back("another booking is open", now=draft.now))
