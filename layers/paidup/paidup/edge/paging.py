@@ -7,6 +7,9 @@ from typing import Any
 
 from paidup.model.refusal import Malformed
 
+KEY = {"pk": str, "sk": str, "ref": str, "ref_at": int}
+WRONG = "is not a page token; take `next` of the page before"
+
 
 def page_token(key: Mapping[str, Any] | None) -> str | None:
     """Return the token of the page that begins after *key*; None where there is none."""
@@ -20,7 +23,7 @@ def page_after(token: str | None) -> Mapping[str, Any] | None:
     try:
         key = json.loads(urlsafe_b64decode(token.encode()))
     except ValueError as error:
-        raise Malformed("after", "is not a page token; take `next` of the page before") from error
-    if not isinstance(key, dict) or set(key) != {"pk", "sk", "ref", "ref_at"}:
-        raise Malformed("after", "is not a page token; take `next` of the page before")
+        raise Malformed("after", WRONG) from error
+    if not isinstance(key, dict) or {name: type(value) for name, value in key.items()} != KEY:
+        raise Malformed("after", WRONG)
     return key

@@ -14,6 +14,7 @@ from paidup.model.checkout import Checkout
 from paidup.model.offer import Offer
 from paidup.model.passes import Pass
 from paidup.model.policy import Policy
+from paidup.model.refusal import Malformed
 from paidup.model.timeline import EventRow, TimelineEntry
 from paidup.outside import rows
 from paidup.outside.dynamo import PAGE, LostRace, Rows, attempts
@@ -137,8 +138,11 @@ class Table(Rows):
     def waiting_bookings(self, *, most: int, after: Key | None = None) -> tuple[list[Booking], Key | None]:
         """Return up to *most* bookings that wait, the oldest first, from *after* on, and where the next page begins.
 
-        The index may lag by a moment: whether one still waits is decided when it is accepted.
+        The index may lag by a moment: whether one still waits is decided when it is accepted. Raises Malformed for an
+        *after* in another list than this.
         """
+        if after and after["ref"] != rows.WAITING:
+            raise Malformed("after", "is the page of another list")
         asked = self._asked_by_ref(rows.WAITING, Limit=most)
         answer = self.client.query(**(asked | ({"ExclusiveStartKey": rows.wire(after)} if after else {})))
         last = answer.get("LastEvaluatedKey")
