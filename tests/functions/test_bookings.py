@@ -1,0 +1,475 @@
+"""bookings: a live session that was paid for waits to be accepted, takes place, or gives money and slot back."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import boto3
+import pytest
+from paidup.flows import book
+from paidup.flows.expire import expire
+from paidup.model.booking import BookingClosed
+from paidup.model.offer import Kind, Offer
+from paidup.outside import rows
+
+from tests.functions.door import hear, knock, outage, told
+from tests.functions.wire import Wire
+from tests.world import Answer, World
+
+LIVE = Offer(offer_id="live_session", name="Live session", kind=Kind.LIVE_SESSION, amount=6_500, currency="eur")
+MINUTE = 60
+MIA, MAX = "mia", "max"
+
+
+@pytest.fixture
+def world(town: World) -> World:
+    town.shop.table.put_offer(LIVE)
+    return town
+
+
+@pytest.fixture
+def credited(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("PAIDUP_UNACCEPTED_BOOKINGS", "credit")
+    return world
+
+
+def paid(world: World, buyer: str, offer_id: str = "live_session") -> Any:
+    """Let *buyer* pay, and Stripe tell of it; returns the payment token."""
+    answer = world.buy(offer_id, customer=buyer)
+    assert answer.status == 201, answer.text
+    world.pay(answer.json["url"])
+    hear(world, answer.json["token"])
+    return answer.json
+
+
+def own(buyer: str, **query: Any) -> Any:
+    """Return the buyer's bookings."""
+    return knock("bookings", "GET /bookings", customer=buyer, query=query).json["bookings"]
+
+
+def waiting(**query: Any) -> Any:
+    """Return a page of who waits, as those who accept bookings see it."""
+    asked = {"status": "waiting", **query}
+    found = knock("bookings", "GET /bookings", customer=MIA, roles="customer,provider", query=asked)
+    assert found.status == 200, found.text
+    return found.json
+
+
+def everyone_who_waits() -> list[str]:
+    """Return the ids of all who wait, page after page."""
+    page = waiting(limit=100)
+    found = page["bookings"]
+    while page.get("next"):
+        page = waiting(limit=100, after=page["next"])
+        found += page["bookings"]
+    return [one["booking_id"] for one in found]
+
+
+def act(what: str, booking_id: str, who: str, roles: str = "provider") -> Answer:
+    """Accept, finish or cancel a booking."""
+    return knock("bookings", f"POST /bookings/{booking_id}/{what}", customer=who, roles=roles)
+
+
+def assert_conflict(found: Answer, *words: str) -> None:
+    """Check that the answer is a 409 whose sentence says what happened instead, and what to do."""
+    assert found.status == 409, found.text
+    assert found.headers["content-type"] == "application/problem+json"
+    assert found.json["next"].endswith(".")
+    for word in words:
+        assert word in found.json["detail"]
+
+
+def refunds(world: World, token: Any) -> list[int]:
+    """Return what Stripe gave back for a checkout."""
+    intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
+    found = world.stripe.v1.refunds.list({"payment_intent": str(intent)})
+    return [refund.amount for refund in found.data]
+
+
+def wait_until_lapsed(world: World) -> None:
+    world.pass_time(15 * MINUTE)
+
+
+class TestAPaidLiveSession:
+    def test_waits_for_fifteen_minutes_after_it_was_paid(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        (booking,) = own(buyer)
+        account = world.account(customer=buyer)
+        (held,) = account["passes"]
+        assert booking["booking_id"] == booking["checkout_id"] == booking["pass_id"] == token["checkout_id"]
+        assert (booking["status"], booking["offer_id"]) == ("waiting", "live_session")
+        assert booking["accept_by"] == held["paid_at"] + 15 * MINUTE
+        assert 0 < booking["remaining_s"] <= 15 * MINUTE
+        assert account["booking"]["booking_id"] == booking["booking_id"]
+        assert held["status"] == "active"
+
+    def test_is_booked_once_however_often_it_is_heard_of(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        hear(world, token["token"])
+        assert world.sync(customer=buyer).status == 200
+        assert len(own(buyer)) == 1
+
+    def test_heard_of_too_late_is_given_back_at_once(self, world: World, buyer: str) -> None:
+        token = world.buy("live_session", customer=buyer).json
+        world.pay(token["url"])
+        events = told(world, token["token"])
+        world.pass_time(20 * MINUTE)
+        for event in events:
+            world.deliver(event)
+        world.sweep()
+        assert refunds(world, token) == [6_500]
+        assert own(buyer)[0]["status"] == "lapsed"
+
+
+class TestTheList:
+    def test_shows_who_waits_the_longest_first_page_after_page(self, world: World) -> None:
+        tokens = []
+        for _ in range(3):
+            tokens.append(paid(world, world.customer()))
+            world.pass_time(2)
+        ids = [token["checkout_id"] for token in tokens]
+        assert [one for one in everyone_who_waits() if one in ids] == ids
+        seen, page = [], waiting(limit=1)
+        while True:
+            assert len(page["bookings"]) <= 1
+            seen += [one["booking_id"] for one in page["bookings"]]
+            if not page.get("next"):
+                break
+            page = waiting(limit=1, after=page["next"])
+        assert [one for one in seen if one in ids] == ids
+
+    def test_leaves_out_who_has_waited_too_long_already(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        assert token["checkout_id"] in everyone_who_waits()
+        wait_until_lapsed(world)
+        assert token["checkout_id"] not in everyone_who_waits()
+
+    def test_shows_customers_their_own_alone(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        assert own(world.customer()) == []
+        assert own(world.customer(), status="waiting") == []
+        assert [one["booking_id"] for one in own(buyer, status="waiting")] == [token["checkout_id"]]
+
+    def test_shows_customers_what_is_over_too(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        wait_until_lapsed(world)
+        assert [(one["booking_id"], one["status"]) for one in own(buyer)] == [(token["checkout_id"], "lapsed")]
+        assert own(buyer, status="waiting") == []
+
+    @pytest.mark.parametrize("after", ["x", "e30=", "eyJwayI6MSwic2siOjEsInJlZiI6MSwicmVmX2F0IjoieCJ9"])
+    def test_refuses_a_page_token_of_somebodys_own(self, world: World, after: str) -> None:
+        found = knock(
+            "bookings", "GET /bookings", customer=MIA, roles="provider", query={"status": "waiting", "after": after}
+        )
+        assert found.status == 422, found.text
+        assert found.json["field"] == "after"
+
+    def test_refuses_a_page_token_that_leads_elsewhere(self, world: World, buyer: str) -> None:
+        """The index holds more than bookings: nobody pages into that."""
+        token = "eyJwayI6ICJhIiwgInNrIjogImIiLCAicmVmIjogImF0dGVudGlvbiIsICJyZWZfYXQiOiAxfQ=="
+        query = {"status": "waiting", "after": token}
+        found = knock("bookings", "GET /bookings", customer=MIA, roles="provider", query=query)
+        assert found.status == 422, found.text
+
+    @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"status": "live"}])
+    def test_names_what_is_malformed(self, world: World, buyer: str, query: dict[str, Any]) -> None:
+        found = knock("bookings", "GET /bookings", customer=buyer, query=query)
+        assert found.status == 422
+        assert found.json["field"] == next(iter(query))
+
+
+class TestAccepting:
+    def test_makes_it_live(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        found = act("accept", token["checkout_id"], MIA)
+        assert found.status == 200
+        assert (found.json["status"], found.json["remaining_s"]) == ("live", 0)
+        assert world.account(customer=buyer)["booking"]["status"] == "live"
+        assert token["checkout_id"] not in everyone_who_waits()
+        assert act("accept", token["checkout_id"], MIA).json == found.json
+
+    def test_is_for_one_of_many_at_once(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        shop, now, together = world.shop, world.now(), Barrier(4)
+
+        def accept(who: str) -> str | None:
+            together.wait()
+            try:
+                return book.accept(token["checkout_id"], who, shop, now=now).mechanic
+            except BookingClosed:
+                return None
+
+        with ThreadPoolExecutor(4) as mechanics:
+            found = list(mechanics.map(accept, ["a", "b", "c", "d"]))
+        (winner,) = [who for who in found if who]
+        loser = act("accept", token["checkout_id"], "e")
+        assert_conflict(loser, token["checkout_id"], "was accepted by somebody a moment ago")
+        assert act("finish", token["checkout_id"], winner).status == 200
+
+    def test_is_not_for_customers(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        for what in ("accept", "finish"):
+            assert act(what, token["checkout_id"], buyer, roles="customer").status == 403
+        assert own(buyer)[0]["status"] == "waiting"
+
+    def test_comes_too_late_after_fifteen_minutes_swept_or_not(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        wait_until_lapsed(world)
+        assert_conflict(act("accept", token["checkout_id"], MIA), "not accepted in time")
+        world.sweep()
+        assert_conflict(act("accept", token["checkout_id"], MIA), "not accepted in time")
+
+    @pytest.mark.parametrize("what", ["accept", "finish", "cancel"])
+    def test_finds_nothing_where_nothing_is(self, world: World, what: str) -> None:
+        assert act(what, "co_of_nobody", MIA).status == 404
+
+    @pytest.mark.parametrize("once_more", range(8))
+    def test_in_the_last_second_and_the_sweep_after_it_at_once_never_both_win(
+        self, world: World, buyer: str, once_more: int
+    ) -> None:
+        token = paid(world, buyer)
+        shop, deadline, together = world.shop, own(buyer)[0]["accept_by"], Barrier(2)
+
+        def accept() -> bool:
+            together.wait()
+            try:
+                book.accept(token["checkout_id"], MIA, shop, now=deadline - 1)
+            except BookingClosed:
+                return False
+            return True
+
+        def sweep() -> None:
+            together.wait()
+            expire(shop, now=deadline, time_left=lambda: 60.0)
+
+        with ThreadPoolExecutor(2) as both:
+            accepted, swept = both.submit(accept), both.submit(sweep)
+            swept.result()
+        assert own(buyer)[0]["status"] == ("live" if accepted.result() else "lapsed")
+        assert refunds(world, token) == ([] if accepted.result() else [6_500])
+
+
+class TestFinishing:
+    def test_uses_the_pass_up_and_frees_the_slot(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        act("accept", token["checkout_id"], MIA)
+        before = world.account(customer=buyer)
+        found = act("finish", token["checkout_id"], MIA)
+        assert (found.status, found.json["status"]) == (200, "finished")
+        account = world.account(customer=buyer)
+        assert account.get("booking") is None
+        assert account["access"] == []
+        assert [one["status"] for one in account["passes"]] == ["ended"]
+        assert account["billing_version"] == before["billing_version"] + 1
+        assert act("finish", token["checkout_id"], MIA).json == found.json
+        assert world.buy("live_session", customer=buyer).status == 201
+        world.sweep()
+        assert refunds(world, token) == []
+
+    def test_is_for_the_one_who_accepted(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        assert_conflict(act("finish", token["checkout_id"], MIA), "has not been accepted yet")
+        act("accept", token["checkout_id"], MIA)
+        for what in ("finish", "cancel"):
+            assert_conflict(act(what, token["checkout_id"], MAX), "accepted by somebody else")
+        assert own(buyer)[0]["status"] == "live"
+
+    def test_is_not_undone_by_what_stripe_says_again(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        act("accept", token["checkout_id"], MIA)
+        act("finish", token["checkout_id"], MIA)
+        world.sync(customer=buyer)
+        assert world.account(customer=buyer).get("booking") is None
+        assert own(buyer)[0]["status"] == "finished"
+
+
+class TestCancelling:
+    def test_while_it_waits_gives_all_back_with_the_next_sweep(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        found = act("cancel", token["checkout_id"], buyer, roles="customer")
+        assert (found.status, found.json["status"]) == (200, "cancelled")
+        assert world.account(customer=buyer).get("booking") is None
+        assert world.account(customer=buyer)["access"] == []
+        assert act("cancel", token["checkout_id"], buyer, roles="customer").json == found.json
+        world.sweep()
+        assert refunds(world, token) == [6_500]
+        assert world.status(token["checkout_id"], customer=buyer)["state"] == "refunded"
+        world.sweep()
+        assert refunds(world, token) == [6_500]
+
+    def test_is_too_late_once_it_is_accepted(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        act("accept", token["checkout_id"], MIA)
+        assert_conflict(act("cancel", token["checkout_id"], buyer, roles="customer"), "was accepted by somebody")
+        assert own(buyer)[0]["status"] == "live"
+
+    def test_by_the_one_who_accepted_gives_all_back(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        act("accept", token["checkout_id"], MIA)
+        assert act("cancel", token["checkout_id"], MIA).json["status"] == "cancelled"
+        world.sweep()
+        assert refunds(world, token) == [6_500]
+
+    def test_finds_nobody_elses(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        assert act("cancel", token["checkout_id"], world.customer(), roles="customer").status == 404
+        assert_conflict(act("cancel", token["checkout_id"], MIA))
+        assert own(buyer)[0]["status"] == "waiting"
+
+
+class TestNotAcceptedInTime:
+    def test_it_lapses_within_the_minute_and_all_is_given_back(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        wait_until_lapsed(world)
+        world.sweep()
+        assert own(buyer)[0]["status"] == "lapsed"
+        assert refunds(world, token) == [6_500]
+        account = world.account(customer=buyer)
+        assert account.get("booking") is None
+        assert account["access"] == []
+        assert [one["status"] for one in account["passes"]] == ["refunded"]
+        assert world.buy("live_session", customer=buyer).status == 201
+
+    def test_its_row_is_purged_in_the_end(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        key = rows.wire(rows.booking_key(buyer, token["checkout_id"]))
+        dynamodb, table = boto3.client("dynamodb"), os.environ["PAIDUP_TABLE"]
+        assert "purge_at" not in dynamodb.get_item(TableName=table, Key=key)["Item"]
+        wait_until_lapsed(world)
+        world.sweep()
+        row = rows.unwire(dynamodb.get_item(TableName=table, Key=key)["Item"])
+        assert row["purge_at"] == row["ended_at"] + 90 * 86_400
+        assert "ref" not in row
+        assert "due_at" not in row
+
+    def test_the_slot_is_free_though_stripe_is_down(self, world: World, buyer: str, wire: Wire) -> None:
+        token = paid(world, buyer)
+        wait_until_lapsed(world)
+        wire.spoil("POST /v1/refunds", outage)
+        world.sweep()
+        assert own(buyer)[0]["status"] == "lapsed"
+        assert world.status(token["checkout_id"], customer=buyer)["pass"]["status"] == "refunding"
+        wire.mend()
+        assert world.buy("live_session", customer=buyer).status == 201
+        world.pass_time(2 * MINUTE)
+        world.sweep()
+        assert refunds(world, token) == [6_500]
+
+
+class TestBuyingAgain:
+    def test_calls_a_stale_one_off_on_the_way(self, world: World, buyer: str) -> None:
+        """No sweep has run: the click itself frees the slot."""
+        token = paid(world, buyer)
+        wait_until_lapsed(world)
+        again = world.buy("live_session", customer=buyer)
+        assert again.status == 201
+        stored = world.shop.table.booking(buyer, token["checkout_id"])
+        assert stored
+        assert stored.status == "lapsed"
+        world.pay(again.json["url"])
+        hear(world, again.json["token"])
+        world.sweep()
+        assert refunds(world, token) == [6_500]
+        assert refunds(world, again.json) == []
+        assert world.account(customer=buyer)["booking"]["booking_id"] == again.json["checkout_id"]
+
+    def test_with_a_waiting_one_names_it(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        found = world.buy("live_session", customer=buyer)
+        assert_conflict(found, token["checkout_id"], "waits to be accepted")
+        assert "cancel it first" in found.json["next"]
+
+    def test_with_a_live_one_names_it_and_all_else_is_sold_as_ever(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        act("accept", token["checkout_id"], MIA)
+        found = world.buy("live_session", customer=buyer)
+        assert_conflict(found, token["checkout_id"], "is live now")
+        assert "passes and subscriptions can be bought" in found.json["next"]
+        paid(world, buyer, "day_pass")
+        paid(world, buyer, "monthly")
+        account = world.account(customer=buyer)
+        assert {one["offer_id"] for one in account["access"]} == {"live_session", "day_pass", "monthly"}
+        assert account["booking"]["status"] == "live"
+
+    def test_on_a_page_that_was_open_before_is_given_back(self, world: World, buyer: str) -> None:
+        """One open booking per customer, whatever is paid in old tabs."""
+        old = world.buy("live_session", customer=buyer, quantity=2).json
+        world.pass_time(86_400 - 300)
+        new = paid(world, buyer)
+        world.pass_time(2)
+        world.pay(old["url"])
+        hear(world, old["token"])
+        world.sweep()
+        assert refunds(world, old) == [13_000]
+        assert refunds(world, new) == []
+        assert world.account(customer=buyer)["booking"]["booking_id"] == new["checkout_id"]
+
+
+class TestOnCredit:
+    def test_a_booking_that_nobody_accepted_leaves_the_pass_for_the_next_one(
+        self, credited: World, buyer: str, wire: Wire
+    ) -> None:
+        token = paid(credited, buyer)
+        wait_until_lapsed(credited)
+        credited.sweep()
+        account = credited.account(customer=buyer)
+        assert account.get("booking") is None
+        assert [one["status"] for one in account["passes"]] == ["active"]
+        again = credited.buy("live_session", customer=buyer)
+        assert (again.status, again.json["status"]) == (200, "completed")
+        assert wire.count("POST /v1/checkout/sessions") == 1
+        booking = credited.account(customer=buyer)["booking"]
+        assert (booking["status"], booking["pass_id"]) == ("waiting", token["checkout_id"])
+        assert booking["booking_id"] != token["checkout_id"]
+        assert 0 < booking["remaining_s"] <= 15 * MINUTE
+        assert refunds(credited, token) == []
+
+    def test_the_next_one_is_booked_once_and_used_up(self, credited: World, buyer: str) -> None:
+        token = paid(credited, buyer)
+        act("cancel", token["checkout_id"], buyer, roles="customer")
+        credited.buy("live_session", customer=buyer)
+        assert credited.buy("live_session", customer=buyer).status == 409
+        booking = credited.account(customer=buyer)["booking"]
+        act("accept", booking["booking_id"], MIA)
+        assert act("finish", booking["booking_id"], MIA).status == 200
+        assert [one["status"] for one in credited.account(customer=buyer)["passes"]] == ["ended"]
+        assert credited.buy("live_session", customer=buyer).status == 201
+
+    def test_a_stale_one_is_called_off_and_booked_again_in_one_click(self, credited: World, buyer: str) -> None:
+        paid(credited, buyer)
+        wait_until_lapsed(credited)
+        assert credited.buy("live_session", customer=buyer).status == 200
+        assert sorted(one["status"] for one in own(buyer)) == ["lapsed", "waiting"]
+
+    def test_money_given_back_by_hand_calls_the_next_one_off(self, credited: World, buyer: str) -> None:
+        token = paid(credited, buyer)
+        wait_until_lapsed(credited)
+        credited.buy("live_session", customer=buyer)
+        refund_by_hand(credited, token)
+        assert credited.account(customer=buyer).get("booking") is None
+        assert sorted(one["status"] for one in own(buyer)) == ["cancelled", "lapsed"]
+
+
+def refund_by_hand(world: World, token: Any) -> None:
+    """Give everything back in Stripe's dashboard, and let it tell of that."""
+    intent = str(world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent)
+    world.stripe.v1.refunds.create({"payment_intent": intent})
+    hear(world, token["token"])
+
+
+class TestMoneyGivenBackByHand:
+    @pytest.mark.parametrize("accepted", [False, True])
+    def test_calls_the_booking_off(self, world: World, buyer: str, accepted: bool) -> None:
+        token = paid(world, buyer)
+        if accepted:
+            act("accept", token["checkout_id"], MIA)
+        refund_by_hand(world, token)
+        assert own(buyer)[0]["status"] == "cancelled"
+        account = world.account(customer=buyer)
+        assert account.get("booking") is None
+        assert account["access"] == []
+        assert token["checkout_id"] not in everyone_who_waits()
+        assert_conflict(act("accept", token["checkout_id"], MAX), "was cancelled")
+        world.sweep()
+        assert refunds(world, token) == [6_500]
