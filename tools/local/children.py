@@ -79,14 +79,15 @@ async def start(name: str, argv: Sequence[str], environment: Mapping[str, str], 
             stdout=file,
             stderr=file,
             start_new_session=True,
-            preexec_fn=_end_with_the_stack if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent,
         )
     return Child(name, process, log)
 
 
-def _end_with_the_stack() -> None:
-    """Have Linux end this program when the stack is killed and cannot."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent() -> None:
+    """Have Linux end this process when the one that started it is killed, and so cannot end it any more."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def listen(port: int, setting: str) -> socket.socket:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.local import template
+from tools.local.children import NotStarted, end_with_parent
 from tools.local.cloud import SECRET_KEY, Cloud
 from tools.local.template import ROOT
 
@@ -31,10 +32,6 @@ LOCAL_PARAMETERS: Mapping[str, Any] = {
     "IdentityJwksUrl": "http://127.0.0.1:8788/identity/.well-known/jwks.json",
 }
 STRIPE_SECRET = {"api_key": "sk_test_local", "webhook_secrets": ["whsec_local"]}
-
-
-class NotStarted(Exception):
-    """A part of the local stack did not come up; the message says which, and where to look."""
 
 
 def free_port() -> int:
@@ -119,7 +116,9 @@ def running() -> Iterator[Running]:
         state, port = Path(folder), free_port()
         argv, environment = command(port, state, permissions=False)
         with (state / "ministack.log").open("wb") as log:
-            process = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(
+                argv, env=environment, stdout=log, stderr=log, start_new_session=True, preexec_fn=end_with_parent
+            )
         try:
             endpoint = f"http://127.0.0.1:{port}"
             wait_until_ready(endpoint, lambda: process.poll() is None)
