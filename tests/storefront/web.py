@@ -83,6 +83,7 @@ class Web:
         self.claims: dict[str, Any] = {}
         self.asked_for: dict[str, str] = {}
         self.over = threading.Event()
+        self.one_at_a_time = threading.Lock()
         opened = {"checkout_id": "co_1", "offer_id": "monthly", "url": self.payment_page, "expires_at": LATER}
         synced = {"scanned": 3, "granted": [], "unchanged": 3, "problems": []}
         self.answers: dict[str, Answer | list[Answer]] = {
@@ -119,7 +120,8 @@ class Web:
             return self._sign_in(query)
         if name == "POST /pool/token":
             return self._token(dict(parse_qsl(body.decode())))
-        served = get(parts.path, **{name.lower(): value for name, value in headers.items()})
+        with self.one_at_a_time:  # as Lambda does; the resolver keeps the event that it works on
+            served = get(parts.path, **{name.lower(): value for name, value in headers.items()})
         return Answer(status=int(served["statusCode"]), body=served["body"], headers=served["headers"])
 
     def _sign_in(self, query: dict[str, str]) -> Answer:
