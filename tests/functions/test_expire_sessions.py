@@ -354,3 +354,12 @@ class TestASubscription:
         assert (swept["ended"], swept["postponed"]) == (1, 1)
         assert story.held["status"] == "ended"
         assert story.version == 2
+
+
+def test_a_pass_that_ended_by_the_clock_is_not_due_again(world: World) -> None:
+    token = world.buy("ten_class_pass").json
+    world.pay(token["url"])
+    world.hear_everything()
+    world.pass_time(182 * 86_400)
+    assert world.sweep()["ended"] == 1
+    assert [list(world.shop.table.due(shard, now=world.now())) for shard in DUE_SHARDS] == [[]] * len(DUE_SHARDS)

@@ -1,13 +1,16 @@
 """Drafts: what one transaction is going to write for a customer, while it is still being worked out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from paidup.flows.shop import Shop
 from paidup.model.account import Account
 from paidup.model.booking import Booking
 from paidup.model.checkout import Checkout
 from paidup.model.passes import Pass
+from paidup.model.refusal import Contended
 from paidup.model.timeline import EventRow, TimelineEntry
-from paidup.outside.table import Change, Seen
+from paidup.outside.table import Change, LostRace, Seen, attempts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -15,6 +18,7 @@ class Draft:
     """The rows of one customer as they are to be, by id; those put here are written, if they differ from before.
 
     Putting a pass moves the account's access with it; ending the checkout or booking that a slot points at frees it.
+    `due_again` writes the pass even where it is as it was, so that its row is due when it should be next.
     """
 
     seen: Seen
@@ -26,6 +30,7 @@ class Draft:
     bookings: dict[str, Booking] = field(default_factory=dict)
     timeline: list[TimelineEntry] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
+    due_again: bool = False
 
     def put_checkout(self, checkout: Checkout) -> None:
         """Write *checkout*; an ended one gives its slot back."""
@@ -50,7 +55,7 @@ class Draft:
         """Return what is to be written; None where nothing differs from what was seen."""
         seen = self.seen
         checkouts = [one for one in self.checkouts.values() if one != seen.checkout]
-        passes = [one for one in self.passes.values() if one != seen.held]
+        passes = [one for one in self.passes.values() if self.due_again or one != seen.held]
         bookings = [one for one in self.bookings.values() if one != seen.booking]
         if not (checkouts or passes or bookings or self.events or self.timeline) and self.account == seen.account:
             return None
@@ -62,3 +67,23 @@ class Draft:
             timeline=self.timeline,
             events=self.events,
         )
+
+
+def rewritten(customer_id: str, an_id: str, step: Callable[[Draft], None], shop: Shop, *, now: int) -> Draft:
+    """Look at the customer's checkout, pass and booking of the id *an_id*, take *step* with them, write what it put
+    into the draft in one transaction, and return the draft. The slower of two writers looks again.
+
+    Raises what *step* raises, and Contended after 12 lost races.
+    """
+    for _ in attempts():
+        seen = shop.table.look(customer_id, an_id)
+        draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
+        step(draft)
+        if (change := draft.change()) is None:
+            return draft
+        try:
+            draft.account = shop.table.commit(seen.account, change, now=now)
+        except LostRace:
+            continue
+        return draft
+    raise Contended(customer_id)

@@ -1,9 +1,10 @@
 """Expiring: what the clock ends. Checkouts past their time, pages that must be closed, passes that run out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from paidup.flows.book import lapse
+from paidup.flows.draft import Draft, rewritten
 from paidup.flows.repay import repay
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
@@ -17,7 +18,7 @@ from paidup.outside.deadline import within
 from paidup.outside.log import logger
 from paidup.outside.rows import DUE_SHARDS
 from paidup.outside.stripe_http import Gone
-from paidup.outside.table import Change, Due, LostRace, attempts
+from paidup.outside.table import Due
 
 ASK_WITHIN_S = 6.0
 SPARE_S = 10.0
@@ -98,45 +99,34 @@ def _end_checkout(due: Due, shop: Shop, swept: Swept, *, now: int) -> None:
     swept.ended += 1
 
 
-def _rewrite(due: Due, step: Callable[..., Checkout], shop: Shop, *, now: int) -> None:
-    """Take *step* with the checkout if it is still due, and free the slot of one that has ended."""
-    for _ in attempts():
-        try:
-            seen = shop.table.look(due.customer_id, due.checkout_id)
-            if seen.checkout is None or seen.checkout.due_at is None or seen.checkout.due_at > now:
-                return
-            checkout = step(seen.checkout, now=now)
-            account = seen.account
-            if checkout.ended and account.open_checkout_id == checkout.checkout_id:
-                account = replace(account, open_checkout_id=None)
-            shop.table.commit(seen.account, Change(account=account, checkouts=(checkout,)), now=now)
-        except LostRace:
-            continue
-        logger.info("checkout.ended", checkout_id=checkout.checkout_id, status=checkout.status)
-        return
+def _rewrite(due: Due, move: Callable[..., Checkout], shop: Shop, *, now: int) -> None:
+    """*move* the checkout if it is still due."""
+
+    def step(draft: Draft) -> None:
+        checkout = draft.seen.checkout
+        if checkout and checkout.due_at is not None and checkout.due_at <= now:
+            draft.put_checkout(move(checkout, now=now))
+            logger.info("checkout.ended", checkout_id=checkout.checkout_id, status=checkout.status)
+
+    rewritten(due.customer_id, due.checkout_id or "", step, shop, now=now)
 
 
 def _end_pass(due: Due, shop: Shop, swept: Swept, *, ask: bool, now: int) -> None:
     """End the access of a pass whose time has run out. Before that, the provider is asked for a subscription's news."""
-    seen = shop.table.look(due.customer_id, due.pass_id)
-    if seen.held is None or seen.held.give_back:
+    held = shop.table.held(due.customer_id, due.pass_id or "")
+    if held is None or held.give_back:
         return
-    if ask and seen.held.subscription:
-        _hear_news(seen.held, shop, swept, now=now)
-    for _ in attempts():
-        try:
-            seen = shop.table.look(due.customer_id, due.pass_id)
-            if seen.held is None:
-                return
-            account = seen.account.granting(seen.held, now=now, grace_s=shop.policy.grace_s)
-            ended = account.billing_version != seen.account.billing_version
-            timeline = (_ended(seen.held, account.billing_version, shop, now=now),) if ended else ()
-            change = Change(account=account, passes=(seen.held,), timeline=timeline)
-            shop.table.commit(seen.account, change, now=now)
-        except LostRace:
-            continue
-        swept.ended += ended
-        return
+    if ask and held.subscription:
+        _hear_news(held, shop, swept, now=now)
+
+    def step(draft: Draft) -> None:
+        draft.due_again = True  # by the clock alone nothing of the pass changes, but it is due no longer
+        if draft.seen.held:
+            draft.put_pass(draft.seen.held)
+        if draft.seen.held and draft.account.billing_version != draft.seen.account.billing_version:
+            draft.timeline.append(_ended(draft.seen.held, draft.account.billing_version, shop, now=now))
+
+    swept.ended += bool(rewritten(due.customer_id, held.pass_id, step, shop, now=now).timeline)
 
 
 def _hear_news(held: Pass, shop: Shop, swept: Swept, *, now: int) -> None:

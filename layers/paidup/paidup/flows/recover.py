@@ -2,16 +2,16 @@
 
 from paidup.flows.buy import Order, buy, setting_out
 from paidup.flows.confirm import ask
-from paidup.flows.draft import Draft
+from paidup.flows.draft import Draft, rewritten
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import Road
-from paidup.model.refusal import Contended, NotFound, ProviderRefused, ProviderUnavailable, Refusal
+from paidup.model.refusal import NotFound, ProviderRefused, ProviderUnavailable, Refusal
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 from paidup.outside.stripe_http import Gone
-from paidup.outside.table import Change, LostRace, Seen, attempts
+from paidup.outside.table import Seen
 
 ASK_WITHIN_S = 4.0
 
@@ -34,21 +34,17 @@ def cancel(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Seen:
 
     Its page is closed at once where the provider answers, and by the sweep where it does not. Raises NotFound.
     """
-    for _ in attempts():
-        seen = shop.table.look(customer_id, checkout_id)
-        if seen.checkout is None:
+
+    def step(draft: Draft) -> None:
+        if draft.seen.checkout is None:
             raise NotFound("checkout", checkout_id)
-        if seen.checkout.ended:
-            return seen
-        draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
-        draft.put_checkout(seen.checkout.invalidated(by=None, now=now))
-        try:
-            shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
-        except LostRace:
-            continue
-        _close(seen.checkout, shop, now=now)
-        return shop.table.glance(customer_id, checkout_id)
-    raise Contended(customer_id)
+        if not draft.seen.checkout.ended:
+            draft.put_checkout(draft.seen.checkout.invalidated(by=None, now=now))
+
+    before = rewritten(customer_id, checkout_id, step, shop, now=now).seen
+    if before.checkout and not before.checkout.ended:
+        _close(before.checkout, shop, now=now)
+    return shop.table.glance(customer_id, checkout_id)
 
 
 def recover(customer_id: str, checkout_id: str, email: str | None, shop: Shop, *, now: int) -> tuple[Seen, bool]:
@@ -87,17 +83,11 @@ def _verified(checkout: Checkout, shop: Shop, *, now: int) -> Seen:
 
 
 def _end_broken(checkout: Checkout, shop: Shop, *, now: int) -> None:
-    for _ in attempts():
-        seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
-        if seen.checkout is None or seen.checkout.ended:
-            return
-        draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
-        draft.put_checkout(seen.checkout.expired(now=now))
-        try:
-            shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
-        except LostRace:
-            continue
-        return
+    def step(draft: Draft) -> None:
+        if draft.seen.checkout and not draft.seen.checkout.ended:
+            draft.put_checkout(draft.seen.checkout.expired(now=now))
+
+    rewritten(checkout.customer_id, checkout.checkout_id, step, shop, now=now)
 
 
 def _close(checkout: Checkout, shop: Shop, *, now: int) -> None:

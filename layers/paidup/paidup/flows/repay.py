@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 from paidup.flows.consequences import quarantine_row
-from paidup.flows.draft import Draft
+from paidup.flows.draft import Draft, rewritten
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
 from paidup.model.fact import Road
+from paidup.model.passes import GiveBack, Pass
 from paidup.model.refusal import Contended, NotFound, ProviderRefused, ProviderUnavailable
 from paidup.model.timeline import EventRow, EventStatus
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
-from paidup.outside.table import LostRace, attempts
 
 REPAY_WITHIN_S = 10.0
 TRIES_BEFORE_ALARM = 6
@@ -42,35 +42,30 @@ def repay(customer_id: str, pass_id: str, shop: Shop, *, now: int) -> bool:
 
 def _try_later(customer_id: str, pass_id: str, shop: Shop, *, now: int) -> None:
     """Make the pass due again later, unless the money is back."""
-    for _ in attempts():
-        seen = shop.table.look(customer_id, pass_id)
-        held = seen.held
+
+    def step(draft: Draft) -> None:
+        held = draft.seen.held
         if held is None or held.give_back is None or held.given_back:
             return
         tried = held.give_back.tried(now=now)
-        draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
         draft.put_pass(replace(held, give_back=tried))
         if tried.tries == TRIES_BEFORE_ALARM:
-            why = f"{held.customer_id}: could not be given back in {tried.tries} tries ({tried.why})"
-            draft.events.append(
-                EventRow(
-                    provider=held.provider,
-                    event_id=f"refund-{pass_id}",
-                    type="refund.stuck",
-                    status=EventStatus.FAILED,
-                    received_at=now,
-                    body="{}",
-                    error=why,
-                    pass_id=pass_id,
-                )
-            )
-        if (change := draft.change()) is None:
-            return
-        try:
-            shop.table.commit(seen.account, change, now=now)
-        except LostRace:
-            continue
-        return
+            draft.events.append(_stuck(held, tried, now=now))
+
+    rewritten(customer_id, pass_id, step, shop, now=now)
+
+
+def _stuck(held: Pass, tried: GiveBack, *, now: int) -> EventRow:
+    return EventRow(
+        provider=held.provider,
+        event_id=f"refund-{held.pass_id}",
+        type="refund.stuck",
+        status=EventStatus.FAILED,
+        received_at=now,
+        body="{}",
+        error=f"{held.customer_id}: could not be given back in {tried.tries} tries ({tried.why})",
+        pass_id=held.pass_id,
+    )
 
 
 def review(customer_id: str, pass_id: str, shop: Shop, *, grant: bool, now: int) -> None:
@@ -78,22 +73,15 @@ def review(customer_id: str, pass_id: str, shop: Shop, *, grant: bool, now: int)
 
     Raises NotFound where there is no such pass.
     """
-    for _ in attempts():
-        seen = shop.table.look(customer_id, pass_id)
-        if seen.held is None:
+
+    def step(draft: Draft) -> None:
+        held = draft.seen.held
+        if held is None:
             raise NotFound("pass", pass_id)
-        draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
-        decided = replace(seen.held, accepted=True) if grant else seen.held.giving_back("support decided", now=now)
-        draft.put_pass(decided)
+        draft.put_pass(replace(held, accepted=True) if grant else held.giving_back("support decided", now=now))
         outcome = "granted by support" if grant else "refunded by support"
-        draft.events.append(quarantine_row(seen.held, EventStatus.SETTLED, outcome, now=now))
-        if (change := draft.change()) is None:
-            return
-        try:
-            shop.table.commit(seen.account, change, now=now)
-        except LostRace:
-            continue
-        if not grant:
-            repay(customer_id, pass_id, shop, now=now)
-        return
-    raise Contended(customer_id)
+        draft.events.append(quarantine_row(held, EventStatus.SETTLED, outcome, now=now))
+
+    rewritten(customer_id, pass_id, step, shop, now=now)
+    if not grant:
+        repay(customer_id, pass_id, shop, now=now)
