@@ -14,8 +14,8 @@ from pathlib import Path
 from tools import offers
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
+from tools.local.deployment import DEPENDENCIES, PACKAGE
 from tools.local.functions import runtime_folder
-from tools.local.stack import DEPENDENCIES, PACKAGE
 from tools.local.worker import Code, Worker
 from tools.standins import serve
 

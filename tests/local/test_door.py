@@ -14,9 +14,9 @@ import pytest
 from tests.local.conftest import ECHO
 from tools.local import template
 from tools.local.background import Background
+from tools.local.deployment import DEPENDENCIES
 from tools.local.door import Door
 from tools.local.functions import Function, runtime_folder
-from tools.local.stack import DEPENDENCIES
 from tools.local.worker import Code
 
 ANN = {"authorization": "Bearer ann"}

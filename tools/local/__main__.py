@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from tools.local import stack, state, template
 from tools.local.children import NotStarted
+from tools.local.deployment import StripeAccount
 
 
 def main() -> int:
@@ -22,11 +24,18 @@ def main() -> int:
 
 
 async def _run(options: stack.Options) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    running = asyncio.ensure_future(stack.run(options))
+
+    def stop() -> None:
+        # Once: what ends the parts is not to be cancelled itself, however impatient somebody is.
+        if not running.cancelling():
+            print("Stopping …", flush=True)
+            running.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-    await stack.run(options, stop)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 def _options() -> stack.Options:
@@ -49,8 +58,7 @@ def _options() -> stack.Options:
         fresh=given.fresh,
         template=given.template.resolve(),
         workers=given.workers,
-        stripe_api_key=key,
-        stripe_webhook_secret=os.environ.get("STRIPE_WEBHOOK_SECRET", ""),
+        stripe=StripeAccount(api_key=key, webhook_secret=os.environ.get("STRIPE_WEBHOOK_SECRET", "")),
     )
 
 

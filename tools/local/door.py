@@ -83,10 +83,7 @@ class Door:
 
     async def _serve(self, route: template.Route, request: Request) -> Response:
         request_id = request.scope["request_id"] = str(uuid.uuid4())
-        body = await request.body()
-        if len(body) > MOST_BYTES:
-            raise Refused(413, "The body is too large", "Send at most 10 MB.")
-        event = self._event(route, request, request_id, body)
+        event = self._event(route, request, request_id, await _whole(request))
         if route.protected:
             event["requestContext"]["authorizer"] = {"lambda": await self._customer(event)}
         answer = await self._invoke(self._functions[route.function], event)
@@ -166,6 +163,16 @@ class Door:
         if parameters := {name: str(value) for name, value in request.path_params.items()}:
             event["pathParameters"] = parameters
         return event
+
+
+async def _whole(request: Request) -> bytes:
+    """Return the request's body, which API Gateway takes up to 10 MB of."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise Refused(413, "The body is too large", "Send at most 10 MB.")
+    return bytes(body)
 
 
 def _openness(route: template.Route) -> tuple[bool, int]:
