@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tools.local import ministack
@@ -21,7 +20,7 @@ os.environ |= {
     "AWS_DEFAULT_REGION": "eu-west-1",
 }
 
-from tests.world import OFFERS, World, settle_in
+from tests.world import World, opened
 from tools.standins import Standins, serve
 
 
@@ -42,12 +41,5 @@ def standins(tmp_path: Path) -> Iterator[Standins]:
 @pytest.fixture
 def world(aws: ministack.Running, standins: Standins) -> Iterator[World]:
     """A world where nothing has happened yet but that there are offers."""
-    before = dict(os.environ)
-    settle_in(aws.account(), standins)
-    with httpx.Client(timeout=20) as http:
-        made = World(standins, http)
-        for offer in OFFERS:
-            made.shop.table.put_offer(offer)
+    with opened(aws.account(), standins) as made:
         yield made
-    os.environ.clear()
-    os.environ.update(before)

@@ -4,7 +4,8 @@ import importlib
 import json
 import os
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import count
@@ -257,3 +258,17 @@ def settle_in(environment: Mapping[str, str], standins: Standins) -> None:
         cached.cache_clear()
     parameters.clear_caches()  # type: ignore[no-untyped-call]  # theirs has no types
     boto3.setup_default_session()
+
+
+@contextmanager
+def opened(environment: Mapping[str, str], standins: Standins) -> Iterator[World]:
+    """Open for business in *environment* while the block runs: nothing has happened yet but that there are offers."""
+    before = dict(os.environ)
+    settle_in(environment, standins)
+    with httpx.Client(timeout=20) as http:
+        made = World(standins, http)
+        for offer in OFFERS:
+            made.shop.table.put_offer(offer)
+        yield made
+    os.environ.clear()
+    os.environ.update(before)

@@ -1,0 +1,116 @@
+"""A crowd: many functions at work at once, each in a process of its own, as Lambda has it.
+
+Threads would not do: the functions' resolver keeps the request that it works on in one place of its process, because
+Lambda never hands a process two at once.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+from stripe import WebhookSignature
+
+from tests.world import WEBHOOK_SECRET, Answer, Context, function, sample, settle_in
+from tools.standins import Standins
+
+AT_ONCE = 12
+PRELOADED = ["__main__", "tests.concurrency.crowd", *(f"functions.{name}.app" for name in (
+    "create_payment_token", "process_webhook", "receive_webhook", "subscription_status",
+))]  # fmt: skip
+
+type Invocation = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where functions are deployed: their environment, and who stands in for the providers."""
+
+    environment: Mapping[str, str]
+    standins: Standins
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Processes that wait for work."""
+
+    pool: ProcessPoolExecutor
+
+    def invoke(self, place: Place, invocations: Sequence[Invocation]) -> list[Any]:
+        """Invoke functions at *place*, as many at once as there are processes, and return their answers in order.
+
+        Raises what a function raised.
+        """
+        return list(self.pool.map(_invoke, [place] * len(invocations), invocations))
+
+    def call(self, place: Place, invocations: Sequence[Invocation]) -> list[Answer]:
+        """Invoke functions that answer HTTP."""
+        found = self.invoke(place, invocations)
+        return [Answer(one["statusCode"], one.get("headers", {}), one["body"]) for one in found]
+
+
+_at: Place | None = None
+
+
+def _invoke(place: Place, invocation: Invocation) -> Any:
+    global _at
+    if _at != place:
+        settle_in(place.environment, place.standins)
+        os.environ.update(place.environment)
+        _at = place
+    name, event = invocation
+    return function(name)(event, Context())
+
+
+@contextmanager
+def gathered() -> Iterator[Crowd]:
+    """Gather a crowd while the block runs."""
+    processes = get_context("forkserver")
+    processes.set_forkserver_preload(PRELOADED)
+    with ProcessPoolExecutor(AT_ONCE, mp_context=processes) as pool:
+        yield Crowd(pool)
+
+
+def click(buyer: str, offer_id: str = "day_pass", **more: Any) -> Invocation:
+    """Return the click of *buyer* on "Buy"."""
+    request = _of(buyer, sample("create_payment_token"))
+    return "create_payment_token", request | {"body": json.dumps({"offer_id": offer_id, **more})}
+
+
+def poll(buyer: str, checkout_id: str) -> Invocation:
+    """Return *buyer*'s question how a purchase stands."""
+    request = _of(buyer, sample("subscription_status_checkout"))
+    path = f"/subscription-status/{checkout_id}"
+    request["requestContext"]["http"]["path"] = path
+    return "subscription_status", request | {"rawPath": path}
+
+
+def look(buyer: str) -> Invocation:
+    """Return *buyer*'s look at their account."""
+    return "subscription_status", _of(buyer, sample("subscription_status"))
+
+
+def webhook(event: Mapping[str, Any], *, at: int) -> Invocation:
+    """Return Stripe's delivery of *event*, signed at the second *at*."""
+    raw, request = json.dumps(event), sample("receive_webhook")
+    request["headers"]["stripe-signature"] = WebhookSignature.generate_signature_header(raw, WEBHOOK_SECRET, at)
+    return "receive_webhook", request | {"body": raw}
+
+
+def batch(events: Sequence[Mapping[str, Any]]) -> Invocation:
+    """Return what the queue hands out of *events*: message 0, 1…"""
+    made = sample("process_webhook")
+    (record,) = made["Records"]
+    made["Records"] = [record | {"messageId": str(n), "body": json.dumps(event)} for n, event in enumerate(events)]
+    return "process_webhook", made
+
+
+def _of(buyer: str, request: dict[str, Any]) -> dict[str, Any]:
+    own = deepcopy(request)
+    own["requestContext"]["authorizer"]["lambda"] = {"customer_id": buyer, "email": f"{buyer}@example.com", "roles": ""}
+    return own

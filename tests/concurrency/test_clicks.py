@@ -1,0 +1,93 @@
+"""Many clicks at once: every buyer has one open checkout, and pays on one page."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from paidup.model.checkout import Checkout, CheckoutStatus
+from paidup.outside import rows
+
+from tests.concurrency.crowd import Crowd, Place, click, poll
+from tests.functions.wire import wire_to
+from tests.world import World
+
+pytestmark = pytest.mark.xdist_group("crowd")
+
+
+def checkouts_of(world: World, buyer: str) -> list[Checkout]:
+    table = world.shop.table
+    found = table.client.query(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+        ExpressionAttributeValues=rows.wire({":pk": f"CUSTOMER#{buyer}", ":prefix": "CHECKOUT#"}),
+        ConsistentRead=True,
+    )
+    return [rows.read_row(Checkout, row) for row in found["Items"]]
+
+
+def pages_of(world: World, *buyers: str) -> list[Any]:
+    """Return every page that Stripe has opened for *buyers*."""
+    asked: Any = {"limit": 100}
+    pages = [page.to_dict() for page in world.stripe.v1.checkout.sessions.list(asked).auto_paging_iter()]
+    return [page for page in pages if page["client_reference_id"] in buyers]
+
+
+@pytest.fixture
+def buyer(world: World) -> str:
+    """A customer whom no other test has."""
+    return world.customer()
+
+
+def test_a_hundred_buyers_at_once_get_one_open_checkout_each(world: World, crowd: Crowd, place: Place) -> None:
+    buyers = [f"buyer-{n}" for n in range(100)]
+    answers = crowd.call(place, [click(buyer) for buyer in buyers])
+    assert {answer.status for answer in answers} == {201}
+    pages = pages_of(world, *buyers)
+    opened = {page["client_reference_id"]: page["id"] for page in pages}
+    assert len(pages) == len(opened) == 100
+    for buyer, answer in zip(buyers, answers, strict=True):
+        (checkout,) = checkouts_of(world, buyer)
+        assert checkout.status is CheckoutStatus.OPEN
+        assert checkout.token == answer.json["token"] == opened[buyer]
+        assert world.shop.table.account(buyer).open_checkout_id == checkout.checkout_id
+
+
+def test_twenty_clicks_of_one_buyer_at_once_end_in_one_checkout_and_one_token(
+    world: World, crowd: Crowd, place: Place, buyer: str
+) -> None:
+    answers = crowd.call(place, [click(buyer)] * 20)
+    assert Counter(answer.status for answer in answers) == {201: 1, 200: 19}
+    assert len({answer.text for answer in answers}) == 1
+    (checkout,) = checkouts_of(world, buyer)
+    (page,) = pages_of(world, buyer)
+    assert checkout.token == page["id"] == answers[0].json["token"]
+
+
+def test_clicks_on_two_offers_at_once_leave_one_checkout_open_and_no_page_that_is_not_closed(
+    world: World, crowd: Crowd, place: Place, buyer: str
+) -> None:
+    """Two tabs: whichever choice came last holds, the other is told or replaced, and can be paid no more."""
+    answers = crowd.call(place, [click(buyer, offer_id) for offer_id in ["day_pass", "ten_class_pass"] * 8])
+    assert {answer.status for answer in answers} <= {200, 201, 409, 503}
+    assert {answer.status for answer in answers} & {200, 201}
+    seen = world.shop.table.current(buyer)
+    assert seen.checkout
+    for checkout in checkouts_of(world, buyer):
+        wanted = CheckoutStatus.OPEN if checkout == seen.checkout else CheckoutStatus.INVALIDATED
+        assert checkout.status is wanted
+    world.sweep()
+    assert [page["id"] for page in pages_of(world, buyer) if page["status"] == "open"] == [seen.checkout.token]
+
+
+def test_polls_at_once_ask_stripe_once(world: World, crowd: Crowd, place: Place, buyer: str) -> None:
+    token = world.buy("day_pass", customer=buyer).json
+    world.pay(token["url"])
+    world.pass_time(3)
+    with wire_to(f"{world.standins.url}/stripe") as wire:
+        near = Place({**place.environment, "PAIDUP_STRIPE_API_BASE": wire.url}, place.standins)
+        answers = crowd.call(near, [poll(buyer, token["checkout_id"])] * 20)
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.json["state"] for answer in answers} <= {"confirming", "active"}
+    assert [request.partition("?")[0] for request in wire.asked] == [f"GET /v1/checkout/sessions/{token['token']}"]
+    assert world.status(token["checkout_id"], customer=buyer)["state"] == "active"
+    assert world.account(customer=buyer)["billing_version"] == 1
