@@ -9,11 +9,10 @@ from typing import Any
 
 from paidup.flows.book import book_on_credit
 from paidup.flows.confirm import ask
-from paidup.flows.consequences import slot_booking, slot_freed
+from paidup.flows.consequences import make_room, slot_freed
 from paidup.flows.draft import Draft
 from paidup.flows.opening import open_page
 from paidup.flows.shop import Shop
-from paidup.model.booking import BookingInTheWay
 from paidup.model.checkout import Checkout, CheckoutStatus, reserved
 from paidup.model.fact import Road
 from paidup.model.offer import Cart, Kind
@@ -142,7 +141,7 @@ def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *
     if in_the_way:
         draft.put_checkout(in_the_way.invalidated(by=checkout_id, now=now))
     if cart.kind is Kind.LIVE_SESSION:
-        _make_room(draft, shop)
+        make_room(draft, shop)
     draft.put_checkout(checkout)
     draft.account = replace(draft.account, open_checkout_id=checkout_id)
     shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
@@ -164,13 +163,6 @@ def _last_of(order: Order, shop: Shop) -> Checkout | None:
             break
         found = newer
     return found
-
-
-def _make_room(draft: Draft, shop: Shop) -> None:
-    """Call a stale booking off; raise BookingInTheWay for one that is live, or that waits and may yet be accepted."""
-    booking = slot_booking(draft, shop)
-    if booking and not slot_freed(draft, shop):
-        raise BookingInTheWay(booking)
 
 
 def _on_credit(order: Order, cart: Cart, shop: Shop, *, now: int) -> Checkout | None:

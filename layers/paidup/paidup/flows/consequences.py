@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from paidup.flows.draft import Draft
 from paidup.flows.shop import Shop
-from paidup.model.booking import Booking, waiting
+from paidup.model.booking import Booking, BookingInTheWay, waiting
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import Fact, Payment, PaymentStatus, Road
 from paidup.model.offer import Kind
@@ -14,6 +14,7 @@ from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
 from paidup.outside.table import Seen
 
 LONGEST_CHAIN = 50
+TRIES_BEFORE_ALARM = 6
 
 
 def work_out(facts: Sequence[Fact], road: Road, seen: Seen, shop: Shop, *, now: int) -> Draft:
@@ -30,6 +31,7 @@ def work_out(facts: Sequence[Fact], road: Road, seen: Seen, shop: Shop, *, now: 
         if held.kind is Kind.LIVE_SESSION:
             _book(draft.passes[held.pass_id], draft, shop)
         _quarantine(held, seen, draft)
+        _unstick(draft.passes[held.pass_id], seen, draft)
     for fact in facts:
         if draft.account.provider_ref is None and fact.customer_ref:
             draft.account = replace(draft.account, provider_ref=fact.customer_ref)
@@ -44,7 +46,7 @@ def call_off(held: Pass, booking: Booking, why: str, draft: Draft, shop: Shop) -
     if held.keeps_money and not shop.policy.credit_unaccepted_bookings:
         held = held.giving_back(why, now=draft.now)
     draft.put_pass(held)
-    _note(held, f"booking {ended.status}: {why}", draft)
+    note(held, f"booking {ended.status}: {why}", draft)
 
 
 def _merged(facts: Sequence[Fact], road: Road, seen: Seen, *, now: int) -> Pass | None:
@@ -89,7 +91,7 @@ def _keep_one_payment(held: Pass, draft: Draft, shop: Shop) -> None:
     for one in later:
         why = f"paid twice: {first.pass_id} was paid before"
         draft.put_pass(one.giving_back(why, now=draft.now))
-        _note(one, f"refund due, {why}", draft)
+        note(one, f"refund due, {why}", draft)
         booking = slot_booking(draft, shop)
         if booking and booking.pass_id == one.pass_id:
             draft.put_booking(booking.called_off(why, now=draft.now))
@@ -120,7 +122,7 @@ def _book(held: Pass, draft: Draft, shop: Shop) -> None:
         return
     if not slot_freed(draft, shop):
         draft.put_pass(held.giving_back("another booking is open", now=draft.now))
-        _note(held, "refund due: another booking is open", draft)
+        note(held, "refund due: another booking is open", draft)
         return
     draft.put_booking(
         waiting(
@@ -158,6 +160,13 @@ def slot_freed(draft: Draft, shop: Shop) -> bool:
     return True
 
 
+def make_room(draft: Draft, shop: Shop) -> None:
+    """Call a stale booking off; raise BookingInTheWay for one that is live, or that waits and may yet be accepted."""
+    booking = slot_booking(draft, shop)
+    if booking and not slot_freed(draft, shop):
+        raise BookingInTheWay(booking)
+
+
 def _quarantine(held: Pass, seen: Seen, draft: Draft) -> None:
     """Put a payment of another amount than was asked for before somebody's eyes: nothing is granted meanwhile."""
     if not held.mismatched or (seen.held and seen.held.mismatched):
@@ -168,12 +177,28 @@ def _quarantine(held: Pass, seen: Seen, draft: Draft) -> None:
     draft.events.append(quarantine_row(held, EventStatus.QUARANTINED, why, now=draft.now))
 
 
+def _unstick(held: Pass, seen: Seen, draft: Draft) -> None:
+    """Take a payment that could not be given back for long from somebody's eyes, now that it is back."""
+    tries = held.give_back.tries if held.give_back else 0
+    if tries >= TRIES_BEFORE_ALARM and held.given_back and not (seen.held and seen.held.given_back):
+        draft.events.append(stuck_row(held, EventStatus.SETTLED, f"given back after {tries} tries", now=draft.now))
+
+
 def quarantine_row(held: Pass, status: EventStatus, why: str, *, now: int) -> EventRow:
     """Return the log row by which `attention` lists a quarantined payment, until support has decided."""
+    return _row(held, f"quarantine-{held.pass_id}", "payment.quarantined", status, why, now=now)
+
+
+def stuck_row(held: Pass, status: EventStatus, why: str, *, now: int) -> EventRow:
+    """Return the log row by which `attention` lists a payment that could not be given back so far."""
+    return _row(held, f"refund-{held.pass_id}", "refund.stuck", status, why, now=now)
+
+
+def _row(held: Pass, event_id: str, kind: str, status: EventStatus, why: str, *, now: int) -> EventRow:
     return EventRow(
         provider=held.provider,
-        event_id=f"quarantine-{held.pass_id}",
-        type="payment.quarantined",
+        event_id=event_id,
+        type=kind,
         status=status,
         received_at=now,
         body="{}",
@@ -196,16 +221,16 @@ def _tell(facts: Sequence[Fact], road: Road, seen: Seen, draft: Draft) -> None:
             draft.timeline.append(TimelineEntry.of(fact, road, change, now=draft.now, billing_version=version))
 
 
-def _note(held: Pass, change: str, draft: Draft) -> None:
-    """Add a timeline entry for something that we decided ourselves."""
+def note(held: Pass, change: str, draft: Draft, *, road: Road = Road.SWEEP) -> None:
+    """Add a timeline entry for something that we decided ourselves, or that support did."""
     draft.timeline.append(
         TimelineEntry(
             customer_id=held.customer_id,
             occurred_at=draft.now,
-            fact_id=f"{held.pass_id}@{draft.now}#{len(draft.timeline)}",
+            fact_id=f"{held.pass_id}@{draft.account.version}#{len(draft.timeline)}",
             pass_id=held.pass_id,
             said_by="paidup",
-            road=Road.SWEEP,
+            road=road,
             register="decision",
             change=change,
             settled_at=draft.now,

@@ -2,19 +2,20 @@
 
 from dataclasses import replace
 
-from paidup.flows.consequences import quarantine_row
+from paidup.flows.book import book_on_credit
+from paidup.flows.consequences import TRIES_BEFORE_ALARM, make_room, note, quarantine_row, slot_booking, stuck_row
 from paidup.flows.draft import Draft, rewritten
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
 from paidup.model.fact import Road
-from paidup.model.passes import GiveBack, Pass
+from paidup.model.offer import Kind
+from paidup.model.passes import Pass
 from paidup.model.refusal import Contended, NotFound, ProviderRefused, ProviderUnavailable
-from paidup.model.timeline import EventRow, EventStatus
+from paidup.model.timeline import EventStatus
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 
 REPAY_WITHIN_S = 10.0
-TRIES_BEFORE_ALARM = 6
 
 
 def repay(customer_id: str, pass_id: str, shop: Shop, *, now: int) -> bool:
@@ -50,38 +51,44 @@ def _try_later(customer_id: str, pass_id: str, shop: Shop, *, now: int) -> None:
         tried = held.give_back.tried(now=now)
         draft.put_pass(replace(held, give_back=tried))
         if tried.tries == TRIES_BEFORE_ALARM:
-            draft.events.append(_stuck(held, tried, now=now))
+            why = f"could not be given back in {tried.tries} tries ({tried.why})"
+            draft.events.append(stuck_row(held, EventStatus.FAILED, why, now=now))
 
     rewritten(customer_id, pass_id, step, shop, now=now)
 
 
-def _stuck(held: Pass, tried: GiveBack, *, now: int) -> EventRow:
-    return EventRow(
-        provider=held.provider,
-        event_id=f"refund-{held.pass_id}",
-        type="refund.stuck",
-        status=EventStatus.FAILED,
-        received_at=now,
-        body="{}",
-        error=f"{held.customer_id}: could not be given back in {tried.tries} tries ({tried.why})",
-        pass_id=held.pass_id,
-    )
-
-
 def review(customer_id: str, pass_id: str, shop: Shop, *, grant: bool, now: int) -> None:
-    """Decide on a quarantined payment: *grant* what was bought all the same, or give the money back.
+    """Decide on a payment: *grant* what was bought though it is quarantined, or give any payment back.
 
-    Raises NotFound where there is no such pass.
+    A live session that is granted is booked from now on; the booking of one that is given back is called off. Raises
+    NotFound where there is no such pass, and BookingInTheWay where another booking is open. What is going back already
+    goes back.
     """
 
     def step(draft: Draft) -> None:
         held = draft.seen.held
         if held is None:
             raise NotFound("pass", pass_id)
-        draft.put_pass(replace(held, accepted=True) if grant else held.giving_back("support decided", now=now))
+        if held.give_back or (grant and not held.mismatched):
+            return
+        decided = replace(held, accepted=True) if grant else held.giving_back("support decided", now=now)
+        draft.put_pass(decided)
         outcome = "granted by support" if grant else "refunded by support"
-        draft.events.append(quarantine_row(held, EventStatus.SETTLED, outcome, now=now))
+        note(decided, outcome, draft, road=Road.SUPPORT)
+        if held.mismatched:
+            draft.events.append(quarantine_row(held, EventStatus.SETTLED, outcome, now=now))
+        _rebook(held, draft, shop, grant=grant)
 
     rewritten(customer_id, pass_id, step, shop, now=now)
     if not grant:
         repay(customer_id, pass_id, shop, now=now)
+
+
+def _rebook(held: Pass, draft: Draft, shop: Shop, *, grant: bool) -> None:
+    """Book what support granted, or call off the booking of what goes back."""
+    there = slot_booking(draft, shop)
+    if there and there.pass_id == held.pass_id and not grant:
+        draft.put_booking(there.called_off("support decided", now=draft.now))
+    elif grant and held.kind is Kind.LIVE_SESSION and draft.seen.booking is None:
+        make_room(draft, shop)
+        book_on_credit(held, held.pass_id, draft, shop)
