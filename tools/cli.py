@@ -2,18 +2,25 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from paidup.edge.shop import open_shop
+from paidup.flows.shop import Shop
 from paidup.model.policy import Policy
+from paidup.model.refusal import Refusal
+from paidup.outside.secrets import BadSecret
 from paidup.outside.table import Table
 
-from tools import offers
+from tools import offers, support
 from tools.local import state
 from tools.local.cloud import PATIENT, Cloud
+
+LIKE = "expire_sessions"  # the function whose settings support works with: it gives money back, too
 
 
 class Stopped(Exception):
@@ -26,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = given.run
     try:
         return run(given)
-    except (Stopped, state.NotRunning, offers.BadOffers, BotoCoreError, ClientError) as error:
+    except (Stopped, state.NotRunning, offers.BadOffers, BadSecret, Refusal, BotoCoreError, ClientError) as error:
         print(f"paidup: {error}", file=sys.stderr)
         return 1
 
@@ -50,6 +57,18 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=_list_offers)
     for one in (load, listing):
         one.add_argument("--table", help="the deployed table, by AWS credentials; the local one, if none is named")
+
+    attention = commands.add_parser("attention", help="list the events that failed and the payments in quarantine")
+    attention.set_defaults(run=lambda given: support.attention(_shop(given)))
+    decide = commands.add_parser("support", help="decide about a payment").add_subparsers(required=True)
+    grant = decide.add_parser("grant", help="grant what was bought, though another amount was paid than was asked for")
+    refund = decide.add_parser("refund", help="give all that was paid back; a subscription ends")
+    for one, granted in ((grant, True), (refund, False)):
+        one.add_argument("customer", help="the customer's id")
+        one.add_argument("pass_id", metavar="pass", help="the pass's id, which is its checkout's, too")
+        one.set_defaults(grant=granted, run=_decide)
+    for one in (attention, grant, refund):
+        one.add_argument("--stack", help="the deployed stack, by AWS credentials; the local one, if none is named")
     return parser
 
 
@@ -82,6 +101,21 @@ def _list_offers(given: argparse.Namespace) -> int:
         every = f" a {one.interval}" if one.interval else ""
         print(f"{one.offer_id:20} {one.kind:14} {one.amount:>10} {one.currency}{every:10} {one.name}")
     return 0
+
+
+def _decide(given: argparse.Namespace) -> int:
+    return support.decide(given.customer, given.pass_id, _shop(given), grant=given.grant)
+
+
+def _shop(given: argparse.Namespace) -> Shop:
+    """Return the shop as the functions have it, of the deployed stack that is named or of the local one."""
+    if given.stack:
+        configured = boto3.client("lambda").get_function_configuration(FunctionName=f"{given.stack}-{LIKE}")
+        os.environ |= configured["Environment"]["Variables"]
+    else:
+        where = state.announcement(given.folder)
+        os.environ |= where["aws"] | where["settings"][LIKE] | {"PAIDUP_CLOCK_FILE": str(given.folder / "clock")}
+    return open_shop()
 
 
 def _table(given: argparse.Namespace) -> Table:
