@@ -1,0 +1,405 @@
+"""Late money: whatever is paid on whichever page is granted, or goes back by itself, once; nothing ends in a log."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from paidup.model.offer import Kind, Offer
+from paidup.outside import rows
+
+from tests.functions.door import give_up, go_on, gone, hear, knock, look, outage, told
+from tests.functions.wire import Wire, lose_the_answer
+from tests.world import World
+from tools import cli
+from tools.local import state
+
+SESSIONS, REFUNDS = "/v1/checkout/sessions", "POST /v1/refunds"
+LIVE = Offer(offer_id="live_session", name="Live session", kind=Kind.LIVE_SESSION, amount=6_500, currency="eur")
+DAY = 86_400
+
+
+@pytest.fixture
+def world(town: World) -> World:
+    town.shop.table.put_offer(LIVE)
+    return town
+
+
+def refunds(world: World, token: Any) -> list[int]:
+    """Return what Stripe gave back of what was paid for a checkout."""
+    page = world.stripe.v1.checkout.sessions.retrieve(token["token"], {"expand": ["subscription"]}).to_dict()
+    intent = page["payment_intent"]
+    if page["subscription"]:
+        invoice = page["subscription"]["latest_invoice"]
+        (paid,) = world.stripe.v1.invoice_payments.list({"invoice": invoice}).data
+        intent = paid.payment.payment_intent
+    return [refund.amount for refund in world.stripe.v1.refunds.list({"payment_intent": str(intent)}).data]
+
+
+def state_of(world: World, token: Any, buyer: str) -> str:
+    return str(world.status(token["checkout_id"], customer=buyer)["state"])
+
+
+def bought(world: World, buyer: str) -> list[str]:
+    return [one["offer_id"] for one in world.account(customer=buyer)["access"]]
+
+
+def page_status(world: World, token: Any) -> str | None:
+    return world.stripe.v1.checkout.sessions.retrieve(token["token"]).status
+
+
+def changed_package(world: World, buyer: str, old: str = "ten_class_pass", new: str = "day_pass") -> tuple[Any, Any]:
+    """Let *buyer* open one checkout and change their mind; returns both payment tokens."""
+    return world.buy(old, customer=buyer).json, world.buy(new, customer=buyer).json
+
+
+def both_paid(world: World, buyer: str, *offers: str) -> tuple[Any, Any]:
+    """Let *buyer* pay in the new tab, and then in the old one; returns the token of the first payment first."""
+    old, new = changed_package(world, buyer, *offers)
+    world.pay(new["url"])
+    world.pass_time(5)
+    world.pay(old["url"])
+    return new, old
+
+
+class TestAPaymentInTheOldTab:
+    def test_is_granted_and_the_new_tabs_page_closed(self, world: World, buyer: str) -> None:
+        old, new = changed_package(world, buyer)
+        world.pay(old["url"])
+        hear(world, old["token"])
+        assert bought(world, buyer) == ["ten_class_pass"]
+        assert look(old["checkout_id"], customer=buyer)["next"] == "done"
+        assert look(new["checkout_id"], customer=buyer)["status"] == "invalidated"
+        assert world.account(customer=buyer).get("checkout") is None
+        world.sweep()
+        assert page_status(world, new) == "expired"
+        assert refunds(world, old) == []
+
+    def test_is_found_by_the_sweep_where_no_webhook_came(self, world: World, buyer: str) -> None:
+        old, new = changed_package(world, buyer)
+        world.pay(old["url"])
+        world.sweep()
+        assert bought(world, buyer) == ["ten_class_pass"]
+        world.sweep()
+        assert page_status(world, new) == "expired"
+
+    @pytest.mark.parametrize("next_offer", ["ten_class_pass", "monthly"])
+    def test_leaves_the_customer_free_to_buy(self, world: World, buyer: str, next_offer: str) -> None:
+        old, _ = changed_package(world, buyer)
+        world.pay(old["url"])
+        hear(world, old["token"])
+        assert world.buy(next_offer, customer=buyer).status == 201
+
+
+class TestAPaymentAfterTheEnd:
+    def test_of_a_cancelled_checkout_is_honoured(self, world: World, buyer: str, wire: Wire) -> None:
+        token = world.buy(customer=buyer).json
+        wire.spoil(f"GET {SESSIONS}/{token['token']}", outage)
+        assert give_up(token["checkout_id"], customer=buyer)["status"] == "invalidated"
+        world.pay(token["url"])
+        hear(world, token["token"])
+        assert bought(world, buyer) == ["ten_class_pass"]
+        assert state_of(world, token, buyer) == "active"
+
+    def test_of_an_expired_one_is_honoured(self, world: World, buyer: str, wire: Wire) -> None:
+        """Stripe said that it was gone, and it was not."""
+        token = world.buy(customer=buyer).json
+        wire.spoil(f"GET {SESSIONS}/{token['token']}", gone)
+        newer = go_on(token["checkout_id"], customer=buyer).json
+        assert look(token["checkout_id"], customer=buyer)["status"] == "expired"
+        wire.mend()
+        world.pay(token["url"])
+        hear(world, token["token"])
+        assert bought(world, buyer) == ["ten_class_pass"]
+        assert look(newer["checkout_id"], customer=buyer)["status"] == "invalidated"
+
+    def test_by_a_slow_bank_is_honoured(self, world: World, buyer: str) -> None:
+        token = world.buy(customer=buyer).json
+        world.pay(token["url"], "delayed_success")
+        world.pass_time(5 * DAY)
+        world.sweep()
+        hear(world, token["token"])
+        assert bought(world, buyer) == ["ten_class_pass"]
+
+    def test_of_a_recovered_one_leaves_one_payment(self, world: World, buyer: str, wire: Wire) -> None:
+        token = world.buy(customer=buyer).json
+        wire.spoil(f"GET {SESSIONS}/{token['token']}", gone)
+        newer = go_on(token["checkout_id"], customer=buyer).json
+        wire.mend()
+        world.pay(newer["url"])
+        world.pass_time(5)
+        world.pay(token["url"])
+        hear(world, token["token"], newer["token"])
+        world.sweep()
+        assert refunds(world, token) == [12_000]
+        assert refunds(world, newer) == []
+
+
+class TestTwoPaymentsForOnePurchase:
+    @pytest.mark.parametrize("later_is_heard_first", [False, True])
+    def test_the_later_one_goes_back_once(self, world: World, buyer: str, later_is_heard_first: bool) -> None:
+        first, later = both_paid(world, buyer)
+        pages = [first["token"], later["token"]]
+        hear(world, *(reversed(pages) if later_is_heard_first else pages))
+        assert bought(world, buyer) == ["day_pass"]
+        assert state_of(world, later, buyer) == "refunded"
+        for _ in range(3):
+            world.sweep()
+            world.pass_time(60)
+        hear(world, *pages)
+        assert refunds(world, later) == [12_000]
+        assert refunds(world, first) == []
+        assert state_of(world, first, buyer) == "active"
+        assert [one["status"] for one in world.account(customer=buyer)["passes"]].count("refunded") == 1
+
+    def test_both_are_on_the_timeline(self, world: World, buyer: str) -> None:
+        first, later = both_paid(world, buyer)
+        hear(world, first["token"], later["token"])
+        world.sweep()
+        lines = world.shop.table.timeline(buyer)
+        for token in (first, later):
+            about = [line.change for line in lines if line.pass_id == token["checkout_id"]]
+            assert any(change.startswith("payment paid") for change in about)
+        decided = [line.change for line in lines if line.register == "decision"]
+        assert decided == [f"refund due, paid twice: {first['checkout_id']} was paid before"]
+        assert any(line.register.startswith("refund") for line in lines if line.pass_id == later["checkout_id"])
+
+    def test_goes_back_once_though_stripe_fails_in_between(self, world: World, buyer: str, wire: Wire) -> None:
+        first, later = both_paid(world, buyer)
+        hear(world, first["token"], later["token"])
+        wire.spoil(REFUNDS, outage)
+        world.sweep()
+        assert refunds(world, later) == []
+        assert world.status(later["checkout_id"], customer=buyer)["pass"]["status"] == "refunding"
+        wire.spoil(REFUNDS, lose_the_answer)
+        world.pass_time(3_600)
+        world.sweep()
+        assert refunds(world, later) == [12_000]
+        wire.mend()
+        world.pass_time(3_600)
+        world.sweep()
+        assert refunds(world, later) == [12_000]
+        assert world.status(later["checkout_id"], customer=buyer)["pass"]["status"] == "refunded"
+        assert "due_at" not in row_of_pass(buyer, later["checkout_id"])
+
+    def test_stay_both_where_the_shop_keeps_them(
+        self, world: World, buyer: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PAIDUP_DUPLICATE_PAYMENTS", "keep")
+        first, later = both_paid(world, buyer)
+        hear(world, first["token"], later["token"])
+        world.sweep()
+        assert sorted(bought(world, buyer)) == ["day_pass", "ten_class_pass"]
+        assert refunds(world, first) == refunds(world, later) == []
+
+    def test_of_subscriptions_end_the_later_one_and_give_it_back(self, world: World, buyer: str) -> None:
+        first, later = both_paid(world, buyer, "monthly", "yearly")
+        hear(world, first["token"], later["token"])
+        assert bought(world, buyer) == ["yearly"]
+        world.sweep()
+        assert refunds(world, later) == [4_900]
+        assert refunds(world, first) == []
+        page = world.stripe.v1.checkout.sessions.retrieve(later["token"], {"expand": ["subscription"]}).to_dict()
+        assert page["subscription"]["status"] == "canceled"
+        hear(world, later["token"])
+        world.sweep()
+        assert bought(world, buyer) == ["yearly"]
+        assert refunds(world, later) == [4_900]
+
+    def test_of_live_sessions_leave_one_booking(self, world: World, buyer: str) -> None:
+        old = world.buy("live_session", customer=buyer, quantity=2).json
+        new = world.buy("live_session", customer=buyer).json
+        world.pay(new["url"])
+        world.pass_time(5)
+        world.pay(old["url"])
+        hear(world, old["token"], new["token"])
+        world.sweep()
+        assert refunds(world, old) == [13_000]
+        assert refunds(world, new) == []
+        account = world.account(customer=buyer)
+        assert account["booking"]["booking_id"] == new["checkout_id"]
+
+
+def row_of_pass(buyer: str, pass_id: str) -> dict[str, Any]:
+    """Return the pass's row as the table holds it."""
+    key = rows.wire(rows.pass_key(buyer, pass_id))
+    return rows.unwire(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
+
+
+def test_a_pass_that_the_clock_has_ended_is_due_no_more(world: World, buyer: str) -> None:
+    token = world.buy(customer=buyer).json
+    world.pay(token["url"])
+    hear(world, token["token"])
+    assert "due_at" in row_of_pass(buyer, token["checkout_id"])
+    world.pass_time(182 * DAY)
+    world.sweep()
+    assert bought(world, buyer) == []
+    assert "due_at" not in row_of_pass(buyer, token["checkout_id"])
+
+
+@pytest.fixture
+def stack(world: World, wire: Wire, tmp_path: Path) -> Iterator[Path]:
+    """The folder of a local stack, whose functions and Stripe are this world's."""
+    settings = {name: value for name, value in os.environ.items() if name.startswith("PAIDUP_")}
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    where = {"aws": aws, "settings": {"expire_sessions": settings}, "pid": os.getpid()}
+    before = dict(os.environ)
+    with state.held(tmp_path / "stack", fresh=True) as folder, state.announced(folder, where):
+        (folder / "clock").symlink_to(world.standins.clock_file)
+        yield folder
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def support(stack: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run the command `paidup` with *words*, and return what it printed, but for the log."""
+    capsys.readouterr()
+    assert cli.main(["--folder", str(stack), *words]) == 0
+    return "".join(line + "\n" for line in capsys.readouterr().out.splitlines() if not line.startswith("{"))
+
+
+def attention(stack: Path, capsys: pytest.CaptureFixture[str], about: str) -> list[str]:
+    """Return what `paidup attention` says *about* a pass."""
+    return [line for line in support(stack, capsys, "attention").splitlines() if about in line]
+
+
+def paid_otherwise(world: World, buyer: str, offer_id: str, amount: int, currency: str) -> Any:
+    """Let *buyer* pay another price than was asked for, on a page that somebody made in our checkout's name."""
+    token = world.buy(offer_id, customer=buyer).json
+    page = world.stripe.v1.checkout.sessions.retrieve(token["token"])
+    product = {"currency": currency, "unit_amount": amount, "product_data": {"name": "By hand"}}
+    metadata = dict(page.metadata.to_dict()) if page.metadata else {}
+    params: Any = {
+        "mode": "payment",
+        "customer": page.customer,
+        "client_reference_id": buyer,
+        "success_url": page.success_url,
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata},
+        "line_items": [{"price_data": product, "quantity": 1}],
+    }
+    by_hand = world.stripe.v1.checkout.sessions.create(params)
+    world.pay(str(by_hand.url))
+    hear(world, by_hand.id)
+    return {**token, "token": by_hand.id}
+
+
+class TestAnotherAmountThanWasAskedFor:
+    @pytest.mark.parametrize(("amount", "currency"), [(11_999, "eur"), (12_001, "eur"), (12_000, "usd")])
+    def test_grants_nothing_and_asks_for_attention(
+        self,
+        world: World,
+        buyer: str,
+        stack: Path,
+        capsys: pytest.CaptureFixture[str],
+        amount: int,
+        currency: str,
+    ) -> None:
+        token = paid_otherwise(world, buyer, "ten_class_pass", amount, currency)
+        assert bought(world, buyer) == []
+        found = world.status(token["checkout_id"], customer=buyer)
+        assert (found["state"], found["pass"]["status"]) == ("failed", "quarantined")
+        (line,) = attention(stack, capsys, token["checkout_id"])
+        assert f"asked 12000 eur, paid {amount} {currency}" in line
+        assert "quarantined" in line
+        hear(world, token["token"])
+        assert len(attention(stack, capsys, token["checkout_id"])) == 1
+
+    def test_is_granted_by_support(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        token = paid_otherwise(world, buyer, "ten_class_pass", 9_900, "eur")
+        said = support(stack, capsys, "support", "grant", buyer, token["checkout_id"])
+        assert said == f"{token['checkout_id']} of {buyer}: quarantined -> active\n"
+        assert bought(world, buyer) == ["ten_class_pass"]
+        assert attention(stack, capsys, token["checkout_id"]) == []
+        hear(world, token["token"])
+        assert bought(world, buyer) == ["ten_class_pass"]
+        assert attention(stack, capsys, token["checkout_id"]) == []
+        assert "granted by support" in [line.change for line in world.shop.table.timeline(buyer)]
+
+    def test_is_refunded_by_support(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        token = paid_otherwise(world, buyer, "ten_class_pass", 9_900, "eur")
+        said = support(stack, capsys, "support", "refund", buyer, token["checkout_id"])
+        assert said == f"{token['checkout_id']} of {buyer}: quarantined -> refunded (9900 of 9900 eur back)\n"
+        assert refunds(world, token) == [9_900]
+        assert attention(stack, capsys, token["checkout_id"]) == []
+        for again in ("refund", "grant"):
+            said = support(stack, capsys, "support", again, buyer, token["checkout_id"])
+            assert said.split(": ")[1].startswith("refunded (9900 of 9900 eur back) -> refunded")
+        assert refunds(world, token) == [9_900]
+        assert "refunded by support" in [line.change for line in world.shop.table.timeline(buyer)]
+
+    def test_for_a_live_session_is_booked_when_support_grants_it(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        token = paid_otherwise(world, buyer, "live_session", 6_400, "eur")
+        world.pass_time(3_600)
+        support(stack, capsys, "support", "grant", buyer, token["checkout_id"])
+        booking = world.account(customer=buyer)["booking"]
+        assert (booking["status"], booking["pass_id"]) == ("waiting", token["checkout_id"])
+        world.sweep()
+        assert refunds(world, token) == []
+        accepted = knock("bookings", f"POST /bookings/{booking['booking_id']}/accept", customer="mia", roles="provider")
+        assert accepted.json["status"] == "live"
+
+
+class TestSupport:
+    def test_gives_any_payment_back_though_stripe_is_down_just_now(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str], wire: Wire
+    ) -> None:
+        token = world.buy("live_session", customer=buyer).json
+        world.pay(token["url"])
+        hear(world, token["token"])
+        wire.spoil(REFUNDS, outage)
+        said = support(stack, capsys, "support", "refund", buyer, token["checkout_id"])
+        assert said.endswith("active -> refunding\n")
+        assert world.account(customer=buyer).get("booking") is None
+        wire.mend()
+        world.pass_time(120)
+        world.sweep()
+        assert refunds(world, token) == [6_500]
+
+    def test_is_told_of_a_pass_that_is_not_there(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for what in ("grant", "refund"):
+            assert cli.main(["--folder", str(stack), "support", what, buyer, "co_of_nobody"]) == 1
+            assert "There is no pass 'co_of_nobody'" in capsys.readouterr().err
+
+    def test_is_told_of_a_refund_that_is_stuck_until_it_went_through(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str], wire: Wire
+    ) -> None:
+        first, later = both_paid(world, buyer)
+        hear(world, first["token"], later["token"])
+        wire.spoil(REFUNDS, outage)
+        for _ in range(6):
+            assert attention(stack, capsys, later["checkout_id"]) == []
+            world.sweep()
+            world.pass_time(3_600)
+        (line,) = attention(stack, capsys, later["checkout_id"])
+        assert "could not be given back in 6 tries" in line
+        wire.mend()
+        world.sweep()
+        assert refunds(world, later) == [12_000]
+        assert attention(stack, capsys, later["checkout_id"]) == []
+
+    def test_sees_an_event_that_could_not_be_settled(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str], wire: Wire
+    ) -> None:
+        token = world.buy("monthly", customer=buyer).json
+        world.pay(token["url"])
+        (event,) = [one for one in told(world, token["token"]) if one["type"] == "checkout.session.completed"]
+        wire.spoil("GET /v1/subscriptions", outage)
+        world.deliver(event)
+        assert world.work_queue(1) != []
+        (line,) = attention(stack, capsys, event["id"])
+        assert "failed" in line
+        wire.mend()
+        boto3.client("sqs").purge_queue(QueueUrl=os.environ["PAIDUP_WEBHOOK_QUEUE_URL"])
+        world.deliver(event)
+        assert attention(stack, capsys, event["id"]) == []
