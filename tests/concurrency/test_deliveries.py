@@ -1,0 +1,224 @@
+"""Many deliveries at once: each event has its effect once, and the order in which they come decides nothing."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import Any
+
+import pytest
+from paidup.outside import rows
+from paidup.outside.stripe_webhook import HANDLED, SETTLED_BEFORE_ANSWER
+
+from tests.concurrency.crowd import Crowd, Place, batch, look, webhook
+from tests.world import World, opened
+from tools.local import ministack
+
+pytestmark = pytest.mark.xdist_group("crowd")
+
+type Event = Mapping[str, Any]
+CUSTOMERS, DELIVERIES = 100, 1_000
+
+
+@pytest.fixture
+def buyer(world: World) -> str:
+    """A customer whom no other test has."""
+    return world.customer()
+
+
+def rows_of(world: World, buyer: str) -> list[str]:
+    """Return where each row of *buyer*'s lies, but for the time in a timeline entry's place."""
+    table, found = world.shop.table, list[str]()
+    for pk in (f"CUSTOMER#{buyer}", f"TIMELINE#{buyer}"):
+        asked = {":pk": {"S": pk}}
+        answer = table.client.query(
+            TableName=table.name,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=asked,
+            ConsistentRead=True,
+        )
+        found += [rows.unwire(row)["sk"] for row in answer["Items"]]
+    return found
+
+
+class TestTheSameEventAHundredTimesAtOnce:
+    def test_has_one_effect_when_the_buyer_waits_for_it(
+        self, world: World, crowd: Crowd, place: Place, buyer: str
+    ) -> None:
+        token = world.buy("day_pass", customer=buyer).json
+        world.pay(token["url"])
+        event = world.events(types=["checkout.session.completed"])[-1]
+        version = world.shop.table.account(buyer).version
+
+        answers = crowd.call(place, [webhook(event, at=world.now())] * 100)
+
+        assert [(answer.status, answer.json) for answer in answers] == [(200, {"received": "settled"})] * 100
+        self.assert_one_effect(world, buyer, token["checkout_id"], event, version)
+
+    def test_has_one_effect_when_it_is_queued(self, world: World, crowd: Crowd, place: Place, buyer: str) -> None:
+        token = world.buy("monthly", customer=buyer).json
+        world.pay(token["url"])
+        event = world.events(types=["customer.subscription.created"])[-1]
+        version = world.shop.table.account(buyer).version
+
+        answers = crowd.invoke(place, [batch([event] * 4)] * 25)
+
+        assert answers == [{"batchItemFailures": []}] * 25
+        self.assert_one_effect(world, buyer, token["checkout_id"], event, version)
+
+    def assert_one_effect(self, world: World, buyer: str, pass_id: str, event: Event, version: int) -> None:
+        """Check every row: the account moved once, and there is one pass, one entry, and one line in the log."""
+        account = world.shop.table.account(buyer)
+        assert (account.version, account.billing_version) == (version + 1, 1)
+        assert [access.pass_id for access in account.access] == [pass_id]
+        entry = f"{event['created']:010d}#{event['id']}"
+        assert rows_of(world, buyer) == ["ACCOUNT", f"CHECKOUT#{pass_id}", f"PASS#{pass_id}", entry]
+        row = world.shop.table.event("stripe", event["id"])
+        assert row
+        assert (row.status, row.attempts, row.pass_id) == ("settled", 1, pass_id)
+
+
+def test_many_changes_of_one_customer_at_once_are_all_kept_and_whoever_looks_sees_a_whole_account(
+    world: World, crowd: Crowd, place: Place, buyer: str
+) -> None:
+    """The slower of two writers merges again; nobody waits for them, and nobody sees half of it."""
+    token = world.buy("ten_class_pass", customer=buyer).json
+    world.pay(token["url"])
+    session = world.stripe.v1.checkout.sessions.retrieve(token["token"])
+    for _ in range(24):
+        world.stripe.v1.refunds.create({"payment_intent": str(session.payment_intent), "amount": 100})
+    world.pass_time(2)
+    told = [event for event in world.events(types=["charge.refunded"]) if event["data"]["object"]["customer"]]
+    mine = [event for event in told if event["data"]["object"]["metadata"]["customer_id"] == buyer]
+    seconds = [event | {"created": event["created"] - n} for n, event in enumerate(reversed(mine))]
+    completed = world.events(types=["checkout.session.completed"])[-1]
+    work = [batch([event]) for event in seconds] + [webhook(completed, at=world.now())]
+    random.Random(7).shuffle(work)  # noqa: S311 - the same shuffle every time
+
+    answers = crowd.invoke(place, [one for step in work for one in (step, look(buyer), look(buyer))])
+
+    looks = [answer for n, answer in enumerate(answers) if n % 3]
+    assert {look["statusCode"] for look in looks} == {200}
+    assert all(answer["batchItemFailures"] == [] for answer in answers[::3] if "batchItemFailures" in answer)
+    (held,) = world.account(customer=buyer)["passes"]
+    assert (held["status"], held["refunded"]) == ("active", 2_400)
+    entries = [place for place in rows_of(world, buyer) if "#evt_" in place]
+    assert len(entries) == len(set(entries)) >= 2
+
+
+@dataclass(slots=True)
+class Town:
+    """A hundred customers at Stripe, of whom paidup knows nothing: what they bought, and what became of it."""
+
+    world: World
+    expected: dict[str, str] = field(default_factory=dict)
+    _then: list[Callable[[], object]] = field(default_factory=list)
+
+    def populate(self) -> list[Event]:
+        """Let the customers buy, and return the events that Stripe makes of it, in order."""
+        stories = (self._refunded, self._disputed, self._resumed, self._cancelled, self._failed)
+        began = self.world.now()
+        known = {event["id"] for event in self.world.events(began)}
+        for n in range(CUSTOMERS):
+            stories[n % len(stories)](f"townsman-{n:02d}")
+        self.world.pass_time(4)
+        for then in self._then:
+            then()
+        self.world.pass_time(2)
+        fresh = [event for event in self.world.events(began) if event["id"] not in known]
+        return [event for event in fresh if event["type"] in HANDLED]
+
+    def _buys(self, customer: str, offer_id: str, card: str = "4242424242424242") -> Any:
+        """Buy without paidup, with the metadata that it would have sent."""
+        v1, offer = self.world.stripe.v1, self.world.shop.table.offer(offer_id)
+        assert offer
+        buyer = v1.customers.create({"email": f"{customer}@example.com", "metadata": {"customer_id": customer}})
+        kind = offer.kind.value
+        metadata = {"customer_id": customer, "checkout_id": f"co_{customer}", "offer_id": offer_id, "kind": kind}
+        price: Any = {"currency": offer.currency, "unit_amount": offer.amount, "product_data": {"name": offer.name}}
+        params: Any = {"customer": buyer.id, "success_url": "http://127.0.0.1/", "metadata": metadata}
+        if offer.interval:
+            price["recurring"] = {"interval": offer.interval.value}
+            params |= {"mode": "subscription", "subscription_data": {"metadata": metadata}}
+        else:
+            params |= {"mode": "payment", "payment_intent_data": {"metadata": metadata}}
+        page = v1.checkout.sessions.create(params | {"line_items": [{"price_data": price, "quantity": 1}]})
+        self.world.pay(str(page.url), card)
+        return v1.checkout.sessions.retrieve(page.id)
+
+    def _refunded(self, customer: str) -> None:
+        intent = str(self._buys(customer, "ten_class_pass").payment_intent)
+        self.world.stripe.v1.refunds.create({"payment_intent": intent, "amount": 2_000})
+        self._then.append(lambda: self.world.stripe.v1.refunds.create({"payment_intent": intent}))
+        self.expected[customer] = "refunded"
+
+    def _disputed(self, customer: str) -> None:
+        intent = str(self._buys(customer, "day_pass", "delayed_success").payment_intent)
+        self._then.append(lambda: self._win(intent))
+        self.expected[customer] = "active"
+
+    def _win(self, intent: str) -> None:
+        url = f"{self.world.standins.url}/dev/stripe/disputes"
+        dispute = self.world.http.post(url, json={"payment_intent": intent}).json()["id"]
+        self.world.http.post(f"{url}/{dispute}/close", json={"status": "won"}).raise_for_status()
+
+    def _resumed(self, customer: str) -> None:
+        """In one second it was to end, and goes on: by finality the wrong one of the two would win."""
+        plan = str(self._buys(customer, "monthly").subscription)
+        for ends in (True, False, True, False):
+            self.world.stripe.v1.subscriptions.update(plan, {"cancel_at_period_end": ends})
+        self.expected[customer] = "active"
+
+    def _cancelled(self, customer: str) -> None:
+        plan = str(self._buys(customer, "yearly").subscription)
+        self.world.stripe.v1.subscriptions.update(plan, {"cancel_at_period_end": True})
+        self._then.append(lambda: self.world.stripe.v1.subscriptions.cancel(plan))
+        self.expected[customer] = "canceled"
+
+    def _failed(self, customer: str) -> None:
+        self._buys(customer, "day_pass", "delayed_failure")
+        self.expected[customer] = "failed"
+
+
+def deliver(crowd: Crowd, place: Place, events: Sequence[Event], *, at: int) -> None:
+    """Deliver *events* as Stripe and the queue do; what fails is delivered again, as both do."""
+    while events:
+        at_once = [event for event in events if event["type"] in SETTLED_BEFORE_ANSWER]
+        queued = list(batched([event for event in events if event not in at_once], 10, strict=False))
+        work = [webhook(event, at=at) for event in at_once] + [batch(events) for events in queued]
+        answers = crowd.invoke(place, work)
+        received, worked = answers[: len(at_once)], answers[len(at_once) :]
+        assert {one["body"] for one in received} <= {'{"received":"settled"}'}
+        failed = [{int(one["itemIdentifier"]) for one in answer["batchItemFailures"]} for answer in worked]
+        events = [events[n] for events, bad in zip(queued, failed, strict=True) for n in bad]
+
+
+def test_a_thousand_events_in_any_order_and_number_end_like_each_once_in_order(
+    world: World, crowd: Crowd, place: Place, aws: ministack.Running
+) -> None:
+    town = Town(world)
+    events = town.populate()
+    assert {event["type"] for event in events} >= {"charge.refunded", "customer.subscription.updated"}
+    dice = random.Random(20_261_121)  # noqa: S311 - the same throw every time
+    copies = [*events, *dice.choices(events, k=DELIVERIES - len(events))]
+    dice.shuffle(copies)
+
+    deliver(crowd, place, copies, at=world.now())
+    ended = {customer: account(world, customer) for customer in town.expected}
+
+    with opened(aws.account(), world.standins) as elsewhere:
+        for event in events:
+            assert elsewhere.deliver(event).status == 200
+        assert elsewhere.work_queue(200) == []
+        in_order = {customer: account(elsewhere, customer) for customer in town.expected}
+
+    assert len(in_order) == CUSTOMERS
+    for customer, status in town.expected.items():
+        (held,) = in_order[customer]["passes"]
+        assert (held["pass_id"], held["status"]) == (f"co_{customer}", status)
+        assert ended[customer] == in_order[customer]
+
+
+def account(world: World, customer: str) -> Any:
+    """Return what *customer* sees; how often it changed on the way there is the one thing that order may decide."""
+    return {name: value for name, value in world.account(customer=customer).items() if name != "billing_version"}
