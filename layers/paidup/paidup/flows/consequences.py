@@ -90,7 +90,7 @@ def _keep_one_payment(held: Pass, draft: Draft, shop: Shop) -> None:
     first, *later = sorted([held, *rivals], key=lambda one: (one.paid_at or 0, one.pass_id))
     for one in later:
         why = f"paid twice: {first.pass_id} was paid before"
-        draft.put_pass(one.giving_back(why, now=draft.now))
+        draft.put_pass(one.giving_back(why, now=draft.now, paid_before=first.pass_id))
         note(one, f"refund due, {why}", draft)
         booking = slot_booking(draft, shop)
         if booking and booking.pass_id == one.pass_id:

@@ -52,12 +52,16 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveBack:
-    """The decision to give a buyer their money back: `why` for people, and when to try next (epoch seconds)."""
+    """The decision to give a buyer their money back: `why` for people, and when to try next (epoch seconds).
+
+    `paid_before` is the pass that the same purchase had been paid with already, where that is why.
+    """
 
     why: str
     decided_at: int
     due_at: int
     tries: int = 0
+    paid_before: str | None = None
 
     def tried(self, *, now: int) -> "GiveBack":
         """Return it due again later, twice as late each time up to an hour, unless the money is back by then."""
@@ -177,9 +181,10 @@ class Pass:
         """Whether it was paid as asked, and the money is neither back nor on its way back."""
         return self.paid_at is not None and not (self.give_back or self.mismatched or self._taken_back())
 
-    def giving_back(self, why: str, *, now: int) -> "Pass":
+    def giving_back(self, why: str, *, now: int, paid_before: str | None = None) -> "Pass":
         """Return it with the decision, taken at *now*, to give the money back; the first decision stands."""
-        return self if self.give_back else replace(self, give_back=GiveBack(why=why, decided_at=now, due_at=now))
+        decision = GiveBack(why=why, decided_at=now, due_at=now, paid_before=paid_before)
+        return self if self.give_back else replace(self, give_back=decision)
 
     def due_at(self, *, now: int, grace_s: int) -> int | None:
         """Return when the clock must look at it next: for money to go back, or when its access ends."""
