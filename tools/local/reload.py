@@ -18,11 +18,14 @@ async def keep_fresh(functions: Mapping[str, Function], package: Path, tell: Cal
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         before, shared = shared, _edited(package)
+        renewed = []
         for name, one in functions.items():
             was, own[name] = own[name], _edited(one.code.folder)
             if shared != before or own[name] != was:
                 await one.renew(replace(one.code))
-                tell(f"{name} runs its new code.")
+                renewed.append(name)
+        if renewed:
+            tell(f"New code in {', '.join(renewed)}.")
 
 
 def _edited(folder: Path) -> dict[Path, float]:
