@@ -261,6 +261,23 @@ class TestGoingOn:
         assert go_on(token["checkout_id"], customer=buyer).json["next"] == "done"
         assert len(pages_of(world, buyer)) == 1
 
+    def test_with_one_whose_slow_payment_failed_opens_a_new_one(self, world: World, buyer: str) -> None:
+        old = world.buy(customer=buyer, context={"step": 3}).json
+        world.pay(old["url"], "delayed_failure")
+        hear(world, old["token"])
+        assert look(old["checkout_id"], customer=buyer)["next"] == "done"
+        assert go_on(old["checkout_id"], customer=buyer).json["checkout_id"] == old["checkout_id"]
+        world.pass_time(5 * DAY)
+        hear(world, old["token"])
+        story = look(old["checkout_id"], customer=buyer)
+        assert (story["next"], story["pass"]["status"]) == ("recover", "failed")
+        again = go_on(old["checkout_id"], customer=buyer)
+        assert (again.status, again.json["next"], again.json["context"]) == (201, "pay", {"step": 3})
+        world.pay(again.json["url"])
+        hear(world, again.json["token"])
+        assert [one["offer_id"] for one in world.account(customer=buyer)["access"]] == ["ten_class_pass"]
+        assert go_on(old["checkout_id"], customer=buyer).json["next"] == "done"
+
     @pytest.mark.parametrize("mishap", [invalidated, cancelled])
     def test_with_one_that_was_paid_after_it_had_ended_tells_the_pass(
         self, world: World, buyer: str, wire: Wire, mishap: Mishap

@@ -4,11 +4,12 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from paidup.flows.buy import bought
 from paidup.flows.confirm import Confirmation, State
 from paidup.model.access import Access
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
-from paidup.model.checkout import Checkout, CheckoutStatus
+from paidup.model.checkout import Checkout
 from paidup.model.passes import Pass
 from paidup.outside.table import Seen
 
@@ -163,7 +164,7 @@ class CheckoutStory(PaymentToken):
             raise ValueError("a story needs a checkout")
         checkout, held = seen.checkout, seen.held
         payable = checkout.holds_slot(now=now) and checkout.url is not None
-        done = checkout.status is CheckoutStatus.COMPLETED
+        done = bought(checkout, held, now=now)
         story = {
             **PaymentToken.of_checkout(checkout, now=now).model_dump(),
             "remaining_s": max(0, checkout.expires_at - now) if payable else 0,

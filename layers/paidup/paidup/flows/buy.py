@@ -13,9 +13,11 @@ from paidup.flows.consequences import make_room, slot_freed
 from paidup.flows.draft import Draft
 from paidup.flows.opening import open_page
 from paidup.flows.shop import Shop
+from paidup.model.access import PassStatus
 from paidup.model.checkout import Checkout, CheckoutStatus, reserved
 from paidup.model.fact import Road
 from paidup.model.offer import Cart, Kind
+from paidup.model.passes import Pass
 from paidup.model.refusal import Contended, Malformed, UnknownOffer
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
@@ -96,7 +98,7 @@ def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -
         if paid and paid.status is CheckoutStatus.COMPLETED and paid.cart == cart:
             return paid, False
         seen = shop.table.current(order.customer_id)
-    if (last := _last_of(order, shop)) and last.status is CheckoutStatus.COMPLETED:
+    if (last := _last_of(order, shop)) and bought(last, shop.table.held(order.customer_id, last.checkout_id), now=now):
         return last, False  # bought in another tab: what is paid once more would go back
     current = seen.checkout
     if current and current.holds_slot(now=now) and current.cart == cart and current.provider == provider:
@@ -181,6 +183,12 @@ def _on_credit(order: Order, cart: Cart, shop: Shop, *, now: int) -> Checkout | 
             shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
             return paid
     return None
+
+
+def bought(checkout: Checkout, held: Pass | None, *, now: int) -> bool:
+    """Whether *checkout* was paid for, or may yet be: a delayed payment (of the pass *held*) can fail after all."""
+    failed = held is not None and held.standing(now=now, grace_s=0).status is PassStatus.FAILED
+    return checkout.status is CheckoutStatus.COMPLETED and not failed
 
 
 def new_id(*, now: int) -> str:

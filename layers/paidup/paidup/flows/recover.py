@@ -1,6 +1,6 @@
 """Recovering: what a buyer who comes back to an earlier checkout is told, and how they go on where they were."""
 
-from paidup.flows.buy import Order, buy, setting_out
+from paidup.flows.buy import Order, bought, buy, setting_out
 from paidup.flows.confirm import ask
 from paidup.flows.draft import Draft, rewritten
 from paidup.flows.settle import settle
@@ -51,8 +51,8 @@ def recover(customer_id: str, checkout_id: str, email: str | None, shop: Shop, *
     """Return the checkout with which the buyer of *checkout_id* goes on, and whether it was opened by this call.
 
     The same one while it can be paid; a new one with the same cart and context where the old one expired, was
-    invalidated or is broken at the provider; where it was paid, or what replaced it, that one and its pass. Raises
-    NotFound, and as `buy`.
+    invalidated, failed to be paid or is broken at the provider; where it was paid, or what replaced it, that one and
+    its pass. Raises NotFound, and as `buy`.
     """
     seen = shop.table.glance(customer_id, checkout_id)
     if seen.checkout is None:
@@ -63,7 +63,7 @@ def recover(customer_id: str, checkout_id: str, email: str | None, shop: Shop, *
     if checkout is None:
         raise NotFound("checkout", checkout_id)
     usable = checkout.status is CheckoutStatus.OPEN and checkout.holds_slot(now=now)
-    if checkout.status is CheckoutStatus.COMPLETED or usable:
+    if bought(checkout, seen.held, now=now) or usable:
         return seen, False
     opened, new = buy(_order_again(checkout, email), shop, now=now)
     return shop.table.glance(customer_id, opened.checkout_id), new
