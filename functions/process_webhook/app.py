@@ -10,6 +10,9 @@ from paidup.edge import clock, settings
 from paidup.edge.shop import SETTINGS, open_shop
 from paidup.flows.hear import hear_again
 from paidup.outside import stripe_webhook
+from paidup.outside.deadline import within
+
+SPARE_S = 3.0
 
 settings.require(*SETTINGS)
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -23,5 +26,6 @@ def settle_record(record: SQSRecord) -> None:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Settle a batch, and name the records that must be tried again."""
-    return process_partial_response(event=event, record_handler=settle_record, processor=processor, context=context)
+    """Settle a batch, and name the records that must be tried again: those, too, that the time did not suffice for."""
+    with within(context.get_remaining_time_in_millis() / 1000 - SPARE_S):
+        return process_partial_response(event=event, record_handler=settle_record, processor=processor, context=context)
