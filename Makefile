@@ -6,6 +6,7 @@
 #   make bench        how fast the functions start and answer, and what the minute's sweep consumes
 #   make soak         100,000 random lives of one customer (SEQUENCES=… for fewer)
 #   make build        what `sam deploy` deploys
+#   make openapi      write the API's description anew, after a change of routes or models
 #   make lock         pin the newest versions that pyproject.toml allows
 #   make clean        remove what was built
 
@@ -94,6 +95,9 @@ SEQUENCES ?= 100000
 soak: .venv/.app
 	.venv/bin/python -m tools.soak --sequences $(SEQUENCES)
 
+openapi: .venv/.app
+	.venv/bin/python -m tools.openapi
+
 lock: .venv/.app
 	.venv/bin/python -m tools.requirements lock
 
@@ -101,4 +105,4 @@ clean:
 	rm -rf .aws-sam .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find functions layers tests tools -name __pycache__ -type d -prune -exec rm -r {} +
 
-.PHONY: help setup run test check build bench soak lock clean
+.PHONY: help setup run test check build bench soak openapi lock clean

@@ -138,6 +138,12 @@ def account() -> Response[str]:
     return send("account.html")
 
 
+@app.get("/sessions", include_in_schema=False)
+def sessions() -> Response[str]:
+    """Return the page of those who give live sessions."""
+    return send("sessions.html")
+
+
 @app.get("/assets/<name>", include_in_schema=False)
 def asset(name: str) -> Response[str]:
     """Return an asset as it is now."""

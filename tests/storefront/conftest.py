@@ -9,15 +9,14 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
-from paidup.model.policy import Policy
+from paidup.edge import settings as found
 from paidup.outside import table
 from paidup.outside.table import Table
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from functions.storefront import app
 from tests.storefront.web import Server, Web
-from tools.local import template
+from tools.local import ministack
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -37,9 +36,6 @@ SETTINGS = {
     "PAIDUP_TABLE": "storefront",
     "PAIDUP_IDENTITY_ISSUER": "https://identity.example/pool",
     "PAIDUP_IDENTITY_AUDIENCE": "paidup",
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
 }
 
 
@@ -60,16 +56,16 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def shelf() -> Iterator[Table]:
-    """The table as the template describes it, empty."""
-    described = template.read().tables["Table"]
-    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    with mock_aws():
-        table.connect.cache_clear()
-        client = boto3.client("dynamodb")
-        client.create_table(TableName="storefront", **{name: described[name] for name in wanted})
-        yield Table(client=client, name="storefront", policy=Policy())
-        table.connect.cache_clear()
+def shelf(aws: ministack.Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """The table as the template describes it, empty, where the storefront finds it."""
+    environment = aws.account()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    table.connect.cache_clear()
+    boto3.setup_default_session()
+    yield table.connect(environment["PAIDUP_TABLE"], found.policy())
+    table.connect.cache_clear()
+    boto3.setup_default_session()
 
 
 def _chromium(own: str) -> str | None:

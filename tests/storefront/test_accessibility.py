@@ -5,11 +5,11 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.storefront.web import LATER, Answer, Web, a_pass, account, problem, purchase
+from tests.storefront.web import LATER, Answer, Web, a_booking, a_pass, account, problem, purchase
 
 pytestmark = pytest.mark.xdist_group("storefront")
 
-STATES = ["active", "past_due", "failed", "disputed", "refunded", "pending"]
+STATES = ["active", "past_due", "failed", "disputed", "refunded", "refunding", "quarantined", "pending"]
 UNNAMED = re.compile(r"^\s*- (button|link|heading|region|progressbar|navigation|textbox)(?! \")", re.MULTILINE)
 # What is wrong with the page as it is now, in sentences: contrast (WCAG 1.4.3), reflow, sizes of targets, structure.
 AUDIT = """() => {
@@ -83,8 +83,10 @@ def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: 
 
     visit(ada, "/account", "Nothing here yet")
     assert faults(ada) == []
-    checkout = {"offer_id": "monthly", "url": web.payment_page, "expires_at": LATER}
-    web.answers["GET /subscription-status"] = account(*(a_pass(status=one) for one in STATES), checkout=checkout)
+    held = [a_pass(status=one) for one in STATES]
+    web.answers["GET /subscription-status"] = account(*held, checkout={"checkout_id": "co_1"}, booking=a_booking())
+    over = [a_booking(status=one, pass_id="co_9") for one in ("finished", "cancelled", "lapsed")]
+    web.answers["GET /bookings"] = Answer(body={"bookings": over})
     visit(ada, "/account", "You were buying Monthly membership")
     ada.get_by_role("button", name="Missing a pass?").click()
     expect(ada.get_by_text("is already here")).to_be_visible()

@@ -52,7 +52,8 @@ def test_buying_signs_a_stranger_in_and_goes_on_by_itself(page: Page, web: Web) 
     page.wait_for_url(web.payment_page)
     assert web.times("POST /payment-tokens") == 1
     returns = {"success_url": f"{web.shop}/success", "cancel_url": f"{web.shop}/cancel"}
-    assert json.loads(web.sent["POST /payment-tokens"]) == {"offer_id": "monthly"} | returns
+    context = {"offer": "Monthly membership", "from": "/"}
+    assert json.loads(web.sent["POST /payment-tokens"]) == {"offer_id": "monthly", "context": context} | returns
 
 
 def test_a_double_click_buys_once(ada: Page, web: Web) -> None:

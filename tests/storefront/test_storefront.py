@@ -12,7 +12,7 @@ from tests.storefront.conftest import SETTINGS
 from tests.storefront.event import get
 from tools import openapi
 
-PAGES = ["/", "/success", "/cancel", "/account"]
+PAGES = ["/", "/success", "/cancel", "/account", "/sessions"]
 
 
 @pytest.mark.parametrize("page", PAGES)

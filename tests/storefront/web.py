@@ -59,10 +59,25 @@ def a_pass(**changes: Any) -> dict[str, Any]:
     return usual | known | {"renews_at": LATER, "until": LATER + 604_800} | changes
 
 
-def account(*passes: dict[str, Any], checkout: dict[str, Any] | None = None) -> Answer:
-    """Return a whole account as the API shows it."""
-    body = {"customer_id": "usr_ada", "billing_version": 1, "access": [], "passes": list(passes), "checkout": checkout}
-    return Answer(body=body)
+def account(*passes: dict[str, Any], **more: Any) -> Answer:
+    """Return a whole account as the API shows it; *more* is an open `checkout` or `booking`."""
+    body = {"customer_id": "usr_ada", "billing_version": 1, "access": [], "passes": list(passes)}
+    return Answer(body=body | more)
+
+
+def checkout(following: str = "pay", **changes: Any) -> dict[str, Any]:
+    """Return how a checkout stands, as the API shows it, with what to do next."""
+    usual = {"checkout_id": "co_1", "offer_id": "monthly", "quantity": 1, "amount": 4950, "currency": "eur"}
+    status = {"pay": "open", "recover": "expired", "done": "completed"}[following]
+    known = {"status": status, "provider": "stripe", "expires_at": LATER, "next": following}
+    kept = {"context": {"offer": "Monthly membership", "from": "/"}, "remaining_s": 82_800 if following == "pay" else 0}
+    return usual | known | kept | changes
+
+
+def a_booking(**changes: Any) -> dict[str, Any]:
+    """Return a live session as the API shows it."""
+    usual = {"booking_id": "co_1", "checkout_id": "co_1", "pass_id": "co_1", "offer_id": "live", "status": "waiting"}
+    return usual | {"created_at": LATER, "accept_by": LATER + 900, "remaining_s": 900} | changes
 
 
 def purchase(state: str, held: dict[str, Any] | None = None, *, again_ms: int = 10, moments: Any = ()) -> Answer:
@@ -91,6 +106,8 @@ class Web:
             "POST /payment-tokens": Answer(status=201, body=opened),
             "GET /subscription-status": account(),
             "GET /subscription-status/co_1": purchase("confirming"),
+            "GET /checkouts/co_1": Answer(body=checkout(url=self.payment_page)),
+            "GET /bookings": Answer(body={"bookings": []}),
             "POST /sync": Answer(body=synced),
             "GET /pay": Answer(body="<title>Pay</title><h1>Pay here</h1>"),
             "GET /pool/logout": Answer(body=f'<title>Bye</title><a href="{origin}/">Signed out</a>'),
@@ -181,7 +198,7 @@ class _Request(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_POST = do_GET  # noqa: N815 - named by the library
+    do_POST = do_DELETE = do_GET  # noqa: N815 - named by the library
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the library
         pass

@@ -1,43 +1,111 @@
 /** The account: what the customer has, in plain words, and what to do where something is not as it should be. */
 
-import { begin, el, facts, find, link, offerNames, paidup, redraw, show, signInButton } from "./page.js";
+import { openBooking, pastBookings } from "./bookings.js";
+import { showIn, standing } from "./checkouts.js";
+import {
+  announce,
+  begin,
+  el,
+  facts,
+  find,
+  forget,
+  link,
+  offerNames,
+  paidup,
+  problem,
+  redraw,
+  remembered,
+  show,
+  signInButton,
+} from "./page.js";
 import { missing } from "./missing.js";
 import { token } from "./session.js";
-import { KINDS, STATUS, moment, passFacts } from "./words.js";
+import { KINDS, STATUS, meaning, passFacts } from "./words.js";
+
+const LOOK_EVERY_MS = 10_000;
+
+/** What the page shows now, so that looking again moves nothing that stayed as it was. */
+let shown = "";
 
 begin(async () => {
+  shown = "";
   if (!token()) return show(find("#content"), stranger());
-  show(find("#missing"), missing(() => redraw(draw)));
-  return draw();
+  show(find("#missing"), missing(() => redraw(drawAnew)));
+  await draw();
+  return keepLooking();
 });
 
-async function draw() {
-  const [account, name] = await Promise.all([paidup.account(), offerNames()]);
-  show(find("#open"), account.checkout?.url ? openCheckout(account.checkout, name) : null);
-  const passes = account.passes.map((pass) => card(pass, name));
-  show(find("#content"), passes.length ? el("ul", { class: "passes" }, passes) : nothing());
+async function drawAnew() {
+  shown = "";
+  await draw();
 }
 
-function card(pass, name) {
-  const [label, tone, meaning] = STATUS[pass.status] ?? [pass.status, "calm", ""];
+async function draw() {
+  const [account, bookings, name] = await Promise.all([paidup.account(), past(), offerNames()]);
+  const checkoutId = account.checkout?.checkout_id ?? remembered()?.checkoutId;
+  const story = checkoutId ? await standing(checkoutId) : null;
+  moving = isMoving(account, bookings);
+  const now = fingerprint(account, bookings, story);
+  if (now === shown) return;
+  shown = now;
+  showBooking(account, name);
+  showCheckout(story, name);
+  const passes = account.passes.map((pass) => card(pass, name, account.passes));
+  show(find("#content"), passes.length ? el("ul", { class: "passes" }, passes) : nothing());
+  show(find("#past"), Array.isArray(bookings) ? pastBookings(bookings, account.passes, name) : problem(bookings));
+}
+
+/** The customer's bookings, or why they cannot be shown: the rest of the account does not wait for them. */
+const past = () => paidup.bookings({ limit: 50 }).then(({ bookings }) => bookings, (failure) => failure);
+
+function fingerprint(...parts) {
+  return JSON.stringify(parts, (key, value) => (key === "remaining_s" ? undefined : value));
+}
+
+/** Whether something will move on without the customer: a booking that waits, money on its way. */
+let moving = false;
+
+function isMoving({ booking, passes }, bookings) {
+  const lapsing = Array.isArray(bookings) && bookings.some((one) => one.status === "lapsed" && !one.ended_at);
+  return Boolean(booking) || lapsing || passes.some(({ status }) => ["pending", "refunding"].includes(status));
+}
+
+async function keepLooking() {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    if (!moving || document.visibilityState !== "visible") continue;
+    await draw().catch(() => {}); // a look that fails changes nothing; the next one is near
+  }
+}
+
+function showBooking({ booking }, name) {
+  const place = find("#booking");
+  const was = place.dataset.status;
+  const hadFocus = place.contains(document.activeElement);
+  place.dataset.status = booking?.status ?? "";
+  show(place, booking ? openBooking(booking, name, draw) : null);
+  if (hadFocus) (place.querySelector("h2") ?? find("#main")).focus();
+  if (was === "waiting" && booking?.status === "live") announce("Your live session was accepted.");
+  if (was && !booking) announce("Your live session is over. What became of it is below.");
+}
+
+function showCheckout(story, name) {
+  if (story?.next === "done") forget(story.checkout_id);
+  if (!story || story.next === "done") return show(find("#open"));
+  return showIn(find("#open"), story, name);
+}
+
+function card(pass, name, passes) {
+  const [label, tone] = STATUS[pass.status] ?? [pass.status, "calm"];
+  const means = meaning(pass, name, passes);
   return el(
     "li",
     { class: "card pass" },
     el("p", { class: "kind" }, KINDS[pass.kind] ?? pass.kind),
     el("h2", {}, name(pass.offer_id)),
     el("p", { class: `status ${tone}` }, label),
-    meaning ? el("p", { class: "muted" }, meaning) : null,
+    means ? el("p", { class: "muted" }, means) : null,
     facts(passFacts(pass)),
-  );
-}
-
-function openCheckout(checkout, name) {
-  return el(
-    "section",
-    { class: "card aside", "aria-labelledby": "open-title" },
-    el("h2", { id: "open-title" }, `You were buying ${name(checkout.offer_id)}`),
-    el("p", { class: "muted" }, `The payment page stays open until ${moment(checkout.expires_at)}.`),
-    el("div", { class: "actions" }, link("Continue to payment", checkout.url, "primary")),
   );
 }
 

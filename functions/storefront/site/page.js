@@ -4,7 +4,8 @@ import { Problem, connect } from "./paidup.js";
 import * as session from "./session.js";
 
 const REMEMBERED = "paidup.checkout";
-const REMEMBERED_MS = 24 * 60 * 60 * 1000;
+/** As long as the API keeps a checkout that ended. */
+const REMEMBERED_MS = 7 * 24 * 60 * 60 * 1000;
 const LEAVING_MS = 12_000;
 
 export const paidup = connect({ token: session.token });
@@ -101,7 +102,7 @@ export const signInButton = (label = "Sign in", { goOn = null, kind = "primary" 
   button(label, "Opening the sign-in…", () => leave(() => session.signIn(goOn)), { kind });
 
 /** Do *go*, which ends by calling location.assign; complain where that page never comes. */
-async function leave(go) {
+export async function leave(go) {
   await go();
   await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
   throw new Problem({
@@ -112,25 +113,33 @@ async function leave(go) {
 }
 
 /** A button that buys *offerId*: it signs in first where that is needed, then leaves for the provider's page. */
-export const buyButton = (label, offerId, options = {}) =>
-  button(label, "Opening the payment page…", (goOn) => leave(() => buy(offerId, goOn)), {
+export const buyButton = (label, offerId, { offer, ...options } = {}) =>
+  button(label, "Opening the payment page…", (goOn) => leave(() => buy(offerId, offer, goOn)), {
     goOn: `buy ${offerId}`,
     ...options,
   });
 
-async function buy(offerId, goOn) {
+async function buy(offerId, offer, goOn) {
   if (!session.token()) return session.signIn(goOn);
   const checkout = await paidup.createPaymentToken({
     offer_id: offerId,
+    context: { offer: offer ?? offerId, from: location.pathname },
     success_url: `${location.origin}/success`,
     cancel_url: `${location.origin}/cancel`,
   });
-  localStorage.setItem(
-    REMEMBERED,
-    JSON.stringify({ checkoutId: checkout.checkout_id, offerId, at: Date.now() }),
-  );
-  return location.assign(checkout.url);
+  if (checkout.replaced_checkout_id) announce("This takes the place of your earlier choice. Nothing was charged for that one.");
+  return follow(checkout);
 }
+
+/** Leave for *checkout*'s page; where it was paid already, for what became of it. */
+export function follow({ checkout_id: checkoutId, offer_id: offerId, url }) {
+  if (!url) return location.assign(`${purchase(checkoutId)}&paid=before`);
+  localStorage.setItem(REMEMBERED, JSON.stringify({ checkoutId, offerId, at: Date.now() }));
+  return location.assign(url);
+}
+
+/** The address that tells what became of a checkout. */
+export const purchase = (checkoutId) => `/success?checkout_id=${encodeURIComponent(checkoutId)}`;
 
 /** The checkout under way, for a buyer who came back by another way: `{checkoutId, offerId}`, or null. */
 export function remembered() {
@@ -180,6 +189,9 @@ function showWho() {
   const name = session.who();
   const out = button("Sign out", "Signing out…", session.signOut, { kind: "plain" });
   const hidden = el("span", { class: "hidden" }, "Signed in as ");
+  if (session.roles().includes("provider") && !find('nav [href="/sessions"]')) {
+    find("nav").append(el("a", { href: "/sessions" }, "Sessions"));
+  }
   const line = name ? [el("span", { class: "name" }, hidden, name), out] : signInButton("Sign in", { kind: "plain" });
   show(find("#who"), line);
 }

@@ -29,8 +29,19 @@ const WORDS = {
     "It may belong to another sign-in of yours.",
     "Sign in with the address that you bought with, or look in your account.",
   ],
+  "booking-in-the-way": [
+    "You have a live session already",
+    "It waits to be accepted, or is under way. There is one at a time.",
+    "Your account shows it, and lets you cancel it while it waits. Passes and subscriptions can be bought as ever.",
+  ],
+  replaced: [
+    "You chose something else meanwhile",
+    "Another window of yours opened another payment page, and this one was closed. Nothing was charged on it.",
+    "Go on in the other window, or choose again here.",
+  ],
   429: ["One moment, please", "That was asked for several times in a row.", "Wait a little, then try again."],
 };
+const TYPE = "urn:paidup:problem:";
 const REFUSED = ["That did not work", "The shop could not do what was asked.", "Go back and try once more."];
 const BROKEN = ["Something went wrong on our side", "Nothing is lost.", "Try again in a moment."];
 
@@ -43,7 +54,7 @@ export class Problem extends Error {
    */
   constructor(answer, reason = "refused", retryAfterMs = 0) {
     const status = answer.status ?? 0;
-    const own = WORDS[status] ?? WORDS[reason];
+    const own = WORDS[answer.type?.replace(TYPE, "")] ?? WORDS[status] ?? WORDS[reason];
     const [title, detail, next] = own ?? (status >= 500 ? BROKEN : REFUSED);
     super(own ? title : (answer.title ?? title));
     this.name = "Problem";
@@ -161,6 +172,34 @@ export function connect({ token = () => null, origin = location.origin } = {}) {
 
     /** Look for payments that never showed up: `{scanned, granted, unchanged, problems}`. */
     sync: () => call("POST", "/sync", { seconds: 29 }),
+
+    /**
+     * How a checkout stands: what createPaymentToken gave, and `remaining_s`, the `context` that was given with it,
+     * `replaced_by?`, `pass?`, and what to do `next`: "pay" at its `url`, "recover" it, or nothing, since it is "done".
+     */
+    checkout: (checkoutId) => call("GET", `/checkouts/${encodeURIComponent(checkoutId)}`),
+
+    /** End a checkout that nobody wants any more, and give how it stands then: "done", where it had been paid. */
+    cancelCheckout: (checkoutId) => call("DELETE", `/checkouts/${encodeURIComponent(checkoutId)}`),
+
+    /** Go on with a checkout: gives the same one, or a new one with its cart and context, or the one that was paid. */
+    recoverCheckout: (checkoutId) =>
+      call("POST", `/checkouts/${encodeURIComponent(checkoutId)}/recover`, { seconds: 15 }),
+
+    /**
+     * A page of the customer's bookings, the newest first: `{bookings, next?}`. With the status "waiting", who gives
+     * sessions gets those of everybody, the longest waiting first; `after` takes the `next` of the page before.
+     */
+    bookings: (query = {}) => call("GET", `/bookings?${new URLSearchParams(query)}`),
+
+    /** Accept a waiting booking, as one who gives sessions; of two at once exactly one has it. */
+    acceptBooking: (bookingId) => call("POST", `/bookings/${encodeURIComponent(bookingId)}/accept`),
+
+    /** End a live session that took place. */
+    finishBooking: (bookingId) => call("POST", `/bookings/${encodeURIComponent(bookingId)}/finish`),
+
+    /** Call a booking off: its customer while it waits, or the one who accepted it. */
+    cancelBooking: (bookingId) => call("POST", `/bookings/${encodeURIComponent(bookingId)}/cancel`),
   };
 }
 

@@ -24,6 +24,12 @@ export const token = () => current()?.token ?? null;
 /** How the signed-in customer is called, or null. */
 export const who = () => current()?.name ?? null;
 
+/** The roles of the signed-in customer. They only choose what is shown; what is allowed, the API decides. */
+export function roles() {
+  const claimed = token() ? claims(token()).roles : null;
+  return typeof claimed === "string" ? claimed.split(",") : (claimed ?? []);
+}
+
 /**
  * Leave for the identity provider, and come back to this very page.
  *
@@ -128,17 +134,19 @@ async function redeem(code, verifier) {
 
 /** Keep a token that came straight from the token endpoint, which is why its signature is the API's to check. */
 function keep(idToken, nonce) {
-  const claims = JSON.parse(new TextDecoder().decode(bytes(idToken.split(".")[1])));
-  if (claims.nonce !== nonce || ![claims.aud].flat().includes(clientId)) {
+  const claimed = claims(idToken);
+  if (claimed.nonce !== nonce || ![claimed.aud].flat().includes(clientId)) {
     throw notSignedIn("The answer was not meant for this shop.");
   }
   const session = {
     token: idToken,
-    until: Date.now() + 1000 * (claims.exp - claims.iat),
-    name: claims.email ?? claims.name ?? claims.sub,
+    until: Date.now() + 1000 * (claimed.exp - claimed.iat),
+    name: claimed.email ?? claimed.name ?? claimed.sub,
   };
   localStorage.setItem(SESSION, JSON.stringify(session));
 }
+
+const claims = (idToken) => JSON.parse(new TextDecoder().decode(bytes(idToken.split(".")[1])));
 
 async function ask(url, options = {}) {
   let response;

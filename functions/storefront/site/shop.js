@@ -1,12 +1,17 @@
 /** The shop: what is for sale, and the way to pay for it. */
 
-import { begin, buyButton, el, find, link, paidup, remembered, show } from "./page.js";
+import { showIn, standing } from "./checkouts.js";
+import { begin, buyButton, el, find, forget, link, paidup, purchase, remembered, show } from "./page.js";
+import { token } from "./session.js";
 import { KINDS, money } from "./words.js";
 
 begin(async () => {
   const offers = await paidup.offers();
   show(find("#content"), offers.length ? el("ul", { class: "offers" }, offers.map(card)) : nothing());
-  show(find("#under-way"), underWay(offers));
+  const known = remembered();
+  const story = known && token() ? await standing(known.checkoutId) : null;
+  if (story) return showUnderWay(story, offers);
+  return show(find("#under-way"), underWay(offers));
 });
 
 function card(offer) {
@@ -23,7 +28,7 @@ function card(offer) {
       offer.interval ? ` / ${offer.interval}` : null,
     ),
     el("p", { class: "terms" }, terms(offer)),
-    buyButton("Buy", offer.offer_id, { name: `Buy ${offer.name}` }),
+    buyButton("Buy", offer.offer_id, { name: `Buy ${offer.name}`, offer: offer.name }),
   );
 }
 
@@ -32,7 +37,17 @@ function terms({ kind, interval, trial_days: trial, valid_days: valid }) {
   return valid ? `One payment, valid for ${valid} days.` : "One payment.";
 }
 
-/** The purchase that was begun in this browser and is not decided yet, if there is one. */
+/** The purchase under way, as the API tells of it. */
+function showUnderWay(story, offers) {
+  if (story.next === "done") return forget(story.checkout_id);
+  const name = (offerId) => offers.find((one) => one.offer_id === offerId)?.name ?? offerId;
+  if (story.next !== "pay") return showIn(find("#under-way"), story, name);
+  showIn(find("#under-way"), story, name, link("I have paid", purchase(story.checkout_id)));
+  const note = "You may choose something else below: it takes this one’s place, and nothing is charged for this one.";
+  return find("#under-way section").append(el("p", { class: "muted small" }, note));
+}
+
+/** The purchase that was begun in this browser and is not decided yet, as far as the browser alone knows. */
 function underWay(offers) {
   const known = remembered();
   const offer = offers.find((one) => one.offer_id === known?.offerId);
@@ -45,8 +60,8 @@ function underWay(offers) {
     el(
       "div",
       { class: "actions" },
-      buyButton("Continue to payment", offer.offer_id, { goOn: "continue" }),
-      link("I have paid", `/success?checkout_id=${encodeURIComponent(known.checkoutId)}`),
+      buyButton("Continue to payment", offer.offer_id, { goOn: "continue", offer: offer.name }),
+      link("I have paid", purchase(known.checkoutId)),
     ),
   );
 }

@@ -15,30 +15,21 @@ import {
   show,
   signInButton,
 } from "./page.js";
+import { goOnButton, standing, told } from "./checkouts.js";
 import { missing } from "./missing.js";
 import { Problem } from "./paidup.js";
 import { token } from "./session.js";
-import { STATUS, passFacts, second } from "./words.js";
+import { STATUS, meaning, passFacts, second } from "./words.js";
 
 const TITLE = document.title;
 
-/** What became of a purchase that brought no pass: [title, what happened, what to do]. */
-const ENDINGS = {
-  failed: [
-    "The payment did not go through",
-    "Your bank or card refused it. Nothing was bought.",
-    "Try again, perhaps with another way to pay.",
-  ],
-  expired: [
-    "The payment page has expired",
-    "It was open for too long without a payment. Nothing was charged.",
-    "Start again from the shop: it takes a moment.",
-  ],
-  replaced: [
-    "You chose something else",
-    "This payment page was closed when you opened another one. Nothing was charged on it.",
-    "Go on with your newer choice: your account shows it.",
-  ],
+/** What became of the money of a purchase that does not count: its title. */
+const MONEY = {
+  refunding: "Your money is on its way back",
+  refunded: "Your money was sent back",
+  quarantined: "We are checking this payment",
+  charged_back: "Your bank took this payment back",
+  disputed: "This purchase is on hold",
 };
 
 const toShop = (kind = "") => link("Back to the shop", "/", kind);
@@ -65,7 +56,7 @@ async function watch(checkoutId) {
   }
   if (look.state === "confirming") return undecided(checkoutId, look);
   forget(checkoutId);
-  return look.state === "active" ? active(look, await names) : ended(look, await names);
+  return look.state === "active" ? active(checkoutId, look, await names) : ended(checkoutId, look, await names);
 }
 
 /** Show that we are looking; returns what to call at each attempt. */
@@ -89,22 +80,58 @@ function waiting() {
   };
 }
 
-function active({ pass, timeline }, name) {
+function active(checkoutId, { pass, timeline }, name) {
   const bought = [["Bought", name(pass.offer_id)], ...passFacts(pass)];
-  outcome("Your pass is active", ["Thank you. You can use it right away."], [toAccount("primary"), toShop()], {
+  const before = new URLSearchParams(location.search).get("paid") === "before";
+  const thanks = before
+    ? "You had paid for this already. Nothing more was charged."
+    : "Thank you. You can use it right away.";
+  const other = el("p", { class: "muted" });
+  outcome("Your pass is active", [thanks], [toAccount("primary"), toShop()], {
     sign: "done",
-    more: [facts(bought), story(timeline)],
+    more: [other, facts(bought), story(timeline)],
   });
+  return tellOfTheOther(checkoutId, name, other);
 }
 
-function ended({ state, pass, timeline = [] }, name) {
-  const more = [pass ? facts([["Bought", name(pass.offer_id)], ...passFacts(pass)]) : null, story(timeline)];
-  const replaced = timeline.some(({ what }) => what === "checkout invalidated");
-  const [title, ...text] = ENDINGS[replaced ? "replaced" : state] ?? ENDINGS.failed;
-  const ways = [toShop("primary"), toAccount()];
-  if (!pass || pass.status === "failed") return outcome(title, text, ways, { sign: "no", more });
-  const [label, , meaning] = STATUS[pass.status] ?? [pass.status, "", ""];
-  return outcome(`This pass: ${label.toLowerCase()}`, [meaning], ways, { more });
+/** Tell what became of the choice that this one took the place of, or that took this one's: no money stays unexplained. */
+async function tellOfTheOther(checkoutId, name, place) {
+  const own = await standing(checkoutId).catch(() => null);
+  const otherId = own?.replaced_by ?? own?.replaced_checkout_id;
+  const other = otherId && (await standing(otherId).catch(() => null));
+  const text = other && aboutTheOther(other, own, name);
+  if (!text) return place.remove();
+  place.textContent = text;
+  return announce(`${find("h1").textContent}. ${text}`);
+}
+
+function aboutTheOther(other, own, name) {
+  if (other.next === "recover") return `Your other choice, ${name(other.offer_id)}, is closed. Nothing was charged for it.`;
+  if (other.pass?.paid_before !== own.checkout_id) return "";
+  return `You paid for ${name(other.offer_id)} as well. ${meaning(other.pass, name, [own.pass])}`;
+}
+
+async function ended(checkoutId, { state, pass, timeline }, name) {
+  if (pass && pass.status !== "failed") return without(pass, timeline, name);
+  const know = await standing(checkoutId).catch(() => null);
+  if (know?.next === "recover") {
+    const { title, text, ways } = told(know, name);
+    return outcome(title, text, [...ways, toAccount(), toShop()], { sign: "no", more: [story(timeline)] });
+  }
+  const [title, what] =
+    state === "expired"
+      ? ["The payment page has expired", "It was open for too long without a payment. Nothing was charged."]
+      : ["The payment did not go through", "Your bank or card refused it. Nothing was bought."];
+  return outcome(title, [what], [goOnButton(checkoutId), toAccount(), toShop()], { sign: "no", more: [story(timeline)] });
+}
+
+/** A pass that was paid for and may not be used: what it is, and where the money is. */
+async function without(pass, timeline, name) {
+  const passes = pass.paid_before ? (await paidup.account().catch(() => ({ passes: [] }))).passes : [];
+  const [label] = STATUS[pass.status] ?? [pass.status];
+  const more = [facts([["Bought", name(pass.offer_id)], ...passFacts(pass)]), story(timeline)];
+  const title = MONEY[pass.status] ?? `This pass: ${label.toLowerCase()}`;
+  return outcome(title, [meaning(pass, name, passes)], [toAccount("primary"), toShop()], { more });
 }
 
 /** What happened so far, for those who want to know. */

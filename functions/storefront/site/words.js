@@ -16,12 +16,39 @@ export const STATUS = {
   paused: ["Paused", "calm", "It is not charged, and cannot be used, until it goes on."],
   unpaid: ["Unpaid", "bad", "The renewal was not paid, so access has ended."],
   failed: ["Payment failed", "bad", "Nothing was bought. You can try again in the shop."],
+  quarantined: [
+    "Being checked",
+    "warn",
+    "Another amount arrived than was asked for, so a person looks at it. You need not pay again: it is granted, or your money goes back.",
+  ],
   disputed: ["On hold", "warn", "Your bank questions this payment. It is on hold until that is settled."],
   charged_back: ["Taken back", "bad", "Your bank took the payment back, so access has ended."],
-  refunded: ["Refunded", "calm", "The money is on its way back to you. Banks take up to ten days to show it."],
+  refunding: ["Money on its way back", "calm", "Your money goes back to your card or account by itself."],
+  refunded: ["Refunded", "calm", "Your money was sent back to your card or account. Banks take up to ten days to show it."],
   canceled: ["Cancelled", "calm", "It does not renew any more, and access has ended."],
   ended: ["Ended", "calm", "Its time is over. You can buy it again in the shop."],
 };
+
+/** What a pass's status means for its customer; where its money goes back, why. `name` gives an offer's name. */
+export function meaning(pass, name, passes = []) {
+  const [, , plain] = STATUS[pass.status] ?? [];
+  if (!pass.refund_why || !["refunding", "refunded"].includes(pass.status)) return plain ?? "";
+  const before = passes.find((one) => one.pass_id === pass.paid_before);
+  const cause = pass.paid_before
+    ? `You had paid for ${before ? name(before.offer_id) : "this"} already`
+    : pass.refund_why.charAt(0).toUpperCase() + pass.refund_why.slice(1);
+  const sum = pass.amount ? `this payment of ${money(pass.amount, pass.currency)}` : "what you paid";
+  return pass.status === "refunding"
+    ? `${cause}, so ${sum} goes back to your card or account by itself.`
+    : `${cause}, so ${sum} was sent back to your card or account. Banks take up to ten days to show it.`;
+}
+
+/** How long, roughly, from seconds: 23 hours, 5 minutes. */
+export function lasts(seconds) {
+  const [many, unit] = seconds >= 5400 ? [seconds / 3600, "hour"] : [Math.max(1, seconds / 60), "minute"];
+  const format = { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 };
+  return new Intl.NumberFormat(LOCALE, format).format(Math.floor(many));
+}
 
 /** An amount of minor units, as people write it: 1290, "eur" is €12.90. */
 export function money(amount, currency) {

@@ -36,7 +36,11 @@ class AccessView(BaseModel):
 
 
 class PassView(BaseModel):
-    """What was bought: `amount` in minor units of `currency`; times in epoch seconds."""
+    """What was bought: `amount` in minor units of `currency`; times in epoch seconds.
+
+    Where paidup itself decided to give the money back, `refund_why` is the reason, as a clause for people, and
+    `paid_before` the pass that the same purchase had been paid with already.
+    """
 
     pass_id: str
     checkout_id: str
@@ -52,6 +56,8 @@ class PassView(BaseModel):
     renews_at: int | None = None
     cancel_at: int | None = None
     refunded: int = 0
+    refund_why: str | None = None
+    paid_before: str | None = None
 
     @classmethod
     def of(cls, held: Pass, *, now: int, grace_s: int) -> "PassView":
@@ -74,6 +80,8 @@ class PassView(BaseModel):
             renews_at=plan.period_end if plan and renews else None,
             cancel_at=plan.cancel_at if plan else None,
             refunded=held.refunded,
+            refund_why=held.give_back.why if held.give_back else None,
+            paid_before=held.give_back.paid_before if held.give_back else None,
         )
 
 
