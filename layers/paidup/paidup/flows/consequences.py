@@ -7,7 +7,7 @@ from paidup.flows.draft import Draft
 from paidup.flows.shop import Shop
 from paidup.model.booking import Booking, BookingInTheWay, waiting
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.model.fact import Fact, Payment, PaymentStatus, Road
+from paidup.model.fact import Fact, Payment, PaymentStatus, Price, Road
 from paidup.model.offer import Kind
 from paidup.model.passes import Heard, Pass
 from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
@@ -59,6 +59,9 @@ def _merged(facts: Sequence[Fact], road: Road, seen: Seen, *, now: int) -> Pass 
         held = before.heard(fact)
         if held.registers.get(fact.register) != before.registers.get(fact.register):
             held = replace(held, roads={**before.roads, fact.register: Heard(road=road, at=now)})
+    if held and held.asked is None and seen.checkout:  # somebody took our metadata away in the provider's dashboard
+        cart = seen.checkout.cart
+        held = replace(held, asked=Price(amount=cart.amount, currency=cart.currency))
     return held
 
 

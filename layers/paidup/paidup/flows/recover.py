@@ -17,14 +17,14 @@ ASK_WITHIN_S = 4.0
 
 
 def look(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Seen:
-    """Return how the customer's checkout stands at *now*; the provider is asked while it is open, once in 3 s.
+    """Return how the customer's checkout stands at *now*; while its page can be paid the provider is asked, once in 3 s.
 
     Raises NotFound where it is not this customer's.
     """
     seen = shop.table.glance(customer_id, checkout_id)
     if seen.checkout is None:
         raise NotFound("checkout", checkout_id)
-    if not seen.checkout.ended and ask(seen.checkout, Road.POLL, shop, now=now):
+    if seen.checkout.due_at is not None and ask(seen.checkout, Road.POLL, shop, now=now):
         seen = shop.table.glance(customer_id, checkout_id)
     return seen
 
