@@ -17,7 +17,7 @@ ASK_WITHIN_S = 4.0
 
 
 def look(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Seen:
-    """Return how the customer's checkout stands at *now*; while its page can be paid the provider is asked, once in 3 s.
+    """Return how the customer's checkout stands at *now*; while it can be paid the provider is asked, once in 3 s.
 
     Raises NotFound where it is not this customer's.
     """
