@@ -86,10 +86,10 @@ def ask(checkout: Checkout, road: Road, shop: Shop, *, now: int) -> bool:
     """
     if not checkout.token or not _turn(checkout, shop, now=now):
         return False
-    seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
-    if seen.checkout is None or not _turn(seen.checkout, shop, now=now):
-        return False
     try:
+        seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
+        if seen.checkout is None or not _turn(seen.checkout, shop, now=now):
+            return False
         claimed = Change(account=seen.account, checkouts=(seen.checkout.asked(now=now),))
         shop.table.commit(seen.account, claimed, now=now)
     except LostRace:

@@ -14,7 +14,7 @@ from paidup.model.checkout import Checkout
 from paidup.model.offer import Offer
 from paidup.model.passes import Pass
 from paidup.model.policy import Policy
-from paidup.model.refusal import Malformed
+from paidup.model.refusal import Contended, Malformed
 from paidup.model.timeline import EventRow, TimelineEntry
 from paidup.outside import rows
 from paidup.outside.dynamo import PAGE, LostRace, Rows, attempts
@@ -161,14 +161,14 @@ class Table(Rows):
     def snapshot(self, customer_id: str) -> tuple[Seen, list[Pass]]:
         """Return the whole account as of one version: its open checkout and booking, and its passes, newest first.
 
-        Reads again when a writer came between; raises LostRace when writers keep coming.
+        Reads again when a writer came between; raises Contended when writers keep coming.
         """
-        for _ in range(5):
+        for _ in attempts():
             seen = self.current(customer_id)
             passes = list(self._rows_under(rows.account_key(customer_id)["pk"], "PASS#", MOST_PASSES))
             if self.account(customer_id).version == seen.account.version:
                 return seen, [rows.read_row(Pass, row) for row in passes]
-        raise LostRace(customer_id)
+        raise Contended(customer_id)
 
     def commit(self, before: Account, change: Change, *, now: int) -> Account:
         """Write *change* in one transaction, if the account is still at the version of *before*.
