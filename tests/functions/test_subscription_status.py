@@ -5,6 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from paidup.outside.table import Change
 
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Wire, be_down, lose_the_request
@@ -31,6 +34,17 @@ def poll(story: Story) -> Any:
 
 
 @contextmanager
+def listening(world: World, event: str, listener: Any) -> Iterator[None]:
+    """Let *listener* hear botocore's *event* of the table's client while the block runs."""
+    events = world.shop.table.client.meta.events
+    events.register(event, listener)
+    try:
+        yield
+    finally:
+        events.unregister(event, listener)
+
+
+@contextmanager
 def reads_of(world: World) -> Iterator[list[str]]:
     """Write down what is asked of the table while the block runs."""
     asked: list[str] = []
@@ -38,12 +52,8 @@ def reads_of(world: World) -> Iterator[list[str]]:
     def note(model: Any, **_: Any) -> None:
         asked.append(model.name)
 
-    events = world.shop.table.client.meta.events
-    events.register("before-call.dynamodb", note)
-    try:
+    with listening(world, "before-call.dynamodb", note):
         yield asked
-    finally:
-        events.unregister("before-call.dynamodb", note)
 
 
 class TestAPurchase:
@@ -251,6 +261,40 @@ class TestTheAccount:
         wire.spoil("", be_down)
         wire.asked.clear()
         assert story.account["checkout"]["checkout_id"] == story.token["checkout_id"]
+        assert wire.asked == []
+
+
+class TestWhileWritersKeepComing:
+    """Every read of the table finds another writer in the midst of it, as never happens for so long."""
+
+    def test_the_account_is_read_again_and_at_last_refused(self, story: Story) -> None:
+        table = story.world.shop.table
+        wrote: list[int] = []
+
+        def write(**_: Any) -> None:
+            account = table.account(story.buyer)
+            wrote.append(table.commit(account, Change(account=account), now=story.world.now()).version)
+
+        with listening(story.world, "after-call.dynamodb.Query", write):
+            answer = story.world.call("subscription_status", "subscription_status", customer=story.buyer)
+        assert len(wrote) > 3
+        assert (answer.status, answer.json["type"]) == (503, "urn:paidup:problem:contended")
+        assert answer.json["retryable"] is True
+        assert int(answer.headers["retry-after"]) > 0
+        assert story.account["passes"] == []
+
+    def test_the_poll_answers_what_is_known(self, story: Story, wire: Wire) -> None:
+        story.opens("day_pass")
+        story.world.pass_time(3)
+        wire.asked.clear()
+
+        def conflict(**_: Any) -> Any:
+            code = {"Code": "TransactionCanceledException", "Message": "a writer is in the midst of it"}
+            reasons = [{"Code": "TransactionConflict"}]
+            return AWSResponse("", 400, HTTPHeaders(), None), {"Error": code, "CancellationReasons": reasons}
+
+        with listening(story.world, "before-call.dynamodb.TransactGetItems", conflict):
+            assert poll(story)["state"] == "confirming"
         assert wire.asked == []
 
 
