@@ -1,66 +1,62 @@
 """Purchases from end to end: a phone's browser, the whole local stack, and the providers' own pages."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.storefront.conftest import visiting
-from tools.local import state
+from tests.world import EVENTS
+from tools.local import background
+from tools.local.background import Background
 
 pytestmark = pytest.mark.xdist_group("storefront")
 
-READY_WITHIN_S = 90
 TOLD_WITHIN_MS = 30_000  # as long as the page itself goes on asking
 PAYS, IS_DECLINED, ASKS_FIRST = "4242 4242 4242 4242", "4000 0000 0000 0002", "4000 0025 0000 3155"
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A local stack that is ready, and where."""
+    """A local stack that is ready, and what a test can make happen to it."""
 
-    url: str
-    standins_url: str
+    running: Background
+
+    @property
+    def url(self) -> str:
+        """Where the shop is."""
+        return self.running.url
 
     def faults(self, **faults: float) -> None:
         """Let providers misbehave from now on as *faults* say; without any, behave."""
-        httpx.post(f"{self.standins_url}/dev/faults", json=faults).raise_for_status()
+        httpx.post(f"{self.running.standins_url}/dev/faults", json=faults).raise_for_status()
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time pass for the providers and the functions alike."""
+        httpx.post(f"{self.running.standins_url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
+
+    def begin_a_minute(self) -> None:
+        """Be at the beginning of a minute: the sweep has just run, and does not close a page for almost another."""
+        now: int = httpx.get(f"{self.running.standins_url}/dev/clock").json()["now"]
+        self.pass_time(61 - now % 60)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Let the minute's sweep run now."""
+        event = (EVENTS / "expire_sessions.json").read_bytes()
+        answer = self.running.functions.invoke(FunctionName="expire_sessions", Payload=event)
+        assert "FunctionError" not in answer, answer["Payload"].read()
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole local stack on free ports, started and ended as `make run` does."""
-    folder = tmp_path_factory.mktemp("stack")
-    argv = [sys.executable, "-m", "tools.local", "--port", "0", "--folder", str(folder)]
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("PAIDUP_", "AWS_", "STRIPE_"))}
-    with (folder / "console").open("w") as console:
-        process = subprocess.Popen(argv, env=own, stdout=console, stderr=subprocess.STDOUT, start_new_session=True)  # noqa: S603 - our own
-        try:
-            yield _announced(folder, process)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
-
-
-def _announced(folder: Path, process: subprocess.Popen[bytes]) -> Stack:
-    last = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < last and process.poll() is None:
-        try:
-            where = state.announcement(folder)
-            return Stack(where["url"], where["standins_url"])
-        except state.NotRunning:
-            time.sleep(0.2)
-    pytest.fail(f"The local stack does not start:\n{(folder / 'console').read_text()}")
+    with background.running(tmp_path_factory.mktemp("storefront") / "stack") as started:
+        yield Stack(started)
 
 
 @pytest.fixture
@@ -85,8 +81,10 @@ def choose(page: Page, offer: str) -> None:
     page.get_by_role("button", name=f"Buy {offer}").click()
 
 
-def sign_in(page: Page, email: str) -> None:
+def sign_in(page: Page, email: str, *, gives_sessions: bool = False) -> None:
     """Sign in as *email* on the identity provider's page."""
+    if gives_sessions:
+        page.get_by_label("Provider (gives live sessions)").check()
     page.get_by_role("textbox", name="E-mail", exact=True).fill(email)
     page.get_by_role("button", name="Sign in").click()
 
@@ -174,11 +172,122 @@ def test_a_payment_that_takes_days_is_active_when_the_buyer_comes_back_to_it(buy
     buyer.get_by_role("button", name=re.compile("^Pay ")).click()
     expect(buyer).to_have_url(re.compile("/success"))
     expect(buyer.get_by_role("heading", level=1)).to_contain_text("Confirming your purchase…")
-    httpx.post(f"{stack.standins_url}/dev/clock", json={"advance_s": 7 * 86_400}).raise_for_status()
+    stack.pass_time(7 * 86_400)
     title(buyer, "Sign in to see your purchase")
     buyer.get_by_role("main").get_by_role("button", name="Sign in").click()
     sign_in(buyer, "lise@example.com")
     title(buyer, "Your pass is active")
+
+
+def two_tabs(buyer: Page, email: str) -> Page:
+    """Choose ten classes in the tab *buyer*, and then a membership in another; return the other, both ready to pay."""
+    choose(buyer, "Ten classes")
+    sign_in(buyer, email)
+    expect(buyer.get_by_label("Card number")).to_be_visible()
+    other = buyer.context.new_page()
+    other.goto("/")
+    expect(other.get_by_text("You may choose something else below")).to_be_visible()
+    other.get_by_role("button", name="Buy Monthly membership").click()
+    expect(other.get_by_label("Card number")).to_be_visible()
+    return other
+
+
+def test_who_changed_the_package_and_pays_in_the_old_tab_has_what_they_paid_for(buyer: Page, stack: Stack) -> None:
+    stack.begin_a_minute()
+    other = two_tabs(buyer, "rosa@example.com")
+    pay(buyer)
+    title(buyer, "Your pass is active")
+    main = buyer.get_by_role("main")
+    expect(main).to_contain_text("Your other choice, Monthly membership, is closed. Nothing was charged for it.")
+
+    stack.sweep()
+    pay(other)
+    expect(other.get_by_label("Card number")).to_have_count(0)  # the page has been closed
+    other.goto("/cancel")
+    title(other, "You have paid for Ten classes")
+    expect(other.get_by_role("main")).to_contain_text("You were buying Monthly membership")
+    other.get_by_role("link", name="See your purchase").click()
+    title(other, "Your pass is active")
+
+
+def test_who_paid_in_both_tabs_is_told_why_the_later_payment_comes_back(buyer: Page, stack: Stack) -> None:
+    stack.begin_a_minute()
+    other = two_tabs(buyer, "vera@example.com")
+    pay(other)
+    title(other, "Your pass is active")
+    stack.pass_time(2)  # of two payments in one second, either may be the later one
+    pay(buyer)
+    title(buyer, "Your money is on its way back")
+    why = "You had paid for Monthly membership already, so this payment of €120"
+    expect(buyer.get_by_role("main")).to_contain_text(f"{why} goes back to your card or account by itself.")
+
+    buyer.get_by_role("link", name="See your account").click()
+    passes = buyer.get_by_role("main").get_by_role("listitem")
+    expect(passes.filter(has_text="Monthly membership").filter(has_text="Active")).to_have_count(1)
+    stack.sweep()
+    given_back = passes.filter(has_text="Ten classes")
+    expect(given_back).to_contain_text(f"{why} was sent back", timeout=TOLD_WITHIN_MS)  # the page looks by itself
+    expect(given_back).to_contain_text("Refunded€120")
+
+
+def test_who_comes_back_the_next_day_goes_on_where_they_were(buyer: Page, stack: Stack) -> None:
+    choose(buyer, "Yearly membership")
+    sign_in(buyer, "kate@example.com")
+    expect(buyer.get_by_label("Card number")).to_be_visible()
+    page = buyer.url
+    stack.pass_time(90_000)
+    buyer.goto("/account")
+    buyer.get_by_role("button", name="Sign in and go on").click()
+    sign_in(buyer, "kate@example.com")
+    expect(buyer.get_by_role("heading", name="The payment page has expired")).to_be_visible()
+    expect(buyer.get_by_role("main")).to_contain_text("You were buying Yearly membership.")
+    buyer.get_by_role("button", name="Go on where you were").click()
+    expect(buyer.get_by_label("Card number")).to_be_visible()
+    assert buyer.url != page
+    expect(buyer.get_by_role("main")).to_contain_text("Yearly membership")
+    pay(buyer)
+    title(buyer, "Your pass is active")
+
+
+def test_a_live_session_that_nobody_accepts_gives_the_money_back(buyer: Page, stack: Stack) -> None:
+    choose(buyer, "Live session")
+    sign_in(buyer, "lena@example.com")
+    pay(buyer)
+    title(buyer, "Your pass is active")
+    buyer.get_by_role("link", name="See your account").click()
+    expect(buyer.get_by_role("timer")).to_have_text(re.compile(r"^1[345]:\d\d$"))
+
+    stack.pass_time(901)
+    past = buyer.get_by_role("region", name="Earlier live sessions")
+    expect(past).to_contain_text("Nobody accepted it in time", timeout=TOLD_WITHIN_MS)
+    expect(buyer.get_by_role("timer")).to_have_count(0)
+    stack.sweep()
+    why = "Nobody accepted it in time, so this payment of €65 was sent back"
+    expect(past).to_contain_text(why, timeout=TOLD_WITHIN_MS)
+
+
+def test_a_live_session_is_accepted_and_takes_place(buyer: Page, stack: Stack, chromium: Browser) -> None:
+    choose(buyer, "Live session")
+    sign_in(buyer, "dora@example.com")
+    pay(buyer)
+    title(buyer, "Your pass is active")
+    buyer.goto("/account")
+    expect(buyer.get_by_role("timer")).to_be_visible()
+
+    with visiting(chromium, base_url=stack.url) as colleague:
+        desk = colleague.new_page()
+        desk.goto("/sessions")
+        desk.get_by_role("main").get_by_role("button", name="Sign in").click()
+        sign_in(desk, "max@example.com", gives_sessions=True)
+        desk.get_by_role("button", name="Accept Live session").click()
+        expect(desk.get_by_role("heading", name="Nobody waits")).to_be_visible(timeout=TOLD_WITHIN_MS)
+        session = buyer.get_by_role("region", name="Live session")
+        expect(session).to_contain_text("Accepted", timeout=TOLD_WITHIN_MS)
+        expect(session.get_by_role("button")).to_have_count(0)
+        desk.get_by_role("button", name="It took place").click()
+        expect(desk.get_by_role("heading", name="Yours")).to_have_count(0)
+    past = buyer.get_by_role("region", name="Earlier live sessions")
+    expect(past).to_contain_text("Took place", timeout=TOLD_WITHIN_MS)
 
 
 def test_signing_out_leaves_nothing_behind(buyer: Page) -> None:

@@ -90,8 +90,9 @@ function showBooking({ booking }, name) {
 }
 
 function showCheckout(story, name) {
-  if (story?.next === "done") forget(story.checkout_id);
-  if (!story || story.next === "done") return show(find("#open"));
+  const done = (story?.instead ?? story)?.next === "done";
+  if (done) forget(story.checkout_id);
+  if (!story || done) return show(find("#open"));
   return showIn(find("#open"), story, name);
 }
 

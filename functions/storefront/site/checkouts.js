@@ -4,10 +4,17 @@ import { button, el, find, follow, forget, leave, link, paidup, purchase, show }
 import { Problem } from "./paidup.js";
 import { STATUS, lasts, meaning, money } from "./words.js";
 
-/** How a checkout stands, or null where the API does not tell: it is not this customer's, or there is no answer. */
+/**
+ * How a checkout stands, or null where the API does not tell: it is not this customer's, or there is no answer.
+ * Of one that another took the place of, that one comes with it, as `instead`.
+ */
 export async function standing(checkoutId) {
   try {
-    return await paidup.checkout(checkoutId);
+    const story = await paidup.checkout(checkoutId);
+    if (story.next === "recover" && story.replaced_by) {
+      story.instead = await paidup.checkout(story.replaced_by).catch(() => null);
+    }
+    return story;
   } catch (failure) {
     if (!(failure instanceof Problem)) throw failure;
     if (failure.status === 404) forget(checkoutId);
@@ -32,6 +39,7 @@ export const goOnButton = (checkoutId, { kind = "primary" } = {}) =>
  * @param {(story: object) => void} onCancelled - called with how it stands after its buyer cancelled it
  */
 export function told(story, name, onCancelled) {
+  if (story.instead?.next === "done") return paidInstead(story, name);
   const ways = {
     pay: () => [
       link("Continue to payment", story.url, "primary"),
@@ -59,7 +67,7 @@ export function showIn(place, story, name, more = []) {
     place.querySelector("h2").focus();
   };
   const { title, text, ways } = told(story, name, cancelled);
-  const close = story.next === "recover" ? button("Not any more", "Closing…", drop, { kind: "" }) : null;
+  const close = story.next === "recover" && story.instead?.next !== "done" ? button("Not any more", "Closing…", drop, { kind: "" }) : null;
   show(
     place,
     el(
@@ -122,6 +130,16 @@ function ended(story, name) {
     return ["You cancelled this purchase", `You were buying ${what}. Nothing was charged.`];
   }
   return ["The payment page did not open", `You were buying ${what}. Nothing was charged.`];
+}
+
+/** Another choice of the same purchase was paid: nothing is left to do for this one. */
+function paidInstead(story, name) {
+  const [title, ...text] = paid(story.instead, name);
+  return {
+    title,
+    text: [`You were buying ${choice(story, name)}. Its page was closed since, and nothing was charged on it.`, ...text],
+    ways: [link("See your purchase", purchase(story.instead.checkout_id), "primary")],
+  };
 }
 
 function paid(story, name) {

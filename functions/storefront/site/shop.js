@@ -39,7 +39,7 @@ function terms({ kind, interval, trial_days: trial, valid_days: valid }) {
 
 /** The purchase under way, as the API tells of it. */
 function showUnderWay(story, offers) {
-  if (story.next === "done") return forget(story.checkout_id);
+  if ((story.instead ?? story).next === "done") return forget(story.checkout_id);
   const name = (offerId) => offers.find((one) => one.offer_id === offerId)?.name ?? offerId;
   if (story.next !== "pay") return showIn(find("#under-way"), story, name);
   showIn(find("#under-way"), story, name, link("I have paid", purchase(story.checkout_id)));

@@ -96,9 +96,9 @@ function active(checkoutId, { pass, timeline }, name) {
 
 /** Tell what became of the choice that this one took the place of, or that took this one's: no money stays unexplained. */
 async function tellOfTheOther(checkoutId, name, place) {
-  const own = await standing(checkoutId).catch(() => null);
+  const own = await standing(checkoutId);
   const otherId = own?.replaced_by ?? own?.replaced_checkout_id;
-  const other = otherId && (await standing(otherId).catch(() => null));
+  const other = otherId && (await standing(otherId));
   const text = other && aboutTheOther(other, own, name);
   if (!text) return place.remove();
   place.textContent = text;
@@ -113,7 +113,7 @@ function aboutTheOther(other, own, name) {
 
 async function ended(checkoutId, { state, pass, timeline }, name) {
   if (pass && pass.status !== "failed") return without(pass, timeline, name);
-  const know = await standing(checkoutId).catch(() => null);
+  const know = await standing(checkoutId);
   if (know?.next === "recover") {
     const { title, text, ways } = told(know, name);
     return outcome(title, text, [...ways, toAccount(), toShop()], { sign: "no", more: [story(timeline)] });
