@@ -185,7 +185,8 @@ def deliver(world: World, crowd: Crowd, place: Place, events: Sequence[Event]) -
     at = world.now()
     while events:
         at_once = [event for event in events if event["type"] in SETTLED_BEFORE_ANSWER]
-        queued = list(batched([event for event in events if event not in at_once], 10, strict=False))
+        rest = [event for event in events if event["type"] not in SETTLED_BEFORE_ANSWER]
+        queued = list(batched(rest, 10, strict=False))
         work = [webhook(event, at=at) for event in at_once] + [batch(events) for events in queued]
         answers = crowd.invoke(place, work)
         received, worked = answers[: len(at_once)], answers[len(at_once) :]
