@@ -142,6 +142,18 @@ def test_who_gives_sessions_accepts_the_one_who_waits_and_ends_it(ada: Page, web
     assert web.times("POST /bookings/co_1/finish") == 1
 
 
+def test_a_page_that_looks_by_itself_still_goes_on_after_a_sign_in(page: Page, web: Web) -> None:
+    web.answers["GET /subscription-status"] = account(a_session(), booking=a_booking())
+    web.answers["POST /sync"] = [Answer(status=401, body={}), Answer(body={"granted": [], "problems": []})]
+    page.goto("/account")
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Sign in as Ada").click()
+    page.get_by_role("button", name="Missing a pass?").click()
+    page.get_by_role("button", name="Sign in and go on").click()
+    page.get_by_role("link", name="Sign in as Ada").click()
+    expect(page.get_by_text("is already here")).to_be_visible()
+
+
 def test_of_two_who_accept_at_once_one_is_told_kindly(ada: Page, web: Web) -> None:
     give_sessions(ada)
     web.answers["GET /bookings"] = Answer(body={"bookings": [a_booking()]})

@@ -27,12 +27,19 @@ const LOOK_EVERY_MS = 10_000;
 /** What the page shows now, so that looking again moves nothing that stayed as it was. */
 let shown = "";
 
+/** Whether something will move on without the customer: a booking that waits, money on its way. */
+let moving = false;
+
+/** What gives an offer's name, asked for once. */
+let names;
+
 begin(async () => {
   shown = "";
   if (!token()) return show(find("#content"), stranger());
   show(find("#missing"), missing(() => redraw(drawAnew)));
   await draw();
-  return keepLooking();
+  keepLooking();
+  return undefined;
 });
 
 async function drawAnew() {
@@ -41,9 +48,12 @@ async function drawAnew() {
 }
 
 async function draw() {
-  const [account, bookings, name] = await Promise.all([paidup.account(), past(), offerNames()]);
+  names ??= offerNames();
+  const [account, bookings, name] = await Promise.all([paidup.account(), past(), names]);
   const checkoutId = account.checkout?.checkout_id ?? remembered()?.checkoutId;
   const story = checkoutId ? await standing(checkoutId) : null;
+  const partly = !Array.isArray(bookings) || (checkoutId && !story);
+  if (shown && partly) return; // what is shown already is better than a part of it
   moving = isMoving(account, bookings);
   const now = fingerprint(account, bookings, story);
   if (now === shown) return;
@@ -61,9 +71,6 @@ const past = () => paidup.bookings({ limit: 50 }).then(({ bookings }) => booking
 function fingerprint(...parts) {
   return JSON.stringify(parts, (key, value) => (key === "remaining_s" ? undefined : value));
 }
-
-/** Whether something will move on without the customer: a booking that waits, money on its way. */
-let moving = false;
 
 function isMoving({ booking, passes }, bookings) {
   const lapsing = Array.isArray(bookings) && bookings.some((one) => one.status === "lapsed" && !one.ended_at);
@@ -92,8 +99,11 @@ function showBooking({ booking }, name) {
 function showCheckout(story, name) {
   const done = (story?.instead ?? story)?.next === "done";
   if (done) forget(story.checkout_id);
-  if (!story || done) return show(find("#open"));
-  return showIn(find("#open"), story, name);
+  const place = find("#open");
+  const hadFocus = place.contains(document.activeElement);
+  if (!story || done) show(place);
+  else showIn(place, story, name);
+  if (hadFocus) (place.querySelector("h2") ?? find("#main")).focus();
 }
 
 function card(pass, name, passes) {

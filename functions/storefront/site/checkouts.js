@@ -1,6 +1,6 @@
 /** A checkout that its buyer comes back to: how it stands, and the ways on from there. */
 
-import { button, el, find, follow, forget, leave, link, paidup, purchase, show } from "./page.js";
+import { button, el, find, follow, forget, leave, link, paidup, purchase, remember, show } from "./page.js";
 import { Problem } from "./paidup.js";
 import { STATUS, lasts, meaning, money } from "./words.js";
 
@@ -88,7 +88,7 @@ export function cameFrom(story) {
 
 async function cancelled(story) {
   const after = await paidup.cancelCheckout(story.checkout_id);
-  forget(story.checkout_id);
+  remember(after);
   return after;
 }
 

@@ -132,10 +132,15 @@ async function buy(offerId, offer, goOn) {
 }
 
 /** Leave for *checkout*'s page; where it was paid already, for what became of it. */
-export function follow({ checkout_id: checkoutId, offer_id: offerId, url }) {
-  if (!url) return location.assign(`${purchase(checkoutId)}&paid=before`);
+export function follow(checkout) {
+  if (!checkout.url) return location.assign(`${purchase(checkout.checkout_id)}&paid=before`);
+  remember(checkout);
+  return location.assign(checkout.url);
+}
+
+/** Keep which checkout this browser was last busy with. */
+export function remember({ checkout_id: checkoutId, offer_id: offerId }) {
   localStorage.setItem(REMEMBERED, JSON.stringify({ checkoutId, offerId, at: Date.now() }));
-  return location.assign(url);
 }
 
 /** The address that tells what became of a checkout. */

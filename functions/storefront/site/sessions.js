@@ -18,7 +18,8 @@ begin(async () => {
     return show(find("#content"), only("This page is for those who give live sessions", "Your own sessions are in your account."));
   }
   await draw();
-  return keepLooking();
+  keepLooking();
+  return undefined;
 });
 
 async function draw() {
