@@ -92,6 +92,11 @@ def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: 
     expect(ada.get_by_text("is already here")).to_be_visible()
     assert faults(ada) == []
 
+    visit(ada, "/cancel?checkout_id=co_1", "Nothing was charged")
+    assert faults(ada) == []
+    visit(ada, "/sessions", "This page is for those who give live sessions")
+    assert faults(ada) == []
+
     web.answers["GET /subscription-status/co_1"] = purchase("confirming", again_ms=60_000)
     visit(ada, "/success?checkout_id=co_1", "1/15")
     assert faults(ada) == []

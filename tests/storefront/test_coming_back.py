@@ -142,6 +142,14 @@ def test_both_payments_of_one_choice_are_explained_on_either_page(ada: Page, web
     expect(ada.get_by_role("main")).to_contain_text(why)
 
 
+def test_what_is_found_paid_while_the_account_is_read_shows_at_once(ada: Page, web: Web) -> None:
+    web.answers["GET /subscription-status"] = [account(checkout={"checkout_id": "co_1"}), account(a_pass())]
+    web.answers["GET /checkouts/co_1"] = Answer(body=checkout("done", **{"pass": a_pass()}))
+    ada.goto("/account")
+    expect(ada.get_by_role("main").get_by_role("listitem")).to_contain_text("Monthly membership")
+    expect(ada.get_by_role("heading", name="Nothing here yet")).to_have_count(0)
+
+
 def test_an_ended_purchase_is_offered_again_until_it_is_put_out_of_sight(ada: Page, web: Web) -> None:
     ada.goto("/")
     ada.get_by_role("button", name="Buy Monthly membership").click()

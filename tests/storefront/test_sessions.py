@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.storefront.test_accessibility import faults
 from tests.storefront.web import LATER, Answer, Web, a_booking, a_pass, account, problem
 
 pytestmark = pytest.mark.xdist_group("storefront")
@@ -134,8 +135,12 @@ def test_who_gives_sessions_accepts_the_one_who_waits_and_ends_it(ada: Page, web
     expect(ada.get_by_role("heading", name="Nothing here yet")).to_be_visible()
     web.answers["GET /bookings"] = [Answer(body={"bookings": [a_booking()]}), Answer(body={"bookings": []})]
     ada.get_by_role("navigation").get_by_role("link", name="Sessions").click()
-    ada.get_by_role("button", name="Accept Live session").click()
+    accept = ada.get_by_role("button", name="Accept Live session")
+    expect(accept).to_be_visible()
+    assert faults(ada) == []
+    accept.click()
     expect(ada.get_by_role("heading", name="Nobody waits")).to_be_visible()
+    assert faults(ada) == []
     ada.reload()
     ada.get_by_role("button", name="It took place").click()
     expect(ada.get_by_role("heading", name="Yours")).to_have_count(0)

@@ -49,9 +49,14 @@ async function drawAnew() {
 
 async function draw() {
   names ??= offerNames();
-  const [account, bookings, name] = await Promise.all([paidup.account(), past(), names]);
+  let [account, bookings, name] = await Promise.all([paidup.account(), past(), names]);
   const checkoutId = account.checkout?.checkout_id ?? remembered()?.checkoutId;
   const story = checkoutId ? await standing(checkoutId) : null;
+  const pass = (story?.instead ?? story)?.pass;
+  if (pass && !account.passes.some((one) => one.pass_id === pass.pass_id)) {
+    // The payment was found by asking for the checkout just now, after the account had been read.
+    [account, bookings] = await Promise.all([paidup.account(), past()]);
+  }
   const partly = !Array.isArray(bookings) || (checkoutId && !story);
   if (shown && partly) return; // what is shown already is better than a part of it
   moving = isMoving(account, bookings);
