@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ DAY = 86_400
 @pytest.fixture
 def world(town: World) -> World:
     town.shop.table.put_offer(LIVE)
+    town.shop.table.put_offer(replace(LIVE, offer_id="double_session", amount=13_000))
     return town
 
 
@@ -209,7 +211,7 @@ class TestTwoPaymentsForOnePurchase:
         assert refunds(world, later) == [4_900]
 
     def test_of_live_sessions_leave_one_booking(self, world: World, buyer: str) -> None:
-        old = world.buy("live_session", customer=buyer, quantity=2).json
+        old = world.buy("double_session", customer=buyer).json
         new = world.buy("live_session", customer=buyer).json
         world.pay(new["url"])
         world.pass_time(5)
@@ -403,3 +405,22 @@ class TestSupport:
         boto3.client("sqs").purge_queue(QueueUrl=os.environ["PAIDUP_WEBHOOK_QUEUE_URL"])
         world.deliver(event)
         assert attention(stack, capsys, event["id"]) == []
+
+
+def test_a_slow_payment_that_failed_leaves_no_dead_page_in_the_way_in_either_order(world: World, buyer: str) -> None:
+    """The word of the failure may come before the word that the page was finished."""
+    token = world.buy(customer=buyer).json
+    world.http.post(token["url"], data={"method": "delayed_failure"})
+    world.pass_time(7 * 86_400)
+    told = [event for event in world.events() if event["data"]["object"].get("id") == token["token"]]
+    failed, completed = told[-1], told[0]
+    assert [failed["type"], completed["type"]] == [
+        "checkout.session.async_payment_failed",
+        "checkout.session.completed",
+    ]
+    for event in (failed, completed):
+        assert world.deliver(event).status == 200
+    assert world.status(token["checkout_id"], customer=buyer)["state"] == "failed"
+    again = world.buy(customer=buyer)
+    assert again.status == 201
+    assert again.json["token"] != token["token"]

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from aws_lambda_powertools.utilities import parameters
+from paidup.outside.secrets import BadSecret
 from paidup.outside.stripe_webhook import HANDLED, SETTLED_BEFORE_ANSWER
 from stripe import WebhookSignature
 
@@ -320,3 +321,15 @@ def taken_from_the_queue() -> list[str]:
     for message in found:
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     return [message["Body"] for message in found]
+
+
+def test_signing_secrets_that_are_no_list_of_secrets_make_nothing_forgeable(world: World) -> None:
+    """Of a single text each letter would count as a secret."""
+    secrets = boto3.client("secretsmanager")
+    secrets.put_secret_value(
+        SecretId=os.environ["PAIDUP_STRIPE_SECRET"],
+        SecretString=json.dumps({"api_key": "sk_test_local", "webhook_secrets": "whsec_local"}),
+    )
+    parameters.clear_caches()  # type: ignore[no-untyped-call]  # theirs has no types
+    with pytest.raises(BadSecret, match="webhook_secrets"):
+        world.deliver({"id": "evt_1", "object": "event"}, secret="w")

@@ -68,7 +68,7 @@ class TestTwoStatesInOneSecond:
         events = (stale, resumed) if stale_first else (resumed, stale)
         assert deliver(story, *events) == []
         assert story.held["cancel_at"] is None
-        assert wire.asked == [f"{ASK}subscriptions/{story.plan()['id']}"]
+        assert [one.partition("?")[0] for one in wire.asked] == [f"{ASK}subscriptions/{story.plan()['id']}"]
 
     def test_are_not_asked_about_again_by_duplicates(self, story: Story, wire: Wire, resumed: dict[str, Any]) -> None:
         stale = twin(resumed, cancel_at=story.period_end(), cancel_at_period_end=True)

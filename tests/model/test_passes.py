@@ -251,3 +251,24 @@ def test_a_plan_change_grants_the_new_offer() -> None:
 
 def test_every_status_has_an_answer_for_the_buyer_who_polls() -> None:
     assert set(STATE_OF) | GRANTING == set(PassStatus)
+
+
+def test_an_invoice_that_is_not_paid_in_mid_period_begins_a_grace_of_its_own() -> None:
+    held = told(fact(plan(SubscriptionStatus.PAST_DUE, unpaid_since=T0 + 20 * DAY_S), T0 + 20 * DAY_S))
+    assert status(held, T0 + 20 * DAY_S + GRACE_S - 1) is PassStatus.PAST_DUE
+    assert status(held, T0 + 20 * DAY_S + GRACE_S) is PassStatus.UNPAID
+
+
+def test_an_end_far_ahead_does_not_stand_in_for_renewals() -> None:
+    held = told(fact(plan(cancel_at=T0 + 300 * DAY_S)))
+    assert status(held, T0 + 30 * DAY_S + GRACE_S) is PassStatus.ENDED
+
+
+def test_a_subscription_is_given_back_when_its_own_invoice_is() -> None:
+    ended = told(fact(plan(SubscriptionStatus.CANCELED)), fact(payment(), kind=Kind.SUBSCRIPTION))
+    ended = replace(ended, kind=Kind.SUBSCRIPTION).giving_back("support decided", now=T0)
+    earlier = fact(Refund(amount=100, refunded=100, currency="eur", invoice="in_1"), about="pi_1")
+    its_own = fact(Refund(amount=100, refunded=100, currency="eur", invoice="in_2"), about="pi_2")
+    assert not ended.given_back
+    assert not ended.heard(earlier).given_back
+    assert ended.heard(its_own).given_back

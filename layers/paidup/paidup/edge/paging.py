@@ -26,4 +26,6 @@ def page_after(token: str | None) -> Mapping[str, Any] | None:
         raise Malformed("after", WRONG) from error
     if not isinstance(key, dict) or {name: type(value) for name, value in key.items()} != KEY:
         raise Malformed("after", WRONG)
+    if not key["pk"] or not key["sk"] or abs(key["ref_at"]) > 10**12:
+        raise Malformed("after", WRONG)
     return key

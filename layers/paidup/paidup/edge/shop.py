@@ -24,8 +24,11 @@ def open_shop() -> _Shop:
 
 def webhook_secrets() -> list[str]:
     """Return every active signing secret of Stripe's webhooks: two while one is rolled over."""
-    secret = secrets.read(settings.text("PAIDUP_STRIPE_SECRET"), "webhook_secrets")
-    return [str(one) for one in secret["webhook_secrets"]]
+    name = settings.text("PAIDUP_STRIPE_SECRET")
+    found = secrets.read(name, "webhook_secrets")["webhook_secrets"]
+    if not isinstance(found, list) or not all(isinstance(one, str) and one.startswith("whsec_") for one in found):
+        raise secrets.BadSecret(f"The secret {name!r} must hold a list of 'whsec_…' as 'webhook_secrets'.")
+    return found
 
 
 Shop = Annotated[_Shop, Depends(open_shop)]

@@ -52,7 +52,7 @@ def cancel(booking_id: str, by: str, shop: Shop, *, of: str | None, now: int) ->
 
 
 def lapse(customer_id: str, booking_id: str, shop: Shop, *, now: int) -> Booking | None:
-    """End a booking that nobody accepted in time; None where it was accepted or ended before."""
+    """End a booking that nobody accepted in time, or that nobody finished within a day; others stay as they are."""
 
     def step(booking: Booking, held: Pass | None, draft: Draft) -> None:
         if booking.stale(now=now):
@@ -60,6 +60,10 @@ def lapse(customer_id: str, booking_id: str, shop: Shop, *, now: int) -> Booking
                 call_off(held, booking, "nobody accepted it in time", draft, shop)
             else:
                 draft.put_booking(booking.lapse(now=now))
+        elif booking.overlong(now=now):
+            draft.put_booking(booking.over(now=now))
+            if held:
+                draft.put_pass(replace(held, used_at=held.used_at or now))
 
     return _taken(booking_id, customer_id, step, shop, now=now)
 

@@ -84,6 +84,7 @@ def _cart(order: Order, shop: Shop) -> tuple[Cart, str]:
 
 def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
     """Return the checkout to go on with, and whether it was reserved here. Raises LostRace."""
+    order = _alive(order, shop)
     if order.key and (known := shop.table.checkout(order.customer_id, _id_of_key(order))):
         if (known.cart.offer_id, known.cart.quantity) != (cart.offer_id, cart.quantity):
             raise Malformed("Idempotency-Key", "was used for another cart; send a new key")
@@ -108,6 +109,17 @@ def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -
         shop.table.commit(seen.account, Change(account=seen.account, checkouts=(again,)), now=now)
         return again, True
     return _replaced(order, cart, provider, seen, shop, now=now), True
+
+
+def _alive(order: Order, shop: Shop) -> Order:
+    """Return *order*, under a key derived from its own where that one's checkout ended before it ever had a page: what
+    was never opened cannot be an answer, and who sends the same request again is to get one.
+    """
+    while order.key and (known := shop.table.checkout(order.customer_id, _id_of_key(order))):
+        if not known.ended or known.token or known.status is CheckoutStatus.COMPLETED:
+            break
+        order = replace(order, key=f"{order.key} again")
+    return order
 
 
 def _kept(order: Order, seen: Seen, current: Checkout, shop: Shop, *, now: int) -> Checkout:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from paidup.flows.draft import Draft, rewritten
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
 from paidup.model.access import PassStatus
@@ -13,6 +14,7 @@ from paidup.model.passes import Pass
 from paidup.model.refusal import NotFound, Refusal
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
+from paidup.outside.stripe_http import Gone
 from paidup.outside.table import Change, LostRace, Seen
 
 ASK_WITHIN_S = 5.0
@@ -98,9 +100,21 @@ def ask(checkout: Checkout, road: Road, shop: Shop, *, now: int) -> bool:
         with within(ASK_WITHIN_S):
             if facts := shop.stripe.page(checkout.token).facts:
                 settle(facts, road, shop, now=now)
+    except Gone:
+        end_broken(checkout, shop, now=now)
     except Refusal as refusal:
         logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.kind)
     return True
+
+
+def end_broken(checkout: Checkout, shop: Shop, *, now: int) -> None:
+    """End *checkout*, whose page the provider does not know any more."""
+
+    def step(draft: Draft) -> None:
+        if draft.seen.checkout and not draft.seen.checkout.ended:
+            draft.put_checkout(draft.seen.checkout.expired(now=now))
+
+    rewritten(checkout.customer_id, checkout.checkout_id, step, shop, now=now)
 
 
 def state_of(seen: Seen, shop: Shop, *, now: int) -> State:

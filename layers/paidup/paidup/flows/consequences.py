@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from paidup.flows.draft import Draft
 from paidup.flows.shop import Shop
-from paidup.model.booking import Booking, BookingInTheWay, waiting
+from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import Fact, Payment, PaymentStatus, Price, Road
 from paidup.model.offer import Kind
@@ -14,6 +14,7 @@ from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
 from paidup.outside.table import Seen
 
 LONGEST_CHAIN = 50
+TAKEN_BACK = "its payment was taken back"
 TRIES_BEFORE_ALARM = 6
 
 
@@ -67,8 +68,8 @@ def _merged(facts: Sequence[Fact], road: Road, seen: Seen, *, now: int) -> Pass 
 
 def _moved(checkout: Checkout, facts: Sequence[Fact], held: Pass | None, *, now: int) -> Checkout:
     payment = held.payment if held else None
-    bought = payment and payment.status in (PaymentStatus.PAID, PaymentStatus.PENDING)
-    if bought or (held and held.subscription):
+    finished = payment and payment.status is not PaymentStatus.EXPIRED  # paid, pending or failed: nobody can pay there
+    if finished or (held and held.subscription):
         return checkout if checkout.status is CheckoutStatus.COMPLETED else checkout.completed(now=now)
     if any(_page_expired(fact) for fact in facts):
         return checkout.page_closed() if checkout.ended else checkout.expired(now=now)
@@ -90,7 +91,14 @@ def _keep_one_payment(held: Pass, draft: Draft, shop: Shop) -> None:
         rival = shop.table.held(other.customer_id, other.checkout_id)
         if rival and rival.keeps_money:
             rivals.append(rival)
-    first, *later = sorted([held, *rivals], key=lambda one: (one.paid_at or 0, one.pass_id))
+    taking_place = slot_booking(draft, shop)
+    in_use = taking_place.pass_id if taking_place and taking_place.status is BookingStatus.LIVE else None
+
+    def order(one: Pass) -> tuple[bool, int, str]:
+        """A session that took place, or takes place now, is kept whatever was paid before it."""
+        return (one.used_at is None and one.pass_id != in_use, one.paid_at or 0, one.pass_id)
+
+    first, *later = sorted([held, *rivals], key=order)
     for one in later:
         why = f"paid twice: {first.pass_id} was paid before"
         draft.put_pass(one.giving_back(why, now=draft.now, paid_before=first.pass_id))
@@ -119,13 +127,19 @@ def _book(held: Pass, draft: Draft, shop: Shop) -> None:
     grants = held.standing(now=draft.now, grace_s=draft.grace_s).grants
     if there and there.pass_id == held.pass_id:  # its first booking, or a later one on credit
         if not grants:
-            call_off(held, there, "its payment was taken back", draft, shop)
+            call_off(held, there, TAKEN_BACK, draft, shop)
         return
-    if draft.seen.booking or not grants or held.paid_at is None or held.used_at is not None:
+    mine = draft.seen.booking
+    came_back = mine is not None and mine.ended_by == TAKEN_BACK
+    if (mine and not came_back) or not grants or held.paid_at is None or held.used_at is not None:
         return
     if not slot_freed(draft, shop):
         draft.put_pass(held.giving_back("another booking is open", now=draft.now))
         note(held, "refund due: another booking is open", draft)
+        return
+    within_s = shop.policy.accept_within_s
+    if mine:
+        draft.put_booking(mine.waiting_again(now=draft.now, within_s=within_s))
         return
     draft.put_booking(
         waiting(
@@ -134,7 +148,7 @@ def _book(held: Pass, draft: Draft, shop: Shop) -> None:
             pass_id=held.pass_id,
             offer_id=held.offer_id,
             paid_at=held.paid_at,
-            within_s=shop.policy.accept_within_s,
+            within_s=within_s,
         )
     )
 

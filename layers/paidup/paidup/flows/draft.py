@@ -76,7 +76,10 @@ def rewritten(customer_id: str, an_id: str, step: Callable[[Draft], None], shop:
     Raises what *step* raises, and Contended after 12 lost races.
     """
     for _ in attempts():
-        seen = shop.table.look(customer_id, an_id)
+        try:
+            seen = shop.table.look(customer_id, an_id)
+        except LostRace:
+            continue
         draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
         step(draft)
         if (change := draft.change()) is None:

@@ -1,14 +1,13 @@
 """Expiring: what the clock ends. Checkouts past their time, pages that must be closed, passes that run out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paidup.flows.book import lapse
 from paidup.flows.draft import Draft, rewritten
 from paidup.flows.repay import repay
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
-from paidup.model.booking import BookingStatus
 from paidup.model.checkout import Checkout
 from paidup.model.fact import Road
 from paidup.model.passes import Pass
@@ -21,7 +20,10 @@ from paidup.outside.stripe_http import Gone
 from paidup.outside.table import Due
 
 ASK_WITHIN_S = 6.0
+ASK_AGAIN_S = 600
+MOST_PAGES = 2_000
 SPARE_S = 10.0
+TO_WRITE_S = 3.0
 OUTAGES_ENDURED = 3
 
 
@@ -49,25 +51,39 @@ def expire(shop: Shop, *, now: int, time_left: Callable[[], float]) -> Swept:
     """
     swept = Swept()
     first = now // 60 % len(DUE_SHARDS)
-    for shard in DUE_SHARDS[first:] + DUE_SHARDS[:first]:
-        for due in shop.table.due(shard, now=now):
-            if time_left() < SPARE_S:
-                swept.unfinished = True
+    shards = DUE_SHARDS[first:] + DUE_SHARDS[:first]
+    pages: list[Due] = []
+    for due in (due for shard in shards for due in shop.table.due(shard, now=now)):
+        if due.checkout_id is None:  # bookings, access and refunds first: somebody waits for them
+            if not _dealt_with(due, shop, swept, left_s=time_left(), now=now):
                 return swept
-            silent = swept.postponed >= OUTAGES_ENDURED
-            try:
-                _act_on(due, shop, swept, silent=silent, now=now)
-            except Exception:
-                logger.exception("due.failed", customer_id=due.customer_id)
-                swept.failed += 1
+        elif len(pages) < MOST_PAGES:
+            pages.append(due)
+    for due in pages:
+        if not _dealt_with(due, shop, swept, left_s=time_left(), now=now):
+            break
     return swept
+
+
+def _dealt_with(due: Due, shop: Shop, swept: Swept, *, left_s: float, now: int) -> bool:
+    """Act on *due*, and return False where the *left_s* seconds do not suffice for it."""
+    if left_s < SPARE_S:
+        swept.unfinished = True
+        return False
+    try:
+        with within(left_s - TO_WRITE_S):
+            _act_on(due, shop, swept, silent=swept.postponed >= OUTAGES_ENDURED, now=now)
+    except Exception:
+        logger.exception("due.failed", customer_id=due.customer_id)
+        swept.failed += 1
+    return True
 
 
 def _act_on(due: Due, shop: Shop, swept: Swept, *, silent: bool, now: int) -> None:
     """Do what is *due*; where the provider is *silent*, only what needs no word from it."""
     if due.booking_id:
         booking = lapse(due.customer_id, due.booking_id, shop, now=now)
-        swept.ended += booking is not None and booking.status is BookingStatus.LAPSED
+        swept.ended += booking is not None and not booking.open
         if booking and not silent:
             swept.postponed += not repay(booking.customer_id, booking.pass_id, shop, now=now)
     elif due.pass_id:
@@ -116,20 +132,20 @@ def _end_pass(due: Due, shop: Shop, swept: Swept, *, ask: bool, now: int) -> Non
     held = shop.table.held(due.customer_id, due.pass_id or "")
     if held is None or held.give_back:
         return
-    if ask and held.subscription:
-        _hear_news(held, shop, swept, now=now)
+    asked = held.subscription is None or (ask and _hear_news(held, shop, swept, now=now))
 
     def step(draft: Draft) -> None:
         draft.due_again = True  # by the clock alone nothing of the pass changes, but it is due no longer
         if draft.seen.held:
-            draft.put_pass(draft.seen.held)
+            draft.put_pass(replace(draft.seen.held, ask_at=None if asked else now + ASK_AGAIN_S))
         if draft.seen.held and draft.account.billing_version != draft.seen.account.billing_version:
             draft.timeline.append(_ended(draft.seen.held, draft.account.billing_version, shop, now=now))
 
     swept.ended += bool(rewritten(due.customer_id, held.pass_id, step, shop, now=now).timeline)
 
 
-def _hear_news(held: Pass, shop: Shop, swept: Swept, *, now: int) -> None:
+def _hear_news(held: Pass, shop: Shop, swept: Swept, *, now: int) -> bool:
+    """Settle what the provider says of the subscription now, and return whether it said anything."""
     plan = held.subscription
     try:
         with within(ASK_WITHIN_S):
@@ -137,7 +153,9 @@ def _hear_news(held: Pass, shop: Shop, swept: Swept, *, now: int) -> None:
             settle([fact], Road.SWEEP, shop, now=now)
     except (ProviderUnavailable, ProviderRefused, NotYetKnown) as refusal:
         logger.warning("pass.unasked", pass_id=held.pass_id, why=refusal.kind)
-        swept.postponed += 1
+        swept.postponed += isinstance(refusal, ProviderUnavailable)
+        return isinstance(refusal, Gone)
+    return True
 
 
 def _ended(held: Pass, billing_version: int, shop: Shop, *, now: int) -> TimelineEntry:

@@ -8,7 +8,7 @@ from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.refusal import Conflict, Contended
 from paidup.outside.log import logger
 from paidup.outside.stripe_facts import NAME
-from paidup.outside.stripe_http import DeadAnswer
+from paidup.outside.stripe_http import DeadAnswer, Gone
 from paidup.outside.table import Change, LostRace, attempts
 
 PAGE_TAKES_S = 2.5
@@ -22,7 +22,8 @@ class Replaced(Conflict):
 
     def __init__(self, checkout: Checkout) -> None:
         """Refuse *checkout*, which a newer one replaced."""
-        super().__init__(f"Checkout {checkout.checkout_id!r} was replaced by {checkout.replaced_by!r} meanwhile.")
+        what = f"replaced by {checkout.replaced_by!r}" if checkout.replaced_by else "ended"
+        super().__init__(f"Checkout {checkout.checkout_id!r} was {what} meanwhile.")
 
 
 def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, now: int) -> Checkout:
@@ -35,7 +36,11 @@ def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, 
         return finished
     try:
         customer = _customer(checkout, email, shop)
-        page = shop.stripe.open_page(checkout, customer)
+        try:
+            page = shop.stripe.open_page(checkout, customer)
+        except Gone:  # the customer was deleted at the provider, or is another account's
+            customer = shop.stripe.customer(checkout.customer_id, email, attempt=checkout.attempt, instead_of=customer)
+            page = shop.stripe.open_page(checkout.retried(), customer)
     except DeadAnswer:
         _ask_anew_next_time(checkout, shop, now=now)
         raise
@@ -46,7 +51,7 @@ def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, 
         if seen.checkout.status is CheckoutStatus.OPEN:
             return seen.checkout
         opened = _recorded(seen.checkout, page.token, page.url, page.expires_at, now=now)
-        owned = seen.account.provider_ref or f"{NAME}#{customer}"
+        owned = f"{NAME}#{customer}"
         change = Change(account=replace(seen.account, provider_ref=owned), checkouts=(opened,))
         try:
             shop.table.commit(seen.account, change, now=now)
@@ -54,6 +59,8 @@ def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, 
             continue
         if opened.status is CheckoutStatus.OPEN:
             logger.info("checkout.opened", checkout_id=opened.checkout_id, expires_at=opened.expires_at)
+            return opened
+        if opened.status is CheckoutStatus.COMPLETED:
             return opened
         raise Replaced(opened)
     raise Contended(checkout.customer_id)
@@ -69,6 +76,8 @@ def _customer(checkout: Checkout, email: str | None, shop: Shop) -> str:
 
 def _recorded(checkout: Checkout, token: str, url: str, expires_at: int, *, now: int) -> Checkout:
     """Return *checkout* with the provider's page; where it ended meanwhile, the page is due to be closed."""
+    if checkout.status is CheckoutStatus.COMPLETED:
+        return checkout
     if checkout.status is CheckoutStatus.OPENING:
         return checkout.opened(token=token, url=url, expires_at=expires_at, now=now)
     return replace(checkout, token=token, url=url, due_at=now)

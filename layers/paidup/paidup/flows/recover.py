@@ -1,7 +1,7 @@
 """Recovering: what a buyer who comes back to an earlier checkout is told, and how they go on where they were."""
 
 from paidup.flows.buy import Order, bought, buy, setting_out
-from paidup.flows.confirm import ask
+from paidup.flows.confirm import ask, end_broken
 from paidup.flows.draft import Draft, rewritten
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
@@ -76,18 +76,10 @@ def _verified(checkout: Checkout, shop: Shop, *, now: int) -> Seen:
             if facts := shop.stripe.page(checkout.token or "").facts:
                 settle(facts, Road.POLL, shop, now=now)
     except Gone:
-        _end_broken(checkout, shop, now=now)
+        end_broken(checkout, shop, now=now)
     except (ProviderUnavailable, ProviderRefused) as refusal:
         logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.kind)
     return shop.table.glance(checkout.customer_id, checkout.checkout_id)
-
-
-def _end_broken(checkout: Checkout, shop: Shop, *, now: int) -> None:
-    def step(draft: Draft) -> None:
-        if draft.seen.checkout and not draft.seen.checkout.ended:
-            draft.put_checkout(draft.seen.checkout.expired(now=now))
-
-    rewritten(checkout.customer_id, checkout.checkout_id, step, shop, now=now)
 
 
 def _close(checkout: Checkout, shop: Shop, *, now: int) -> None:

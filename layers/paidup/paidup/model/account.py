@@ -28,10 +28,6 @@ class Account:
         others = [access for access in self.access if access.pass_id != held.pass_id]
         return self._with([*others, granted] if granted else others, now=now)
 
-    def lapsed(self, *, now: int) -> "Account":
-        """Return this account without the access that ran out by *now*."""
-        return self._with(list(self.access), now=now)
-
     def standing_access(self, *, now: int) -> tuple[Access, ...]:
         """Return what the customer may use at *now*: by the clock, not by what was stored."""
         return tuple(access for access in self.access if access.holds(now=now))

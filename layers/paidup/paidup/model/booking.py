@@ -6,6 +6,7 @@ from enum import StrEnum
 from paidup.model.refusal import Conflict
 
 KEPT_AFTER_END_S = 90 * 86_400
+LIVE_LASTS_S = 86_400
 
 
 class BookingStatus(StrEnum):
@@ -59,7 +60,8 @@ class BookingInTheWay(Conflict):
         """Refuse a second booking while *booking* is open."""
         live = booking.status is BookingStatus.LIVE
         state = "is live now" if live else f"waits to be accepted until {booking.accept_by} (epoch seconds)"
-        self.next_step = "Finish it first" if live else "Wait for it, or cancel it first"
+        self.next_step = "It ends when it is finished, a day after it began at the latest" if live else ""
+        self.next_step = self.next_step or "Wait for it, or cancel it first"
         self.next_step += "; passes and subscriptions can be bought as ever."
         super().__init__(f"Booking {booking.booking_id!r} {state}.")
 
@@ -86,6 +88,17 @@ class Booking:
     def open(self) -> bool:
         """Whether it takes the customer's one slot."""
         return self.status in (BookingStatus.WAITING, BookingStatus.LIVE)
+
+    @property
+    def due_at(self) -> int | None:
+        """When the clock must look at it: at the end of its waiting, or a day after it was accepted."""
+        if self.status is BookingStatus.LIVE and self.accepted_at is not None:
+            return self.accepted_at + LIVE_LASTS_S
+        return self.accept_by if self.status is BookingStatus.WAITING else None
+
+    def overlong(self, *, now: int) -> bool:
+        """Whether it was accepted a day ago and nobody has said that it is over."""
+        return self.status is BookingStatus.LIVE and self.due_at is not None and now >= self.due_at
 
     def stale(self, *, now: int) -> bool:
         """Whether nobody accepted it in time, written down or not."""
@@ -130,6 +143,18 @@ class Booking:
     def called_off(self, by: str, *, now: int) -> "Booking":
         """Return this booking cancelled because what paid for it was taken back (*by* says by what)."""
         return replace(self, status=BookingStatus.CANCELLED, ended_at=now, ended_by=by)
+
+    def over(self, *, now: int) -> "Booking":
+        """Return this booking finished by the clock: it was live for a day. Raises BookingClosed before that."""
+        if not self.overlong(now=now):
+            raise BookingClosed(self)
+        return replace(self, status=BookingStatus.FINISHED, ended_at=now, ended_by="clock")
+
+    def waiting_again(self, *, now: int, within_s: int) -> "Booking":
+        """Return this booking open once more: what had been taken back from its payment came back."""
+        return replace(
+            self, status=BookingStatus.WAITING, accept_by=now + within_s, ended_at=None, ended_by=None, mechanic=None
+        )
 
     def lapse(self, *, now: int) -> "Booking":
         """Return this booking ended because nobody accepted it by `accept_by`. Raises BookingClosed before that."""

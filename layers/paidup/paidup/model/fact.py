@@ -78,7 +78,10 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Register `subscription`: times are epoch seconds of the provider, `amount` minor units a period."""
+    """Register `subscription`: times are epoch seconds of the provider, `amount` minor units a period.
+
+    `unpaid_since` is when the invoice that made it past due was to be paid.
+    """
 
     status: SubscriptionStatus
     ref: str
@@ -88,6 +91,7 @@ class Subscription:
     cancel_at: int | None = None
     ended_at: int | None = None
     invoice: str | None = None
+    unpaid_since: int | None = None
     offer_id: str | None = None
     amount: int = 0
     currency: str = ""
@@ -110,7 +114,7 @@ class Refund:
     @property
     def full(self) -> bool:
         """Whether nothing of the payment is left."""
-        return self.refunded >= self.amount > 0
+        return self.refunded >= self.amount
 
     @property
     def finality(self) -> int:

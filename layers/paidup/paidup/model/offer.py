@@ -6,6 +6,7 @@ from enum import StrEnum
 from paidup.model.refusal import Malformed
 
 MAX_QUANTITY = 10_000
+MAX_AMOUNT = 99_999_999  # Stripe takes eight digits at once
 
 
 class Kind(StrEnum):
@@ -53,6 +54,10 @@ class Offer:
         """Return the cart of *quantity* (1 to 10,000) of this offer, at today's price."""
         if not 1 <= quantity <= MAX_QUANTITY:
             raise Malformed("quantity", f"must be from 1 to {MAX_QUANTITY}")
+        if self.kind is Kind.LIVE_SESSION and quantity > 1:
+            raise Malformed("quantity", "must be 1: a live session is bought and booked one at a time")
+        if self.amount * quantity > MAX_AMOUNT:
+            raise Malformed("quantity", f"comes to more than {MAX_AMOUNT} minor units at once")
         return Cart(
             offer_id=self.offer_id,
             name=self.name,

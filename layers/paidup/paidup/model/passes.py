@@ -75,7 +75,7 @@ class Pass:
     `paid_at` is the earliest second at which the provider said that it is paid. `roads` tells the road that won each
     register; it is for people and takes no part in comparison. What we decided ourselves stands beside the registers:
     `give_back` (the money goes back), `used_at` (a live session took place), `accepted` (support took another amount
-    than was `asked` for).
+    than was `asked` for), `ask_at` (its access ended by the clock, and the provider has not said yet that it is so).
     """
 
     pass_id: str
@@ -90,6 +90,7 @@ class Pass:
     give_back: GiveBack | None = None
     used_at: int | None = None
     accepted: bool = False
+    ask_at: int | None = None
     registers: Mapping[str, Entry] = field(default_factory=dict)
     roads: Mapping[str, Heard] = field(default_factory=dict, compare=False)
 
@@ -123,11 +124,6 @@ class Pass:
     def ties_with(self, fact: Fact) -> bool:
         """Whether *fact* contradicts what was said in the same second: the provider's object must be fetched."""
         return fact.entry.ties_with(self.registers.get(fact.register))
-
-    def says_otherwise(self, other: "Pass | None") -> bool:
-        """Whether any register of this pass has another value than in *other* (a newer stamp alone is no news)."""
-        before = other.registers if other else {}
-        return any(name not in before or before[name].value != new.value for name, new in self.registers.items())
 
     @property
     def payment(self) -> Payment | None:
@@ -165,16 +161,21 @@ class Pass:
     @property
     def given_back(self) -> bool:
         """Whether nothing of the buyer's money is left with us, and nothing more will be taken."""
-        free = self.payment is not None and self.payment.amount == 0
         plan = self.subscription
-        renews = self.kind is Kind.SUBSCRIPTION and (plan is None or plan.status not in NEVER_RENEWS)
-        return not renews and (free or any(refund.full for refund in self._values(Refund)))
+        if self.kind is not Kind.SUBSCRIPTION:
+            free = self.payment is not None and self.payment.amount == 0
+            return free or any(refund.full for refund in self._values(Refund))
+        ended = plan is not None and plan.status in NEVER_RENEWS
+        return ended and any(refund.full and refund.invoice == plan.invoice for refund in self._values(Refund) if plan)
 
     @property
     def refund_key(self) -> str:
-        """The idempotency key of giving the money back; a refund that failed later asks under a new one."""
-        failed = [entry.at for entry in self.registers.values() if entry.value == _nothing_back(entry.value)]
-        return f"refund-{self.pass_id}" + (f"-{max(failed)}" if failed else "")
+        """The idempotency key of giving the money back: a new one for each try, since a provider replays its failures.
+
+        All that is left is asked for each time, so that two tries never give back more than was paid.
+        """
+        tries = self.give_back.tries if self.give_back else 0
+        return f"refund-{self.pass_id}" + (f"-{tries}" if tries else "")
 
     @property
     def keeps_money(self) -> bool:
@@ -191,7 +192,7 @@ class Pass:
         if self.give_back:
             return None if self.given_back else self.give_back.due_at
         standing = self.standing(now=now, grace_s=grace_s)
-        return standing.until if standing.grants else None
+        return standing.until if standing.grants else self.ask_at
 
     def standing(self, *, now: int, grace_s: int) -> Standing:
         """Return how the pass stands at *now* (epoch seconds); past due keeps access for *grace_s* seconds.
@@ -257,18 +258,14 @@ class Pass:
         if plan.status in WITHOUT_ACCESS:
             return Standing(status=WITHOUT_ACCESS[plan.status])
         if plan.status is SubscriptionStatus.PAST_DUE:
-            until = plan.period_start + grace_s
+            until = max(plan.period_start, plan.unpaid_since or 0) + grace_s
             return Standing(status=PassStatus.PAST_DUE, until=min(filter(None, (until, plan.cancel_at))))
         trialing = plan.status is SubscriptionStatus.TRIALING
         status = PassStatus.TRIALING if trialing else PassStatus.ACTIVE
-        return Standing(status=status, until=plan.cancel_at or plan.period_end + grace_s)
+        return Standing(status=status, until=min(filter(None, (plan.cancel_at, plan.period_end + grace_s))))
 
     def _values(self, kind: type[V]) -> Iterator[V]:
         return (entry.value for entry in self.registers.values() if isinstance(entry.value, kind))
-
-
-def _nothing_back(value: Value) -> Value | None:
-    return replace(value, refunded=0) if isinstance(value, Refund) else None
 
 
 def end_of_day(second: int) -> int:

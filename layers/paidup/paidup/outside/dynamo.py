@@ -87,11 +87,12 @@ class Rows:
         """Return what lies at *keys*, each row consistent by itself, in one call."""
         left: Any = {self.name: {"Keys": [rows.wire(key) for key in keys], "ConsistentRead": True}}
         found: list[Any] = []
-        while left:
+        for _ in attempts():
             answer = self.client.batch_get_item(RequestItems=left)
             found += answer["Responses"].get(self.name, [])
-            left = answer.get("UnprocessedKeys")
-        return {_address(row): row for row in found}
+            if not (left := answer.get("UnprocessedKeys")):
+                return {_address(row): row for row in found}
+        raise LostRace
 
     def _write(self, puts: Sequence[Wire]) -> None:
         """Write all of *puts* or none. Raises LostRace where a condition does not hold."""

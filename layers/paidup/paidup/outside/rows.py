@@ -5,7 +5,7 @@
 | Account  | CUSTOMER#<customer>   | ACCOUNT              | stripe#cus_…       |                |                |
 | Checkout | CUSTOMER#<customer>   | CHECKOUT#<checkout>  | stripe#cs_…        | end, or now    | 7 d, if unpaid |
 | Pass     | CUSTOMER#<customer>   | PASS#<pass>          | stripe#sub_…, pi_… | end of access  |                |
-| Booking  | CUSTOMER#<customer>   | BOOKING#<booking>    | bookings#waiting   | accept_by      | ended + 90 d   |
+| Booking  | CUSTOMER#<customer>   | BOOKING#<booking>    | bookings#waiting   | while open     | ended + 90 d   |
 | (whose)  | BOOKING#<booking>     | BOOKING              |                    |                | ended + 90 d   |
 | Timeline | TIMELINE#<customer>   | <occurred_at>#<fact> |                    |                | 400 d          |
 | Event    | EVENT#<provider>#<id> | EVENT                | attention          |                | 90 d           |
@@ -40,6 +40,7 @@ WAITING = "bookings#waiting"
 
 VERSION_AS_READ = "version = :read"
 NOT_THERE_YET = "attribute_not_exists(pk)"
+NOT_SETTLED_YET = "attribute_not_exists(pk) OR #status <> :settled"
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -118,14 +119,14 @@ def pass_row(held: Pass, *, due_at: int | None) -> Wire:
 
 
 def booking_rows(booking: Booking) -> list[Wire]:
-    """Return the rows of a booking: listed and due while it waits, purged 90 days after it ended."""
+    """Return the rows of a booking: listed while it waits, due while it is open, purged 90 days after it ended."""
     waiting = booking.status is BookingStatus.WAITING
     purge_at = None if booking.ended_at is None else booking.ended_at + bookings.KEPT_AFTER_END_S
     row = _row(
         booking_key(booking.customer_id, booking.booking_id),
         booking,
         ref=_ref(WAITING if waiting else None, booking.created_at),
-        due=_due(booking.customer_id, booking.accept_by if waiting else None),
+        due=_due(booking.customer_id, booking.due_at),
         purge_at=purge_at,
     )
     whose = {**whose_booking_key(booking.booking_id), "customer_id": booking.customer_id}

@@ -19,6 +19,7 @@ from paidup.outside.stripe_reading import SESSION_WHOLE, Reader, fetched, pages
 LONGEST_LIFE_S = 86_400  # Stripe's own default: not sent, nor what comes near it, for its clock and ours may differ
 SHORTEST_LIFE_S = 1_800
 SKEW_S = 120
+OPENED_WITHIN_S = 180  # a reservation may be asked for again until the sweep after its two minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +37,21 @@ class Page:
 class Stripe(Reader):
     """The account behind one API key: what it says, and what it is asked to do."""
 
-    def customer(self, customer_id: str, email: str | None, *, attempt: int) -> str:
+    def customer(self, customer_id: str, email: str | None, *, attempt: int, instead_of: str = "") -> str:
         """Return the Stripe customer (`cus_…`) made for *customer_id*; asked again within a day, it is the same one.
 
-        *attempt* counts dead answers, which are replayed: see `Checkout.attempt`.
+        *attempt* counts dead answers, which are replayed: see `Checkout.attempt`. *instead_of* is one that is gone.
         """
-        key = "customer-" + sha256(f"{customer_id} {email} {attempt}".encode()).hexdigest()
+        key = "customer-" + sha256(f"{customer_id} {email} {attempt} {instead_of}".encode()).hexdigest()
         params: Any = {"metadata": {"customer_id": customer_id}} | ({"email": email} if email else {})
-        with asking("to make a customer"):
-            return self.api.v1.customers.create(params, {"idempotency_key": key}).id
+        try:
+            with asking("to make a customer"):
+                return self.api.v1.customers.create(params, {"idempotency_key": key}).id
+        except ProviderRefused:
+            if not email:
+                raise
+        # an address that Stripe does not like stops no sale
+        return self.customer(customer_id, None, attempt=attempt, instead_of=instead_of)
 
     def open_page(self, checkout: Checkout, customer: str) -> Page:
         """Return the page on which *customer* (`cus_…`) pays *checkout*; asked again, it is the same page."""
@@ -96,6 +103,8 @@ class Stripe(Reader):
                 found.append(facts.of_subscription(plan, when, owner))
                 invoice = facts.id_of(plan.get("latest_invoice"))
                 intent = self._intent_of(invoice) if invoice else None
+                if intent is None:
+                    found.append(facts.nothing_to_refund(plan, when, owner))
             if intent:
                 self._refund(intent, held)
                 answer = self.api.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]})
@@ -158,5 +167,7 @@ def _page_params(checkout: Checkout, customer: str) -> Any:
     else:
         params |= {"mode": "payment", "payment_intent_data": {"metadata": metadata}}
     if checkout.lifetime_s <= LONGEST_LIFE_S - SKEW_S:
-        params["expires_at"] = checkout.created_at + max(checkout.lifetime_s, SHORTEST_LIFE_S + SKEW_S)
+        params["expires_at"] = checkout.created_at + max(
+            checkout.lifetime_s, SHORTEST_LIFE_S + SKEW_S + OPENED_WITHIN_S
+        )
     return params | {"line_items": [{"price_data": price, "quantity": cart.quantity}]}

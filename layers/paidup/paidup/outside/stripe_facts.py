@@ -187,9 +187,20 @@ def dispute_value(dispute: Object) -> Dispute:
     )
 
 
+def nothing_to_refund(plan: Object, said: Said, owner: Owner) -> Fact:
+    """Return that the latest invoice of the subscription *plan* took nothing, so that all of it is back."""
+    value = Refund(amount=0, refunded=0, currency=plan["currency"], invoice=id_of(plan.get("latest_invoice")))
+    return fact(owner, value, said, plan, about=plan["id"])
+
+
 def subscription_value(subscription: Object) -> Subscription:
-    """Return the register's value; `cancel_at_period_end` is told as the `cancel_at` that it comes to."""
+    """Return the register's value; `cancel_at_period_end` is told as the `cancel_at` that it comes to.
+
+    An event names the unpaid invoice only; the whole of it tells since when it is unpaid (see `needs_its_invoice`).
+    """
     item = subscription["items"]["data"][0]
+    invoice, past_due = subscription.get("latest_invoice"), subscription["status"] == "past_due"
+    ours = owner_in(subscription.get("metadata")) is not None
     at_period_end = item["current_period_end"] if subscription.get("cancel_at_period_end") else None
     return Subscription(
         status=SubscriptionStatus(subscription["status"]),
@@ -199,11 +210,19 @@ def subscription_value(subscription: Object) -> Subscription:
         trial_end=subscription.get("trial_end"),
         cancel_at=subscription.get("cancel_at") or at_period_end,
         ended_at=subscription.get("ended_at"),
-        invoice=id_of(subscription.get("latest_invoice")),
-        offer_id=offer_of_price(item["price"]),
+        invoice=id_of(invoice),
+        unpaid_since=(invoice.get("due_date") or invoice["created"])
+        if past_due and isinstance(invoice, Mapping)
+        else None,
+        offer_id=offer_of_price(item["price"]) or (None if ours else item["price"]["id"]),
         amount=(item["price"].get("unit_amount") or 0) * (item.get("quantity") or 1),
         currency=item["price"]["currency"],
     )
+
+
+def needs_its_invoice(subscription: Object) -> bool:
+    """Whether a subscription as told leaves open since when it is unpaid."""
+    return subscription["status"] == "past_due" and not isinstance(subscription.get("latest_invoice"), Mapping)
 
 
 def offer_of_price(price: Object) -> str | None:

@@ -1,7 +1,9 @@
 """How Stripe is reached: time-outs within the caller's deadline, whose fault an error is, and Stripe's own clock."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
@@ -14,6 +16,8 @@ from paidup.model.refusal import ProviderRefused, ProviderUnavailable
 from paidup.outside.deadline import remaining
 
 CONNECT_S, READ_S, RETRIES = 2.0, 5.0, 2
+
+_took_s: ContextVar[float] = ContextVar("took_s", default=0.0)
 
 
 class DeadAnswer(ProviderUnavailable):
@@ -32,7 +36,10 @@ class WithinDeadline(HTTPAdapter):
         left = remaining(READ_S)
         if left <= 0:
             raise requests.exceptions.ReadTimeout("the caller's deadline has passed")
-        return super().send(request, **{**how, "timeout": (min(CONNECT_S, left), left)})
+        began = time.monotonic()
+        answer = super().send(request, **{**how, "timeout": (min(CONNECT_S, left), left)})
+        _took_s.set(time.monotonic() - began)
+        return answer
 
 
 @cache
@@ -64,6 +71,8 @@ def asking(what: str) -> Iterator[None]:
         raise kind("stripe", f"it was asked {what} ({error.code or error.http_status}, {error.param})") from error
     except (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError, stripe.CardError) as error:
         raise ProviderRefused("stripe", f"it was asked {what} ({error.http_status})") from error
+    except (KeyError, IndexError, ValueError) as error:
+        raise ProviderRefused("stripe", f"it was asked {what}, and answered what cannot be read ({error!r})") from error
     except stripe.StripeError as error:
         dead = (error.http_status or 0) >= 500
         kind_of_outage = DeadAnswer if dead else ProviderUnavailable
@@ -71,8 +80,12 @@ def asking(what: str) -> Iterator[None]:
 
 
 def stamp(answer: stripe.StripeObject) -> int:
-    """Return Stripe's own second of *answer*, from its HTTP Date header: our clock never stamps what Stripe says."""
+    """Return Stripe's own second of *answer*, from its HTTP Date header: our clock never stamps what Stripe says.
+
+    Stripe may have read the object as long before that as the call took, so whole seconds of that are taken off: what
+    it tells of meanwhile must not lose against a slow answer.
+    """
     response = answer.last_response
     if response is None:
         raise ValueError("a Stripe object that was not fetched has no time of its own")
-    return int(parsedate_to_datetime(response.headers["Date"]).timestamp())
+    return int(parsedate_to_datetime(response.headers["Date"]).timestamp()) - int(_took_s.get())

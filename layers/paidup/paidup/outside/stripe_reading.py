@@ -14,7 +14,8 @@ from paidup.outside.stripe_facts import Object, Owner, Said
 from paidup.outside.stripe_http import asking, stamp
 from paidup.outside.stripe_webhook import Event
 
-SESSION_WHOLE = ["payment_intent.latest_charge", "subscription"]
+SESSION_WHOLE = ["payment_intent.latest_charge", "subscription.latest_invoice"]
+PLAN_WHOLE: Any = {"expand": ["latest_invoice"]}
 
 Find = Callable[[str], str | None]
 
@@ -36,6 +37,8 @@ class Reader:
             match event.type.split("."):
                 case ["checkout", *_, last]:
                     return self._of_session(thing, said, failed=last == "async_payment_failed")
+                case ["customer", "subscription", _] if facts.needs_its_invoice(thing):
+                    return [self.subscription(thing["id"], find)]
                 case ["customer", "subscription", _]:
                     return [facts.of_subscription(thing, said, self._owner_of_plan(thing, find))]
                 case ["invoice", _]:
@@ -50,12 +53,13 @@ class Reader:
                     return self._of_charge(answer.to_dict(), fetched(answer), find)
         return []
 
-    def subscription(self, subscription: str, find: Find) -> Fact:
-        """Return how the subscription (`sub_…`) stands now."""
+    def subscription(self, subscription: str, find: Find, *, of: Owner | None = None) -> Fact:
+        """Return how the subscription (`sub_…`) stands now; *of* is whose it is where it does not say so itself."""
         with asking("for a subscription"):
-            answer = self.api.v1.subscriptions.retrieve(subscription)
-            thing = answer.to_dict()
-            return facts.of_subscription(thing, fetched(answer), self._owner_of_plan(thing, find))
+            answer = self.api.v1.subscriptions.retrieve(subscription, PLAN_WHOLE)
+            thing, said = answer.to_dict(), fetched(answer)
+            owner = facts.owner_in(thing.get("metadata")) or of or self._owner_of_plan(thing, find)
+            return facts.of_subscription(thing, said, owner)
 
     def again(self, fact: Fact) -> Fact:
         """Return what Stripe says now of *fact*'s register, from a later second, so that the answer is final for
@@ -80,7 +84,7 @@ class Reader:
                 yield [fact for fact in found if fact.customer_id == customer_id]
         if not customer:
             return
-        plans: Any = {"customer": customer, "status": "all", "limit": 100}
+        plans: Any = {"customer": customer, "status": "all", "limit": 100, "expand": ["data.latest_invoice"]}
         with asking("for a customer's subscriptions"):
             for plan, said in pages(self.api.v1.subscriptions.list(plans)):
                 owner = self._owner_of_plan(plan, lambda _: customer_id)
@@ -95,7 +99,7 @@ class Reader:
         found = [payment]
         plan = session.get("subscription")
         if plan and with_plan and isinstance(plan, str):
-            found.insert(0, self.subscription(plan, lambda _: owner.customer_id))
+            found.insert(0, self.subscription(plan, lambda _: owner.customer_id, of=owner))
         elif plan and with_plan:
             found.insert(0, facts.of_subscription(plan, said, facts.owner_in(plan.get("metadata")) or owner))
         intent = session.get("payment_intent")
@@ -125,7 +129,7 @@ class Reader:
         v1 = self.api.v1
         retrieve: dict[str, Callable[[str], Any]] = {
             "cs": lambda a: v1.checkout.sessions.retrieve(a, {"expand": ["payment_intent", "subscription"]}),
-            "sub": v1.subscriptions.retrieve,
+            "sub": lambda a: v1.subscriptions.retrieve(a, PLAN_WHOLE),
             "in": v1.invoices.retrieve,
             "ch": v1.charges.retrieve,
             "py": v1.charges.retrieve,
@@ -176,7 +180,7 @@ class Reader:
         with asking(f"again for {fact.register}"):
             match fact.entry.value:
                 case Subscription():
-                    answer: Any = self.api.v1.subscriptions.retrieve(fact.source)
+                    answer: Any = self.api.v1.subscriptions.retrieve(fact.source, PLAN_WHOLE)
                     value: Any = facts.subscription_value(answer.to_dict())
                 case Refund(invoice=invoice):
                     answer = self.api.v1.charges.retrieve(fact.source)

@@ -15,7 +15,7 @@ from paidup.model.offer import Offer
 from paidup.model.passes import Pass
 from paidup.model.policy import Policy
 from paidup.model.refusal import Contended, Malformed
-from paidup.model.timeline import EventRow, TimelineEntry
+from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
 from paidup.outside import rows
 from paidup.outside.dynamo import PAGE, LostRace, Rows, attempts
 from paidup.outside.rows import Key, Wire
@@ -133,7 +133,7 @@ class Table(Rows):
     def bookings_of(self, customer_id: str, *, most: int = PAGE) -> list[Booking]:
         """Return the customer's newest *most* bookings, newest first."""
         found = self._rows_under(rows.account_key(customer_id)["pk"], "BOOKING#", most)
-        return [rows.read_row(Booking, row) for row in found]
+        return sorted((rows.read_row(Booking, row) for row in found), key=lambda one: -one.created_at)
 
     def waiting_bookings(self, *, most: int, after: Key | None = None) -> tuple[list[Booking], Key | None]:
         """Return up to *most* bookings that wait, the oldest first, from *after* on, and where the next page begins.
@@ -167,7 +167,8 @@ class Table(Rows):
             seen = self.current(customer_id)
             passes = list(self._rows_under(rows.account_key(customer_id)["pk"], "PASS#", MOST_PASSES))
             if self.account(customer_id).version == seen.account.version:
-                return seen, [rows.read_row(Pass, row) for row in passes]
+                held = [rows.read_row(Pass, row) for row in passes]
+                return seen, sorted(held, key=lambda one: -(one.paid_at or 0))
         raise Contended(customer_id)
 
     def commit(self, before: Account, change: Change, *, now: int) -> Account:
@@ -192,8 +193,20 @@ class Table(Rows):
         return after
 
     def log(self, event: EventRow) -> None:
-        """Write an event's row that goes with no change of a customer: failed, ignored, or nothing new."""
-        self.client.put_item(TableName=self.name, Item=rows.event_row(event, self.policy))
+        """Write an event's row that goes with no change of a customer: failed, ignored, or nothing new.
+
+        One that another worker has settled meanwhile stays settled.
+        """
+        try:
+            self.client.put_item(
+                TableName=self.name,
+                Item=rows.event_row(event, self.policy),
+                ConditionExpression=rows.NOT_SETTLED_YET,
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=rows.wire({":settled": EventStatus.SETTLED.value}),
+            )
+        except self.client.exceptions.ConditionalCheckFailedException:
+            return
 
     def find(self, ref: str) -> Due | None:
         """Return whose *ref* (`stripe#cus_…`, `stripe#sub_…`) is, and of which pass; None if nobody's."""
