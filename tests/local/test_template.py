@@ -43,6 +43,7 @@ def test_only_what_anybody_may_see_is_public() -> None:
         "GET /cancel",
         "GET /offers",
         "GET /openapi.json",
+        "GET /sessions",
         "GET /success",
         "POST /webhooks/stripe",
     }
