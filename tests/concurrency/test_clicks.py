@@ -11,8 +11,6 @@ from tests.concurrency.crowd import Crowd, Place, click, poll
 from tests.functions.wire import wire_to
 from tests.world import World
 
-pytestmark = pytest.mark.xdist_group("crowd")
-
 
 def checkouts_of(world: World, buyer: str) -> list[Checkout]:
     table = world.shop.table

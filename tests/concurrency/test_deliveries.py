@@ -14,8 +14,6 @@ from tests.concurrency.crowd import Crowd, Place, batch, look, webhook
 from tests.world import World, opened
 from tools.local import ministack
 
-pytestmark = pytest.mark.xdist_group("crowd")
-
 type Event = Mapping[str, Any]
 CUSTOMERS, DELIVERIES = 100, 1_000
 
