@@ -95,6 +95,19 @@ def test_one_customer_of_ours_is_one_customer_of_stripes(world: World, buyer: st
     assert customer["metadata"] == {"customer_id": buyer}
 
 
+def test_a_buyer_whom_stripe_has_forgotten_is_made_known_to_it_again(world: World, buyer: str) -> None:
+    """Somebody deleted the customer in Stripe's dashboard; that is no reason never to sell to them again."""
+    first = world.buy(customer=buyer).json
+    forgotten = str(session(world, first["token"]).customer)
+    world.stripe.v1.customers.delete(forgotten)
+    for offer_id in ("day_pass", "monthly"):
+        again = world.buy(offer_id, customer=buyer)
+        assert again.status == 201, again.text
+        assert session(world, again.json["token"]).customer not in (None, forgotten)
+    customers = {session(world, token).customer for token in pages_of(world, buyer)}
+    assert len(customers) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "sent"),
     [

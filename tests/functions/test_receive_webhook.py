@@ -14,6 +14,7 @@ from paidup.outside.secrets import BadSecret
 from paidup.outside.stripe_webhook import HANDLED, SETTLED_BEFORE_ANSWER
 from stripe import WebhookSignature
 
+from tests.functions.wire import Wire, be_down
 from tests.world import WEBHOOK_SECRET, Answer, Context, World, function, sample
 
 COMPLETED = "checkout.session.completed"
@@ -284,6 +285,17 @@ class TestNothingIsLost:
         assert world.account(customer=buyer)["access"] == []
         assert world.work_queue() == []
         assert len(world.account(customer=buyer)["access"]) == 1
+
+    def test_what_stripe_itself_keeps_us_from_settling_is_queued(self, world: World, buyer: str, wire: Wire) -> None:
+        token = world.buy("monthly", customer=buyer).json
+        world.pay(token["url"])
+        event = world.events(types=[COMPLETED])[-1]
+        wire.spoil("GET /v1/subscriptions", be_down)
+        assert world.deliver(event).json == {"received": "queued"}
+        assert world.account(customer=buyer)["passes"] == []
+        wire.mend()
+        assert world.work_queue() == []
+        assert world.status(token["checkout_id"], customer=buyer)["state"] == "active"
 
     def test_what_cannot_be_queued_either_is_not_acknowledged(
         self, world: World, completed: dict[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ import pytest
 from paidup.model.offer import Interval, Kind, Offer
 
 from tests.functions.story import ASKS_ALWAYS, DECLINED_LATER, DISPUTED, REFUND_FAILS, Story
-from tests.world import World
+from tests.world import ORIGIN, World
 
 PLAN = "customer.subscription"
 DAY = 86_400
@@ -23,6 +23,8 @@ ON_TRIAL = Offer(
     interval=Interval.MONTH,
     trial_days=14,
 )
+
+FREE = Offer(offer_id="taster", name="A first class, on us", kind=Kind.PASS, amount=0, currency="eur")
 
 
 @pytest.fixture
@@ -53,6 +55,13 @@ class TestAPass:
         story.buys("day_pass")
         story.hear("checkout.session.completed")
         assert story.access == {"day_pass": None}
+
+    def test_can_be_free(self, story: Story) -> None:
+        story.world.shop.table.put_offer(FREE)
+        story.buys("taster")
+        story.hear("checkout.session.completed")
+        assert story.held["status"] == "active"
+        assert story.access == {"taster": None}
 
     def test_waits_for_a_delayed_payment_that_succeeds(self, story: Story) -> None:
         story.buys("day_pass", "delayed_success")
@@ -530,3 +539,110 @@ class TestASubscriptionMadeInTheDashboard:
         assert story.world.work_queue() == []
         assert story.held["offer_id"] == "trainer"
         assert created["id"] not in {row.event_id for row in story.world.shop.table.attention()}
+
+
+class TestAThinEvent:
+    """Type and object alone: what became of the object is fetched."""
+
+    def tell(self, story: Story, type_: str, object_id: str) -> None:
+        thin = {
+            "id": f"evt_{type_}_{object_id}",
+            "object": "v2.core.event",
+            "type": f"v1.{type_}",
+            "created": "2026-11-21T09:00:00.000Z",
+            "related_object": {"id": object_id, "type": "any", "url": "/v1/any"},
+        }
+        assert story.world.deliver(thin).status == 200
+        assert story.world.work_queue() == []
+
+    @pytest.mark.parametrize("type_", [f"{PLAN}.created", f"{PLAN}.updated"])
+    def test_can_tell_of_a_subscription(self, story: Story, type_: str) -> None:
+        story.buys("monthly")
+        self.tell(story, type_, story.plan()["id"])
+        assert story.access == {"monthly": story.period_end() + GRACE}
+
+    def test_can_tell_of_its_invoice(self, story: Story) -> None:
+        story.buys("monthly")
+        self.tell(story, "invoice.paid", story.plan()["latest_invoice"])
+        assert story.access == {"monthly": story.period_end() + GRACE}
+
+    def test_can_tell_of_its_end(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        plan = story.plan()["id"]
+        story.cancel()
+        self.tell(story, f"{PLAN}.deleted", plan)
+        assert story.held["status"] == "canceled"
+
+    def test_can_tell_of_a_refund(self, story: Story) -> None:
+        story.buys("day_pass", REFUND_FAILS)
+        story.hear()
+        story.world.pass_time(2)
+        intent = story.session()["payment_intent"]
+        refund = story.post("refunds", payment_intent=intent["id"])["id"]
+        self.tell(story, "charge.refunded", intent["latest_charge"])
+        assert story.held["status"] == "refunded"
+        story.world.pass_time(6)
+        self.tell(story, "refund.failed", refund)
+        assert story.held["status"] == "active"
+
+    def test_can_tell_of_a_dispute(self, story: Story) -> None:
+        story.buys("day_pass")
+        story.hear()
+        dispute = story.misfortune("disputes", payment_intent=story.session()["payment_intent"]["id"])["id"]
+        self.tell(story, "charge.dispute.created", dispute)
+        assert story.held["status"] == "disputed"
+        story.world.pass_time(2)
+        story.misfortune(f"disputes/{dispute}/close", status="won")
+        self.tell(story, "charge.dispute.closed", dispute)
+        assert story.held["status"] == "active"
+
+    def test_can_tell_of_a_page(self, story: Story) -> None:
+        story.buys("day_pass", "delayed_failure")
+        story.world.pass_time(4)
+        self.tell(story, "checkout.session.async_payment_failed", story.token["token"])
+        assert story.held["status"] == "failed"
+        story.opens("monthly")
+        story.post(f"checkout/sessions/{story.token['token']}/expire")
+        self.tell(story, "checkout.session.expired", story.token["token"])
+        assert story.world.status(story.token["checkout_id"], customer=story.buyer)["state"] == "expired"
+
+
+class TestWhatIsNotOurs:
+    """Other things are sold through the same Stripe account."""
+
+    def ignored(self, story: Story, type_: str, thing: dict[str, Any]) -> None:
+        event_id, said = f"evt_{story.buyer}", {"object": "event", "created": story.world.now()}
+        event = {"id": event_id, "type": type_, "data": {"object": thing}}
+        assert story.world.deliver(said | event).status == 200
+        assert story.world.work_queue() == []
+        row = story.world.shop.table.event("stripe", event_id)
+        assert row
+        assert row.status == "ignored"
+
+    def test_is_a_session_without_our_metadata(self, story: Story) -> None:
+        page = {"id": "cs_1", "object": "checkout.session", "metadata": {"order": "7"}, "status": "complete"}
+        self.ignored(story, "checkout.session.completed", page | {"payment_status": "paid"})
+
+    @pytest.mark.parametrize("parent", [None, {"type": "quote_details", "subscription_details": None}])
+    def test_is_an_invoice_of_no_subscription(self, story: Story, parent: Any) -> None:
+        self.ignored(story, "invoice.paid", {"id": "in_1", "object": "invoice", "parent": parent})
+
+    def test_is_a_charge_of_nothing_that_we_sold(self, story: Story) -> None:
+        money = {"amount": 1, "amount_refunded": 1, "currency": "eur"}
+        charge = {"id": "ch_1", "object": "charge", "metadata": {}, "payment_intent": None}
+        self.ignored(story, "charge.refunded", charge | money)
+
+    def test_is_a_charge_by_another_page(self, story: Story) -> None:
+        customer = story.post("customers", email="eve@example.com")["id"]
+        price = {"currency": "eur", "unit_amount": "100", "product_data][name": "Something else"}
+        fields = {f"line_items[0][price_data][{name}]": value for name, value in price.items()}
+        more = {"mode": "payment", "customer": customer, "success_url": ORIGIN, "line_items[0][quantity]": "1"}
+        page = story.post("checkout/sessions", **(fields | more))
+        story.world.pay(page["url"])
+        story.post("refunds", payment_intent=self.intent(story, page["id"]))
+        assert len(story.hear("checkout.session.completed", "charge.refunded")) == 2
+        assert story.account["passes"] == []
+
+    def intent(self, story: Story, page: str) -> str:
+        return str(story.world.stripe.v1.checkout.sessions.retrieve(page).payment_intent)
