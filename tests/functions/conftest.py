@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.functions.story import Story
 from tests.functions.wire import Wire, wire_to
 from tests.world import World, opened
 from tools.local import ministack
@@ -31,3 +32,11 @@ def wire(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     with wire_to(f"{world.standins.url}/stripe") as made:
         monkeypatch.setenv("PAIDUP_STRIPE_API_BASE", made.url)
         yield made
+
+
+@pytest.fixture
+def story(world: World, buyer: str) -> Iterator[Story]:
+    """What the test's own buyer goes through; no renewal of theirs gets into the next test."""
+    made = Story(world, buyer)
+    yield made
+    made.cancel()

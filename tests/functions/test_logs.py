@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,13 +21,6 @@ SECRET = "a-secret-that-the-caller-sent"
 @pytest.fixture
 def world(town: World) -> World:
     return town
-
-
-@pytest.fixture
-def story(world: World, buyer: str) -> Iterator[Story]:
-    made = Story(world, buyer)
-    yield made
-    made.cancel()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """manual_sync: "Missing a pass?" finds whatever all webhooks, polls and sweeps have missed."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,13 +16,6 @@ DAY = 86_400
 @pytest.fixture
 def world(town: World) -> World:
     return town
-
-
-@pytest.fixture
-def story(world: World, buyer: str) -> Iterator[Story]:
-    made = Story(world, buyer)
-    yield made
-    made.cancel()
 
 
 def sync(story: Story) -> Any:

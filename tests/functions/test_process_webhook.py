@@ -20,11 +20,6 @@ def world(town: World) -> World:
     return town
 
 
-@pytest.fixture
-def story(world: World, buyer: str) -> Story:
-    return Story(world, buyer)
-
-
 def work_on(*bodies: str, attempt: int = 1) -> list[str]:
     """Hand *bodies* to the function as one batch of messages m0, m1…, and return those that it names as failed."""
     batch = sample("process_webhook")

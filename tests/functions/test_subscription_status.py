@@ -22,13 +22,6 @@ def world(town: World) -> World:
     return town
 
 
-@pytest.fixture
-def story(world: World, buyer: str) -> Iterator[Story]:
-    made = Story(world, buyer)
-    yield made
-    made.cancel()
-
-
 def poll(story: Story) -> Any:
     return story.world.status(story.token["checkout_id"], customer=story.buyer)
 

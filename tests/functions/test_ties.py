@@ -19,11 +19,6 @@ def world(town: World) -> World:
     return town
 
 
-@pytest.fixture
-def story(world: World, buyer: str) -> Story:
-    return Story(world, buyer)
-
-
 def twin(event: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
     """Return another event of the same second and object, which says *changed* of it."""
     copy: dict[str, Any] = json.loads(json.dumps(event))
