@@ -73,22 +73,21 @@ class Reader:
         return newer
 
     def history(self, customer_id: str, customer: str | None, email: str | None, *, since: int) -> Iterator[list[Fact]]:
-        """Yield what Stripe knows of *customer_id*, object by object, every page: checkout sessions made since *since*
-        (epoch seconds) and all subscriptions of *customer* (`cus_…`), or the sessions of *email* where none is known.
+        """Yield what Stripe knows of *customer_id*, object by object, every page: all subscriptions of *customer*
+        (`cus_…`), so that none is taken for running because it was paid once, and the checkout sessions made since
+        *since* (epoch seconds), by *email* where no customer is known.
         """
+        plans: Any = {"customer": customer, "status": "all", "limit": 100, "expand": ["data.latest_invoice"]}
+        with asking("for a customer's subscriptions"):
+            for plan, said in pages(self.api.v1.subscriptions.list(plans)) if customer else ():
+                owner = self._owner_of_plan(plan, lambda _: customer_id)
+                yield [facts.of_subscription(plan, said, owner)] if owner.customer_id == customer_id else []
         by: Any = {"customer": customer} if customer else {"customer_details": {"email": email}}
         sessions: Any = {"created": {"gte": since}, "limit": 100, "expand": ["data.payment_intent.latest_charge"], **by}
         with asking("for a customer's checkout sessions"):
             for session, said in pages(self.api.v1.checkout.sessions.list(sessions)):
-                found = self._of_session(session, said, with_plan=customer is None)  # else listed below
+                found = self._of_session(session, said, with_plan=customer is None)  # else listed above
                 yield [fact for fact in found if fact.customer_id == customer_id]
-        if not customer:
-            return
-        plans: Any = {"customer": customer, "status": "all", "limit": 100, "expand": ["data.latest_invoice"]}
-        with asking("for a customer's subscriptions"):
-            for plan, said in pages(self.api.v1.subscriptions.list(plans)):
-                owner = self._owner_of_plan(plan, lambda _: customer_id)
-                yield [facts.of_subscription(plan, said, owner)] if owner.customer_id == customer_id else []
 
     def _of_session(self, session: Object, said: Said, *, failed: bool = False, with_plan: bool = True) -> list[Fact]:
         """Return the facts of a session: the subscription first, so that access begins with its right end."""
