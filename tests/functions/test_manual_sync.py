@@ -68,6 +68,14 @@ class TestWhatWebhooksLost:
         assert sync(story)["granted"] == [story.token["checkout_id"]]
         assert story.access == {"monthly": story.period_end() + 7 * DAY}
 
+    def test_is_no_access_for_a_moment_when_it_was_cancelled_since(self, story: Story) -> None:
+        """That it was paid for once says nothing of whether it runs."""
+        story.buys("monthly")
+        story.cancel()
+        assert sync(story)["granted"] == []
+        assert story.held["status"] == "canceled"
+        assert story.version == 0
+
     def test_is_found_when_it_was_made_in_the_dashboard(self, story: Story) -> None:
         story.opens("day_pass")
         product = story.post("products", name="Trainer")["id"]
@@ -204,14 +212,14 @@ class TestASync:
         assert sync(story)["granted"] == [story.token["checkout_id"]]
 
     def test_keeps_what_it_found_before_stripe_went_away(self, story: Story, wire: Wire) -> None:
-        story.buys("day_pass")
-        wire.spoil("GET /v1/subscriptions", be_down)
+        story.buys("monthly")
+        wire.spoil("GET /v1/checkout/sessions", be_down)
         found = sync(story)
         assert found["granted"] == [story.token["checkout_id"]]
         (problem,) = found["problems"]
         assert problem["ref"] == "history"
         assert "did not answer" in problem["why"]
-        assert list(story.access) == ["day_pass"]
+        assert list(story.access) == ["monthly"]
 
     def test_says_what_it_could_not_read_and_keeps_the_rest(self, story: Story, wire: Wire) -> None:
         """The newer pass was settled when the older one's dispute could not be read."""
