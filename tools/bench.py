@@ -2,7 +2,7 @@
 
 Beside the functions stands a floor, measured in the same run. Each runs under Lambda's own runtime with the layer of
 dependencies as it is deployed, against MiniStack and the stand-ins. It is asked what its event in events/ asks: first
-as the first event of a new process, then on and on. (`authorize` refuses its token, the webhook is known after the first.)
+as the first event of a new process, then on and on. `authorize` refuses its token; a webhook is known after the first.
 """
 
 import asyncio
