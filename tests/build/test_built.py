@@ -1,6 +1,5 @@
 """What `sam build` makes: every function runs from it under Lambda's own runtime, layers and all."""
 
-import asyncio
 import importlib.util
 import json
 import os
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.alone import in_a_thread
 from tools import offers
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
@@ -60,7 +60,7 @@ def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
             IdentityJwksUrl=f"{standins.url}/identity/.well-known/jwks.json",
         )
         offers.load(Cloud.of(settings).table(settings["PAIDUP_TABLE"]), offers.read())
-        yield asyncio.run(_ask_all(built, folder, settings))
+        yield in_a_thread(_ask_all(built, folder, settings))
 
 
 async def _ask_all(built: Path, folder: Path, settings: Mapping[str, str]) -> dict[str, Answer]:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.alone import in_a_thread
 from tests.local.conftest import ECHO
 from tools.local import template
 from tools.local.background import Background
@@ -177,7 +178,7 @@ def test_who_waits_too_long_is_sent_away_with_a_time_to_come_back(tmp_path: Path
         await function.stop()
         return answers
 
-    served, *turned_away = sorted(asyncio.run(crowd()), key=lambda answer: answer.status_code)
+    served, *turned_away = sorted(in_a_thread(crowd()), key=lambda answer: answer.status_code)
     assert served.status_code == 200
     assert [one.status_code for one in turned_away] == [503, 503, 503]
     assert {one.headers["retry-after"] for one in turned_away} == {"2"}
