@@ -146,7 +146,7 @@ def test_what_is_found_paid_while_the_account_is_read_shows_at_once(ada: Page, w
     web.answers["GET /subscription-status"] = [account(checkout={"checkout_id": "co_1"}), account(a_pass())]
     web.answers["GET /checkouts/co_1"] = Answer(body=checkout("done", **{"pass": a_pass()}))
     ada.goto("/account")
-    expect(ada.get_by_role("main").get_by_role("listitem")).to_contain_text("Monthly membership")
+    expect(ada.get_by_role("main").get_by_role("listitem").filter(has_text="Monthly membership")).to_be_visible()
     expect(ada.get_by_role("heading", name="Nothing here yet")).to_have_count(0)
 
 
