@@ -50,12 +50,27 @@ def own(buyer: str, **query: Any) -> Any:
     return knock("bookings", "GET /bookings", customer=buyer, query=query).json["bookings"]
 
 
-def waiting(**query: Any) -> Any:
-    """Return a page of who waits, as those who accept bookings see it."""
-    asked = {"status": "waiting", **query}
-    found = knock("bookings", "GET /bookings", customer=MIA, roles="customer,provider", query=asked)
+def page_of(status: str, who: str, **query: Any) -> Any:
+    """Return a page of bookings of that status, as *who* accepts bookings sees it."""
+    asked = {"status": status, **query}
+    found = knock("bookings", "GET /bookings", customer=who, roles="customer,provider", query=asked)
     assert found.status == 200, found.text
     return found.json
+
+
+def waiting(**query: Any) -> Any:
+    """Return a page of who waits."""
+    return page_of("waiting", MIA, **query)
+
+
+def live_with(who: str) -> list[str]:
+    """Return the ids of what *who* accepted and has not ended, a page at a time."""
+    page = page_of("live", who, limit=1)
+    found = [one["booking_id"] for one in page["bookings"]]
+    while page.get("next"):
+        page = page_of("live", who, limit=1, after=page["next"])
+        found += [one["booking_id"] for one in page["bookings"]]
+    return found
 
 
 def everyone_who_waits() -> list[str]:
@@ -103,7 +118,7 @@ class TestAPaidLiveSession:
         assert (booking["status"], booking["offer_id"]) == ("waiting", "live_session")
         assert booking["accept_by"] == held["paid_at"] + 15 * MINUTE
         assert 0 < booking["remaining_s"] <= 15 * MINUTE
-        assert account["booking"]["booking_id"] == booking["booking_id"]
+        assert account["booking"] == booking | {"remaining_s": account["booking"]["remaining_s"]}
         assert held["status"] == "active"
 
     def test_is_booked_once_however_often_it_is_heard_of(self, world: World, buyer: str) -> None:
@@ -174,11 +189,58 @@ class TestTheList:
         found = knock("bookings", "GET /bookings", customer=MIA, roles="provider", query=query)
         assert found.status == 422, found.text
 
-    @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"status": "live"}])
+    @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}])
     def test_names_what_is_malformed(self, world: World, buyer: str, query: dict[str, Any]) -> None:
         found = knock("bookings", "GET /bookings", customer=buyer, query=query)
         assert found.status == 422
         assert found.json["field"] == next(iter(query))
+
+    @pytest.mark.parametrize("roles", ["customer", "provider"])
+    @pytest.mark.parametrize("status", ["finished", "Live", "", "waiting,live"])
+    def test_of_another_status_is_refused_with_those_that_there_are(
+        self, world: World, buyer: str, roles: str, status: str
+    ) -> None:
+        found = knock("bookings", "GET /bookings", customer=buyer, roles=roles, query={"status": status})
+        assert (found.status, found.json["field"]) == (422, "status"), found.text
+        assert "'waiting' or 'live'" in found.json["detail"]
+
+
+class TestTheListOfWhoAccepted:
+    """Whoever accepted a booking and lost their tab finds it again."""
+
+    def test_shows_what_they_accepted_the_first_accepted_first_until_it_ends(self, world: World) -> None:
+        mia, max_ = world.customer(), world.customer()
+        ids = []
+        for _ in range(4):
+            ids.append(paid(world, world.customer())["checkout_id"])
+            world.pass_time(2)
+        first, second, third, of_max = ids
+        for one, who in ((third, mia), (of_max, max_), (first, mia), (second, mia)):
+            assert act("accept", one, who).status == 200
+            world.pass_time(2)
+        assert live_with(mia) == [third, first, second]
+        assert live_with(max_) == [of_max]
+        assert act("finish", first, mia).status == 200
+        assert live_with(mia) == [third, second]
+        assert act("cancel", third, mia).status == 200
+        world.pass_time(86_400)
+        world.sweep()
+        assert live_with(mia) == live_with(max_) == []
+
+    def test_shows_customers_their_own_that_was_accepted(self, world: World, buyer: str) -> None:
+        mia, token = world.customer(), paid(world, buyer)
+        assert own(buyer, status="live") == []
+        act("accept", token["checkout_id"], mia)
+        assert [one["booking_id"] for one in own(buyer, status="live")] == [token["checkout_id"]]
+        assert own(mia, status="live") == []
+
+    def test_refuses_the_page_of_somebody_elses(self, world: World) -> None:
+        mia, max_ = world.customer(), world.customer()
+        for _ in range(2):
+            act("accept", paid(world, world.customer())["checkout_id"], mia)
+        query = {"status": "live", "after": page_of("live", mia, limit=1)["next"]}
+        found = knock("bookings", "GET /bookings", customer=max_, roles="provider", query=query)
+        assert (found.status, found.json["field"]) == (422, "after")
 
 
 class TestAccepting:
@@ -291,6 +353,7 @@ class TestCancelling:
         token = paid(world, buyer)
         found = act("cancel", token["checkout_id"], buyer, roles="customer")
         assert (found.status, found.json["status"]) == (200, "cancelled")
+        assert found.json["if_called_off"] == "refunded"
         assert world.account(customer=buyer).get("booking") is None
         assert world.account(customer=buyer)["access"] == []
         assert act("cancel", token["checkout_id"], buyer, roles="customer").json == found.json
@@ -323,9 +386,10 @@ class TestCancelling:
 class TestNotAcceptedInTime:
     def test_it_lapses_within_the_minute_and_all_is_given_back(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
+        assert world.account(customer=buyer)["booking"]["if_called_off"] == "refunded"
         wait_until_lapsed(world)
         world.sweep()
-        assert own(buyer)[0]["status"] == "lapsed"
+        assert (own(buyer)[0]["status"], own(buyer)[0]["if_called_off"]) == ("lapsed", "refunded")
         assert refunds(world, token) == [6_500]
         account = world.account(customer=buyer)
         assert account.get("booking") is None
@@ -413,7 +477,9 @@ class TestOnCredit:
         self, credited: World, buyer: str, wire: Wire
     ) -> None:
         token = paid(credited, buyer)
+        assert credited.account(customer=buyer)["booking"]["if_called_off"] == "credited"
         wait_until_lapsed(credited)
+        assert (own(buyer)[0]["status"], own(buyer)[0]["if_called_off"]) == ("lapsed", "credited")
         credited.sweep()
         account = credited.account(customer=buyer)
         assert account.get("booking") is None
@@ -429,7 +495,8 @@ class TestOnCredit:
 
     def test_the_next_one_is_booked_once_and_used_up(self, credited: World, buyer: str) -> None:
         token = paid(credited, buyer)
-        act("cancel", token["checkout_id"], buyer, roles="customer")
+        cancelled = act("cancel", token["checkout_id"], buyer, roles="customer").json
+        assert (cancelled["status"], cancelled["if_called_off"]) == ("cancelled", "credited")
         credited.buy("live_session", customer=buyer)
         assert credited.buy("live_session", customer=buyer).status == 409
         booking = credited.account(customer=buyer)["booking"]

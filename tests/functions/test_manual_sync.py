@@ -7,7 +7,7 @@ import pytest
 from paidup.outside.table import Change
 
 from tests.functions.story import Story
-from tests.functions.wire import Wire, be_down, lose_the_request
+from tests.functions.wire import Exchange, Wire, be_down, be_forbidden, lose_the_request
 from tests.world import World
 
 DAY = 86_400
@@ -217,21 +217,55 @@ class TestASync:
         found = sync(story)
         assert found["granted"] == [story.token["checkout_id"]]
         (problem,) = found["problems"]
-        assert problem["ref"] == "history"
+        assert problem["ref"] == "checkout sessions"
         assert "did not answer" in problem["why"]
         assert list(story.access) == ["monthly"]
 
-    def test_says_what_it_could_not_read_and_keeps_the_rest(self, story: Story, wire: Wire) -> None:
-        """The newer pass was settled when the older one's dispute could not be read."""
+    @pytest.mark.parametrize("how", [be_down, be_forbidden])
+    def test_says_what_it_could_not_read_and_settles_all_else(self, story: Story, wire: Wire, how: Any) -> None:
+        """Neither what was listed before the disputed pass nor what was listed after it is held up by its dispute."""
+        story.buys("yearly")
+        oldest = story.token["checkout_id"]
+        story.world.pass_time(4)
         story.buys("day_pass")
+        disputed = story.token["token"]
         story.world.pass_time(4)
         story.misfortune("disputes", payment_intent=story.session()["payment_intent"]["id"])
         story.buys("ten_class_pass")
-        wire.spoil("GET /v1/disputes", be_down)
+        forget(story)
+        wire.spoil("GET /v1/disputes", how)
+        found = sync(story)
+        assert set(found["granted"]) == {oldest, story.token["checkout_id"]}
+        (problem,) = found["problems"]
+        assert problem["ref"] == disputed
+        assert set(story.access) == {"ten_class_pass", "yearly"}
+        wire.mend()
+        assert sync(story)["problems"] == []
+
+    def test_finds_passes_where_subscriptions_are_refused(self, story: Story, wire: Wire) -> None:
+        """A restricted key may read the one and not the other."""
+        story.buys("day_pass")
+        wire.spoil("GET /v1/subscriptions", be_forbidden)
         found = sync(story)
         assert found["granted"] == [story.token["checkout_id"]]
-        assert len(found["problems"]) == 1
-        assert "ten_class_pass" in story.access
+        assert [problem["ref"] for problem in found["problems"]] == ["subscriptions"]
+
+    def test_goes_on_past_a_subscription_in_a_state_that_nobody_knows(self, story: Story, wire: Wire) -> None:
+        story.buys("monthly")
+        story.hear()
+        plan = story.plan()["id"]
+        story.buys("day_pass")
+
+        def in_a_new_state(exchange: Exchange) -> None:
+            status, headers, body = exchange.forward()
+            exchange.answer(status, headers, body.replace(b'"active"', b'"hibernating"'))
+
+        wire.spoil("GET /v1/subscriptions", in_a_new_state)
+        found = sync(story)
+        assert found["granted"] == [story.token["checkout_id"]]
+        (problem,) = found["problems"]
+        assert problem["ref"] == plan
+        assert "cannot be read" in problem["why"]
 
     def test_that_found_nothing_new_says_so_after_everything_was_heard(self, story: Story) -> None:
         story.buys("monthly")

@@ -26,6 +26,27 @@ class TestAPass:
         assert story.access == {"ten_class_pass": midnight}
         assert story.version == 1
 
+    def test_holds_as_long_whichever_road_hears_of_it_first_and_however_late(self, story: Story) -> None:
+        """Days later the sync fetches what the webhook would have told at once."""
+        story.buys("ten_class_pass")
+        (told,) = story.news("checkout.session.completed")
+        story.world.pass_time(5 * DAY)
+        assert story.world.sync(customer=story.buyer).json["granted"] == [story.token["checkout_id"]]
+        midnight = -(-(told["created"] + 180 * DAY) // DAY) * DAY
+        assert story.access == {"ten_class_pass": midnight}
+        story.world.deliver(told)
+        assert story.access == {"ten_class_pass": midnight}
+
+    def test_holds_from_the_end_of_a_delayed_payment(self, story: Story) -> None:
+        """That its charge was made days before the bank agreed takes no days away."""
+        story.buys("ten_class_pass", "delayed_success")
+        story.world.pass_time(2 * DAY)
+        (_, succeeded) = story.news("checkout.session.completed", "checkout.session.async_payment_succeeded")
+        assert story.world.sync(customer=story.buyer).json["granted"] == [story.token["checkout_id"]]
+        assert story.held["paid_at"] >= succeeded["created"]
+        story.world.deliver(succeeded)
+        assert story.held["paid_at"] == succeeded["created"]
+
     def test_can_hold_for_good(self, story: Story) -> None:
         story.buys("day_pass")
         story.hear("checkout.session.completed")
@@ -34,9 +55,12 @@ class TestAPass:
     def test_can_be_free(self, story: Story) -> None:
         story.world.shop.table.put_offer(FREE)
         story.buys("taster")
-        story.hear("checkout.session.completed")
+        (told,) = story.news("checkout.session.completed")
+        story.world.pass_time(5 * DAY)
+        assert story.world.sync(customer=story.buyer).json["granted"] == [story.token["checkout_id"]]
         assert story.held["status"] == "active"
         assert story.access == {"taster": None}
+        assert story.held["paid_at"] <= told["created"] + DAY, "its page was open no longer"
 
     def test_waits_for_a_delayed_payment_that_succeeds(self, story: Story) -> None:
         story.buys("day_pass", "delayed_success")

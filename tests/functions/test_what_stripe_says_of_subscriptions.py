@@ -325,6 +325,21 @@ class TestASubscriptionMadeInTheDashboard:
         assert story.held["status"] == "active"
         assert story.access == {"trainer": story.period_end() + GRACE}
 
+    def test_that_lost_our_metadata_there_is_still_the_pass_it_was(self, story: Story) -> None:
+        """Somebody tidied up in the dashboard; an event, a sync and the sweep still know whose it is."""
+        story.buys("monthly")
+        story.hear()
+        plan, bought = story.plan()["id"], story.token["checkout_id"]
+        fields = ("customer_id", "checkout_id", "offer_id", "kind", "asked")
+        story.post(f"subscriptions/{plan}", **{f"metadata[{field}]": "" for field in fields})
+        assert "customer_id" not in story.plan()["metadata"]
+        story.hear("customer.subscription.updated")
+        assert story.world.sync(customer=story.buyer).json["problems"] == []
+        assert (story.held["pass_id"], story.held["offer_id"]) == (bought, "monthly")
+        story.world.pass_time(story.period_end() + GRACE - story.world.now())
+        story.world.sweep()
+        assert story.access == {"monthly": story.period_end() + GRACE}
+
     def test_waits_for_its_first_payment_and_fails_without_it(self, story: Story) -> None:
         story.opens("day_pass")
         self.make(story, story.customer(), default_payment_method="pm_card_chargeCustomerFail")

@@ -11,6 +11,7 @@ from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout
 from paidup.model.passes import Pass
+from paidup.model.policy import Policy
 from paidup.outside.table import Seen
 
 
@@ -125,7 +126,11 @@ def access_of(account: Account, *, now: int) -> list[AccessView]:
 
 
 class BookingView(BaseModel):
-    """A live session: `accept_by` and the other times in epoch seconds; `checkout_id` is where it was paid."""
+    """A live session: `accept_by` and the other times in epoch seconds; `checkout_id` is where it was paid.
+
+    `if_called_off` is what becomes of what was paid where nobody accepts it in time, or it is cancelled: `refunded`, or
+    `credited`, which makes the next booking of the same offer free of charge.
+    """
 
     booking_id: str
     checkout_id: str
@@ -135,11 +140,12 @@ class BookingView(BaseModel):
     created_at: int
     accept_by: int
     remaining_s: int
+    if_called_off: Literal["refunded", "credited"]
     accepted_at: int | None = None
     ended_at: int | None = None
 
     @classmethod
-    def of(cls, booking: Booking, *, now: int) -> Self:
+    def of(cls, booking: Booking, *, now: int, policy: Policy) -> Self:
         """Return the view of *booking* at *now*: one that nobody accepted in time has lapsed, swept or not."""
         waits = booking.status is BookingStatus.WAITING
         return cls(
@@ -151,6 +157,7 @@ class BookingView(BaseModel):
             created_at=booking.created_at,
             accept_by=booking.accept_by,
             remaining_s=max(0, booking.accept_by - now) if waits else 0,
+            if_called_off="credited" if policy.credit_unaccepted_bookings else "refunded",
             accepted_at=booking.accepted_at,
             ended_at=booking.ended_at,
         )
@@ -228,7 +235,7 @@ class AccountView(BaseModel):
     booking: BookingView | None = None
 
     @classmethod
-    def of(cls, seen: Seen, passes: list[Pass], *, now: int, grace_s: int) -> Self:
+    def of(cls, seen: Seen, passes: list[Pass], *, now: int, policy: Policy) -> Self:
         """Return the view of an account at *now*."""
         open_one = seen.checkout if seen.checkout and seen.checkout.holds_slot(now=now) else None
         booking = seen.booking if seen.booking and seen.booking.open and not seen.booking.stale(now=now) else None
@@ -236,9 +243,9 @@ class AccountView(BaseModel):
             customer_id=seen.account.customer_id,
             billing_version=seen.account.billing_version,
             access=access_of(seen.account, now=now),
-            passes=[PassView.of(held, now=now, grace_s=grace_s) for held in passes],
+            passes=[PassView.of(held, now=now, grace_s=policy.grace_s) for held in passes],
             checkout=PaymentToken.of_checkout(open_one, now=now) if open_one else None,
-            booking=BookingView.of(booking, now=now) if booking else None,
+            booking=BookingView.of(booking, now=now, policy=policy) if booking else None,
         )
 
 

@@ -1,19 +1,18 @@
 """Consequences: what facts about one pass come to for the customer's checkouts, bookings, money and access."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from paidup.flows.draft import Draft
 from paidup.flows.shop import Shop
 from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting
-from paidup.model.checkout import Checkout, CheckoutStatus
+from paidup.model.checkout import Checkout, CheckoutStatus, same_purchase
 from paidup.model.fact import Fact, Payment, PaymentStatus, Price, Road
 from paidup.model.offer import Kind
 from paidup.model.passes import Heard, Pass
 from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
 from paidup.outside.table import Seen
 
-LONGEST_CHAIN = 50
 TAKEN_BACK = "its payment was taken back"
 TRIES_BEFORE_ALARM = 6
 
@@ -82,10 +81,10 @@ def _keep_one_payment(held: Pass, draft: Draft, shop: Shop) -> None:
     One that is still open is ended, so that nobody pays for what its buyer has bought in another tab.
     """
     checkout = draft.checkouts.get(held.pass_id)
-    if checkout is None:
+    if checkout is None or not checkout.linked:
         return
     rivals: list[Pass] = []
-    for other in _chain(checkout, shop):
+    for other in same_purchase(checkout, shop.table.checkouts_of(checkout.customer_id)):
         if not other.ended:
             draft.put_checkout(other.invalidated(by=checkout.checkout_id, now=draft.now))
         rival = shop.table.held(other.customer_id, other.checkout_id)
@@ -106,19 +105,6 @@ def _keep_one_payment(held: Pass, draft: Draft, shop: Shop) -> None:
         booking = slot_booking(draft, shop)
         if booking and booking.pass_id == one.pass_id:
             draft.put_booking(booking.called_off(why, now=draft.now))
-
-
-def _chain(checkout: Checkout, shop: Shop) -> Iterator[Checkout]:
-    """Yield the checkouts that *checkout* replaced or was replaced by, and theirs."""
-    known, ahead = {checkout.checkout_id}, [checkout.replaces, checkout.recovers, checkout.replaced_by]
-    while ahead and len(known) < LONGEST_CHAIN:
-        an_id = ahead.pop()
-        if an_id is None or an_id in known:
-            continue
-        known.add(an_id)
-        if other := shop.table.checkout(checkout.customer_id, an_id):
-            ahead += [other.replaces, other.recovers, other.replaced_by]
-            yield other
 
 
 def _book(held: Pass, draft: Draft, shop: Shop) -> None:

@@ -8,6 +8,7 @@ from paidup.flows.draft import Draft, rewritten
 from paidup.flows.repay import repay
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
+from paidup.model.account import Whose
 from paidup.model.checkout import Checkout
 from paidup.model.fact import Road
 from paidup.model.passes import Pass
@@ -146,10 +147,10 @@ def _end_pass(due: Due, shop: Shop, swept: Swept, *, ask: bool, now: int) -> Non
 
 def _hear_news(held: Pass, shop: Shop, swept: Swept, *, now: int) -> bool:
     """Settle what the provider says of the subscription now, and return whether it said anything."""
-    plan = held.subscription
+    plan, whose = held.subscription, Whose(customer_id=held.customer_id, pass_id=held.pass_id)
     try:
         with within(ASK_WITHIN_S):
-            fact = shop.stripe.subscription(plan.ref if plan else "", lambda _: held.customer_id)
+            fact = shop.stripe.subscription(plan.ref if plan else "", lambda _: whose)
             settle([fact], Road.SWEEP, shop, now=now)
     except (ProviderUnavailable, ProviderRefused, NotYetKnown) as refusal:
         logger.warning("pass.unasked", pass_id=held.pass_id, why=refusal.kind)

@@ -67,7 +67,7 @@ def hear(event: Event, shop: Shop, *, now: int, attempt: int = 1) -> None:
         logger.info("event.known", event_id=event.event_id, type=event.type)
         return
     row = row_of(event, now=now, attempt=attempt)
-    facts = shop.stripe.facts_of(event, shop.customer_of)
+    facts = shop.stripe.facts_of(event, shop.whose)
     if facts:
         settle(facts, Road.WEBHOOK, shop, now=now, event=row)
     else:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from paidup.model.account import Whose
 from paidup.model.policy import Policy
 from paidup.outside.stripe_account import Stripe
 from paidup.outside.table import Table
@@ -15,7 +16,9 @@ class Shop:
     stripe: Stripe
     policy: Policy
 
-    def customer_of(self, ref: str) -> str | None:
-        """Return the customer that a provider's customer (`stripe#cus_…`) is, if we know."""
+    def whose(self, ref: str) -> Whose | None:
+        """Return whose a provider's customer (`stripe#cus_…`) or a thing that was bought (`stripe#sub_…`) is, if we
+        know.
+        """
         found = self.table.find(ref)
-        return found.customer_id if found else None
+        return Whose(customer_id=found.customer_id, pass_id=found.pass_id) if found else None

@@ -1,16 +1,17 @@
 """Syncing: a customer misses a pass, so everything that the provider knows of them is settled."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
-from paidup.model.account import Account
-from paidup.model.fact import Fact, Road
+from paidup.model.account import Account, Whose
+from paidup.model.fact import Road
 from paidup.model.refusal import Contended, Refusal, TooManyRequests
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 from paidup.outside.stripe_facts import NAME
+from paidup.outside.stripe_reading import Found
 from paidup.outside.table import Change, LostRace, attempts
 
 SYNC_WITHIN_S = 20.0
@@ -40,8 +41,9 @@ class Synced:
 def sync(customer_id: str, email: str | None, shop: Shop, *, now: int) -> Synced:
     """Settle the customer's last 30 days at the provider, every page of checkout sessions and all subscriptions.
 
-    One at a time per customer and six a minute: beyond that TooManyRequests. Raises ProviderUnavailable or
-    ProviderRefused only when nothing could be read; what fails halfway is told among the problems.
+    One at a time per customer and six a minute: beyond that TooManyRequests. What cannot be read or settled is told
+    among the problems and holds up nothing else. Raises ProviderUnavailable or ProviderRefused only when the provider
+    listed nothing at all.
     """
     account = _begin(customer_id, shop, now=now)
     try:
@@ -52,33 +54,44 @@ def sync(customer_id: str, email: str | None, shop: Shop, *, now: int) -> Synced
 
 
 def _settle_history(account: Account, email: str | None, shop: Shop, *, now: int) -> Synced:
-    customer = (account.provider_ref or "").removeprefix(f"{NAME}#") or None
-    if customer is None and not email:
-        return Synced(scanned=0, granted=(), unchanged=0, problems=())
     scanned, unchanged = 0, 0
     granted: list[str] = []
     problems: list[Problem] = []
-    since = now - shop.policy.sync_window_s
-    try:
-        for facts in shop.stripe.history(account.customer_id, customer, email, since=since):
-            scanned += 1
-            unchanged += not _news(facts, shop, granted, problems, now=now)
-    except Refusal as refusal:
-        if not scanned:
-            raise
-        problems.append(Problem(ref="history", why=str(refusal)))
+    unlisted: Refusal | None = None
+    for name, listing in _history(account, email, shop, now=now):
+        try:
+            for found in listing:
+                scanned += 1
+                unchanged += not _news(found, account.customer_id, shop, granted, problems, now=now)
+        except Refusal as refusal:
+            unlisted = refusal
+            problems.append(Problem(ref=name, why=str(refusal)))
+    if unlisted and not scanned:
+        raise unlisted
     logger.info("account.synced", scanned=scanned, granted=len(granted), problems=len(problems))
     return Synced(scanned=scanned, granted=tuple(granted), unchanged=unchanged, problems=tuple(problems))
 
 
-def _news(facts: Sequence[Fact], shop: Shop, granted: list[str], problems: list[Problem], *, now: int) -> bool:
-    """Settle *facts* of one object, and return whether that was news or a problem."""
-    if not facts:
-        return False
+def _history(account: Account, email: str | None, shop: Shop, *, now: int) -> Iterator[tuple[str, Iterator[Found]]]:
+    """Yield the provider's lists of what the customer bought, by name: subscriptions, then checkout sessions."""
+    customer = (account.provider_ref or "").removeprefix(f"{NAME}#") or None
+    since = now - shop.policy.sync_window_s
+    if customer:
+        themselves = Whose(customer_id=account.customer_id)
+        yield "subscriptions", shop.stripe.plans_of(customer, lambda ref: shop.whose(ref) or themselves)
+    if customer or email:
+        yield "checkout sessions", shop.stripe.sessions_of(customer, email, since=since)
+
+
+def _news(found: Found, customer_id: str, shop: Shop, granted: list[str], problems: list[Problem], *, now: int) -> bool:
+    """Settle what one object says of the customer, and return whether that was news or a problem."""
     try:
+        facts = [fact for fact in found.read() if fact.customer_id == customer_id]
+        if not facts:
+            return False
         settled = settle(facts, Road.SYNC, shop, now=now)
     except Refusal as refusal:
-        problems.append(Problem(ref=facts[0].source, why=str(refusal)))
+        problems.append(Problem(ref=found.ref, why=str(refusal)))
         return True
     if settled.granted:
         granted.append(facts[0].pass_id)

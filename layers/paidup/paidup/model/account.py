@@ -7,6 +7,14 @@ from paidup.model.passes import Pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """What a provider's id leads to: a customer of ours and, where it is a thing they bought, their pass."""
+
+    customer_id: str
+    pass_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One customer. Every write for the customer moves `version` by one; `billing_version` moves only when what the
     customer may use changes. `access` is what grants now and until when; `provider_ref` is the provider's customer.

@@ -24,7 +24,7 @@ WHY_CLOSED = {
     BookingStatus.LIVE: "was accepted by somebody a moment ago",
     BookingStatus.FINISHED: "is finished",
     BookingStatus.CANCELLED: "was cancelled",
-    BookingStatus.LAPSED: "was not accepted in time, and its buyer has been given back what they paid",
+    BookingStatus.LAPSED: "was not accepted in time",
 }
 
 

@@ -1,6 +1,7 @@
 """Checkouts: one buyer's way to the provider's page, its states, and every arrow between them."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -76,6 +77,11 @@ class Checkout:
         return self.checkout_id if not self.attempt else f"{self.checkout_id}.{self.attempt}"
 
     @property
+    def linked(self) -> frozenset[str]:
+        """The ids of the checkouts that it replaced, goes on from, or was replaced by."""
+        return frozenset(filter(None, (self.replaces, self.recovers, self.replaced_by)))
+
+    @property
     def ended(self) -> bool:
         """Whether its story is over, but for late money."""
         return self.status not in (CheckoutStatus.OPENING, CheckoutStatus.OPEN)
@@ -141,6 +147,22 @@ class Checkout:
         if status not in ARROWS[self.status]:
             raise IllegalMove(f"{self.checkout_id}: {self.status} -> {status}")
         return replace(self, status=status)
+
+
+def same_purchase(checkout: Checkout, among: Iterable[Checkout]) -> list[Checkout]:
+    """Return those *among* a customer's checkouts that are one purchase with *checkout*: linked to it, however far."""
+    others = {one.checkout_id: one for one in among if one.checkout_id != checkout.checkout_id}
+    near: defaultdict[str, set[str]] = defaultdict(set)
+    for one in (checkout, *others.values()):
+        for an_id in one.linked:
+            near[one.checkout_id].add(an_id)
+            near[an_id].add(one.checkout_id)
+    known, ahead = {checkout.checkout_id}, [checkout.checkout_id]
+    while ahead:
+        new = near[ahead.pop()] - known
+        known |= new
+        ahead += new
+    return [one for one in others.values() if one.checkout_id in known]
 
 
 def reserved(

@@ -175,7 +175,8 @@ class Fact:
     `source` is the provider's object that was read (`cs_…`, `sub_…`, `ch_…`, `dp_…`), so that it can be fetched
     again. `about` tells registers of one kind apart (a refund's payment, a dispute's id). `customer_ref` is the
     provider's customer, `provider_ref` the object that the pass is found by, `asked` what the checkout asked for.
-    `fact_id` is unique per thing said.
+    `paid_at` is the second of a payment, where the provider tells it to be before `entry.at`. `fact_id` is unique per
+    thing said.
     """
 
     fact_id: str
@@ -191,6 +192,7 @@ class Fact:
     customer_ref: str | None = None
     valid_days: int | None = None
     asked: Price | None = None
+    paid_at: int | None = None
 
     @property
     def register(self) -> str:

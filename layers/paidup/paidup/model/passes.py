@@ -72,7 +72,7 @@ class GiveBack:
 class Pass:
     """What a customer bought. `registers` maps a register's name to its newest entry.
 
-    `paid_at` is the earliest second at which the provider said that it is paid. `roads` tells the road that won each
+    `paid_at` is the earliest second at which the provider says that it was paid. `roads` tells the road that won each
     register; it is for people and takes no part in comparison. What we decided ourselves stands beside the registers:
     `give_back` (the money goes back), `used_at` (a live session took place), `accepted` (support took another amount
     than was `asked` for), `ask_at` (its access ended by the clock, and the provider has not said yet that it is so).
@@ -112,7 +112,7 @@ class Pass:
         entry, value = fact.entry, fact.entry.value
         paid_at = self.paid_at
         if isinstance(value, Payment) and value.status is PaymentStatus.PAID:
-            paid_at = entry.at if paid_at is None else min(paid_at, entry.at)
+            paid_at = min(filter(None, (paid_at, fact.paid_at, entry.at)))
         return replace(
             self,
             paid_at=paid_at,

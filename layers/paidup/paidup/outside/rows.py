@@ -5,7 +5,8 @@
 | Account  | CUSTOMER#<customer>   | ACCOUNT              | stripe#cus_…       |                |                |
 | Checkout | CUSTOMER#<customer>   | CHECKOUT#<checkout>  | stripe#cs_…        | end, or now    | 7 d, if unpaid |
 | Pass     | CUSTOMER#<customer>   | PASS#<pass>          | stripe#sub_…, pi_… | end of access  |                |
-| Booking  | CUSTOMER#<customer>   | BOOKING#<booking>    | bookings#waiting   | while open     | ended + 90 d   |
+| Booking  | CUSTOMER#<customer>   | BOOKING#<booking>    | bookings#waiting,  | while open     | ended + 90 d   |
+|          |                       |                      | bookings#live#<by> |                |                |
 | (whose)  | BOOKING#<booking>     | BOOKING              |                    |                | ended + 90 d   |
 | Timeline | TIMELINE#<customer>   | <occurred_at>#<fact> |                    |                | 400 d          |
 | Event    | EVENT#<provider>#<id> | EVENT                | attention          |                | 90 d           |
@@ -86,6 +87,11 @@ def timeline_key(entry: TimelineEntry) -> Key:
     return {"pk": f"TIMELINE#{entry.customer_id}", "sk": f"{entry.occurred_at:010d}#{entry.fact_id}"}
 
 
+def live_with(mechanic: str) -> str:
+    """Return the ref under which the live bookings that *mechanic* accepted are listed."""
+    return f"bookings#live#{mechanic}"
+
+
 def due_shard(customer_id: str) -> str:
     """Return the one of 16 partitions of the due index that holds the customer's rows."""
     return DUE_SHARDS[crc32(customer_id.encode()) % len(DUE_SHARDS)]
@@ -119,13 +125,12 @@ def pass_row(held: Pass, *, due_at: int | None) -> Wire:
 
 
 def booking_rows(booking: Booking) -> list[Wire]:
-    """Return the rows of a booking: listed while it waits, due while it is open, purged 90 days after it ended."""
-    waiting = booking.status is BookingStatus.WAITING
+    """Return the rows of a booking: listed and due while it is open, purged 90 days after it ended."""
     purge_at = None if booking.ended_at is None else booking.ended_at + bookings.KEPT_AFTER_END_S
     row = _row(
         booking_key(booking.customer_id, booking.booking_id),
         booking,
-        ref=_ref(WAITING if waiting else None, booking.created_at),
+        ref=_listed(booking),
         due=_due(booking.customer_id, booking.due_at),
         purge_at=purge_at,
     )
@@ -185,6 +190,13 @@ def _row(key: Key, thing: object, **extra: Any) -> Wire:
 
 def _ref(ref: str | None, at: int) -> Mapping[str, Any] | None:
     return {"ref": ref, "ref_at": at} if ref else None
+
+
+def _listed(booking: Booking) -> Mapping[str, Any] | None:
+    """Return where a booking is listed: for everybody while it waits, for the one who accepted it while it is live."""
+    if booking.status is BookingStatus.LIVE and booking.mechanic:
+        return _ref(live_with(booking.mechanic), booking.accepted_at or booking.created_at)
+    return _ref(WAITING if booking.status is BookingStatus.WAITING else None, booking.created_at)
 
 
 def _due(customer_id: str, at: int | None) -> Mapping[str, Any] | None:

@@ -41,6 +41,13 @@ DISPUTE_STATUS = {
 }
 
 
+# Methods that take the money while the buyer looks on; all others may succeed days after their charge was made.
+PAID_AT_ONCE = frozenset(
+    {"amazon_pay", "bancontact", "blik", "card", "cashapp", "eps", "ideal", "klarna", "link", "p24", "paypal"}
+    | {"revolut_pay", "twint"}
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """Whose a Stripe object is, and of which pass."""
@@ -96,9 +103,17 @@ def owner_in(metadata: Mapping[str, str] | None) -> Owner | None:
     )
 
 
-def fact(owner: Owner, value: Value, said: Said, source: Object, **more: str | None) -> Fact:
+def fact(
+    owner: Owner,
+    value: Value,
+    said: Said,
+    source: Object,
+    *,
+    about: str = "",
+    provider_ref: str | None = None,
+    paid_at: int | None = None,
+) -> Fact:
     """Return the fact that *owner*'s register has *value*, as *said* of the Stripe object *source*."""
-    named = {name: text for name, text in more.items() if text}
     return Fact(
         fact_id=said.by if not said.fetched else f"{source['id']}@{said.at}",
         provider=NAME,
@@ -110,7 +125,10 @@ def fact(owner: Owner, value: Value, said: Said, source: Object, **more: str | N
         asked=owner.asked,
         entry=Entry(at=said.at, fetched=said.fetched, value=value),
         source=source["id"],
-        **named,
+        about=about,
+        provider_ref=provider_ref,
+        customer_ref=_customer_ref(source),
+        paid_at=paid_at,
     )
 
 
@@ -137,7 +155,7 @@ def of_session(session: Object, said: Said, *, failed: bool = False) -> Fact | N
         said,
         session,
         provider_ref=f"{NAME}#{ref}" if ref else None,
-        customer_ref=_customer_ref(session),
+        paid_at=_paid_at(session, said) if status is PaymentStatus.PAID else None,
     )
 
 
@@ -145,11 +163,10 @@ def of_subscription(subscription: Object, said: Said, owner: Owner) -> Fact:
     """Return what a subscription says of itself."""
     return fact(
         owner,
-        subscription_value(subscription),
+        subscription_value(subscription, ours=owner.pass_id != subscription["id"]),
         said,
         subscription,
         provider_ref=f"{NAME}#{subscription['id']}",
-        customer_ref=_customer_ref(subscription),
     )
 
 
@@ -157,7 +174,7 @@ def of_charge(charge: Object, said: Said, owner: Owner, *, invoice: str | None =
     """Return what a charge says of its refunds, and of the *invoice* that it paid, if it paid one."""
     about = id_of(charge.get("payment_intent")) or charge["id"]
     value = refund_value(charge, invoice)
-    return fact(owner, value, said, charge, about=about, customer_ref=_customer_ref(charge))
+    return fact(owner, value, said, charge, about=about)
 
 
 def of_dispute(dispute: Object, said: Said, owner: Owner) -> Fact:
@@ -193,14 +210,14 @@ def nothing_to_refund(plan: Object, said: Said, owner: Owner) -> Fact:
     return fact(owner, value, said, plan, about=plan["id"])
 
 
-def subscription_value(subscription: Object) -> Subscription:
+def subscription_value(subscription: Object, *, ours: bool) -> Subscription:
     """Return the register's value; `cancel_at_period_end` is told as the `cancel_at` that it comes to.
 
+    *ours*: it was bought through a checkout, which knows its offer; one made in the dashboard is named by its price.
     An event names the unpaid invoice only; the whole of it tells since when it is unpaid (see `needs_its_invoice`).
     """
     item = subscription["items"]["data"][0]
     invoice, past_due = subscription.get("latest_invoice"), subscription["status"] == "past_due"
-    ours = owner_in(subscription.get("metadata")) is not None
     at_period_end = item["current_period_end"] if subscription.get("cancel_at_period_end") else None
     return Subscription(
         status=SubscriptionStatus(subscription["status"]),
@@ -230,12 +247,14 @@ def offer_of_price(price: Object) -> str | None:
     return (price.get("metadata") or {}).get("offer_id") or price.get("lookup_key")
 
 
-def owner_of_plan(subscription: Object, customer_id: str) -> Owner:
-    """Return the owner of a subscription that was made in Stripe's dashboard for *customer_id*: it is its own pass."""
+def owner_of_plan(subscription: Object, customer_id: str, *, pass_id: str | None = None) -> Owner:
+    """Return the owner of a subscription without our metadata: made in Stripe's dashboard for *customer_id*, it is its
+    own pass, unless it is known as *pass_id*.
+    """
     price = subscription["items"]["data"][0]["price"]
     return Owner(
         customer_id=customer_id,
-        pass_id=subscription["id"],
+        pass_id=pass_id or subscription["id"],
         offer_id=offer_of_price(price) or price["id"],
         kind=Kind.SUBSCRIPTION,
     )
@@ -250,6 +269,23 @@ def id_of(thing: Any) -> str | None:
 def _customer_ref(thing: Object) -> str | None:
     customer = id_of(thing.get("customer"))
     return f"{NAME}#{customer}" if customer else None
+
+
+def _paid_at(session: Object, said: Said) -> int:
+    """Return when the session was paid, so that it does not matter which road hears of it, nor how late.
+
+    An event is made at that second. What is fetched names no such second: the charge was made in it, unless its method
+    is a delayed one; and a method that is not takes the money while the page can still be open. Stripe makes balance
+    transactions before a delayed payment succeeds, so they tell nothing here.
+    """
+    intent = session.get("payment_intent")
+    charge = intent.get("latest_charge") if isinstance(intent, Mapping) else None
+    if not said.fetched:
+        return said.at
+    if not isinstance(charge, Mapping):
+        return said.at if session.get("payment_intent") else min(said.at, session["expires_at"])
+    method = (charge.get("payment_method_details") or {}).get("type")
+    return min(said.at, charge["created"]) if method in PAID_AT_ONCE else said.at
 
 
 def _payment_status(session: Object, *, failed: bool) -> PaymentStatus | None:

@@ -1,12 +1,14 @@
-"""What Stripe says: events read into facts, with what must be fetched beside them, ties decided, histories walked."""
+"""What Stripe says: events read into facts, with what must be fetched beside them, ties decided, histories listed."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import stripe
 
+from paidup.model.account import Whose
 from paidup.model.fact import Dispute, Fact, Refund, Subscription
 from paidup.model.refusal import NotYetKnown
 from paidup.outside import stripe_facts as facts
@@ -17,7 +19,15 @@ from paidup.outside.stripe_webhook import Event
 SESSION_WHOLE = ["payment_intent.latest_charge", "subscription.latest_invoice"]
 PLAN_WHOLE: Any = {"expand": ["latest_invoice"]}
 
-Find = Callable[[str], str | None]
+Find = Callable[[str], Whose | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One of Stripe's objects, by its id; `read` returns what it says, and raises as every method of `Reader`."""
+
+    ref: str
+    read: Callable[[], list[Fact]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +39,8 @@ class Reader:
     def facts_of(self, event: Event, find: Find) -> list[Fact]:
         """Return what *event* says, fetching what it does not tell; nothing where it is about nothing of ours.
 
-        *find* returns the customer that one of Stripe's customers (`stripe#cus_…`) is, so that subscriptions made in
-        the dashboard find theirs. Raises NotYetKnown where nobody knows the customer so far.
+        *find* returns whose one of Stripe's customers (`stripe#cus_…`) or subscriptions (`stripe#sub_…`) is, so that
+        subscriptions made or edited in the dashboard find theirs. Raises NotYetKnown where nobody knows so far.
         """
         with asking(f"about {event.type}"):
             thing, said = self._told_or_fetched(event)
@@ -72,22 +82,34 @@ class Reader:
                 break
         return newer
 
-    def history(self, customer_id: str, customer: str | None, email: str | None, *, since: int) -> Iterator[list[Fact]]:
-        """Yield what Stripe knows of *customer_id*, object by object, every page: all subscriptions of *customer*
-        (`cus_…`), so that none is taken for running because it was paid once, and the checkout sessions made since
-        *since* (epoch seconds), by *email* where no customer is known.
+    def plans_of(self, customer: str, find: Find) -> Iterator[Found]:
+        """Yield every subscription of *customer* (`cus_…`), ended ones too, every page: none is taken for running
+        because it was paid for once.
         """
-        plans: Any = {"customer": customer, "status": "all", "limit": 100, "expand": ["data.latest_invoice"]}
+        asked: Any = {"customer": customer, "status": "all", "limit": 100, "expand": ["data.latest_invoice"]}
+
+        def read(plan: Object, said: Said) -> list[Fact]:
+            with asking("about a subscription"):
+                return [facts.of_subscription(plan, said, self._owner_of_plan(plan, find))]
+
         with asking("for a customer's subscriptions"):
-            for plan, said in pages(self.api.v1.subscriptions.list(plans)) if customer else ():
-                owner = self._owner_of_plan(plan, lambda _: customer_id)
-                yield [facts.of_subscription(plan, said, owner)] if owner.customer_id == customer_id else []
+            for plan, said in pages(self.api.v1.subscriptions.list(asked)):
+                yield Found(ref=plan["id"], read=partial(read, plan, said))
+
+    def sessions_of(self, customer: str | None, email: str | None, *, since: int) -> Iterator[Found]:
+        """Yield every checkout session made since *since* (epoch seconds) for *customer* (`cus_…`), every page. Where
+        none is known: those of *email*, which read their subscription too, since nobody's are listed then.
+        """
         by: Any = {"customer": customer} if customer else {"customer_details": {"email": email}}
-        sessions: Any = {"created": {"gte": since}, "limit": 100, "expand": ["data.payment_intent.latest_charge"], **by}
+        asked: Any = {"created": {"gte": since}, "limit": 100, "expand": ["data.payment_intent.latest_charge"], **by}
+
+        def read(session: Object, said: Said) -> list[Fact]:
+            with asking("about a checkout session"):
+                return self._of_session(session, said, with_plan=customer is None)
+
         with asking("for a customer's checkout sessions"):
-            for session, said in pages(self.api.v1.checkout.sessions.list(sessions)):
-                found = self._of_session(session, said, with_plan=customer is None)  # else listed above
-                yield [fact for fact in found if fact.customer_id == customer_id]
+            for session, said in pages(self.api.v1.checkout.sessions.list(asked)):
+                yield Found(ref=session["id"], read=partial(read, session, said))
 
     def _of_session(self, session: Object, said: Said, *, failed: bool = False, with_plan: bool = True) -> list[Fact]:
         """Return the facts of a session: the subscription first, so that access begins with its right end."""
@@ -98,7 +120,7 @@ class Reader:
         found = [payment]
         plan = session.get("subscription")
         if plan and with_plan and isinstance(plan, str):
-            found.insert(0, self.subscription(plan, lambda _: owner.customer_id, of=owner))
+            found.insert(0, self.subscription(plan, lambda _: None, of=owner))
         elif plan and with_plan:
             found.insert(0, facts.of_subscription(plan, said, facts.owner_in(plan.get("metadata")) or owner))
         intent = session.get("payment_intent")
@@ -127,7 +149,7 @@ class Reader:
             return event.thing, Said(at=event.created, fetched=False, by=event.event_id)
         v1 = self.api.v1
         retrieve: dict[str, Callable[[str], Any]] = {
-            "cs": lambda a: v1.checkout.sessions.retrieve(a, {"expand": ["payment_intent", "subscription"]}),
+            "cs": lambda a: v1.checkout.sessions.retrieve(a, {"expand": SESSION_WHOLE}),
             "sub": lambda a: v1.subscriptions.retrieve(a, PLAN_WHOLE),
             "in": v1.invoices.retrieve,
             "ch": v1.charges.retrieve,
@@ -143,14 +165,15 @@ class Reader:
     def _owner_of_plan(self, plan: Object, find: Find) -> Owner:
         if owner := facts.owner_in(plan.get("metadata")):
             return owner
+        if (known := find(f"{facts.NAME}#{plan['id']}")) and known.pass_id:
+            return facts.owner_of_plan(plan, known.customer_id, pass_id=known.pass_id)
         customer = facts.id_of(plan.get("customer")) or ""
-        known = find(f"{facts.NAME}#{customer}")
-        if known is None:
-            metadata = self.api.v1.customers.retrieve(customer).to_dict().get("metadata") or {}
-            known = metadata.get("customer_id")
-        if known is None:
+        if known := find(f"{facts.NAME}#{customer}"):
+            return facts.owner_of_plan(plan, known.customer_id)
+        metadata = self.api.v1.customers.retrieve(customer).to_dict().get("metadata") or {}
+        if "customer_id" not in metadata:
             raise NotYetKnown(f"{plan['id']} of {customer}")
-        return facts.owner_of_plan(plan, known)
+        return facts.owner_of_plan(plan, metadata["customer_id"])
 
     def _owner_of_payment(self, thing: Object, find: Find) -> tuple[Owner | None, str | None]:
         """Return the owner of a charge or a dispute, and the invoice that it paid, if it paid one.
@@ -180,7 +203,7 @@ class Reader:
             match fact.entry.value:
                 case Subscription():
                     answer: Any = self.api.v1.subscriptions.retrieve(fact.source, PLAN_WHOLE)
-                    value: Any = facts.subscription_value(answer.to_dict())
+                    value: Any = facts.subscription_value(answer.to_dict(), ours=fact.pass_id != fact.source)
                 case Refund(invoice=invoice):
                     answer = self.api.v1.charges.retrieve(fact.source)
                     value = facts.refund_value(answer.to_dict(), invoice)

@@ -20,7 +20,7 @@ from paidup.outside import rows
 from paidup.outside.dynamo import PAGE, LostRace, Rows, attempts
 from paidup.outside.rows import Key, Wire
 
-MOST_PASSES = 1_000
+MOST_ROWS = 1_000
 
 __all__ = ["Change", "Due", "LostRace", "Seen", "Table", "attempts", "connect"]
 
@@ -115,6 +115,11 @@ class Table(Rows):
         row = self._get(rows.checkout_key(customer_id, checkout_id))
         return rows.read_row(Checkout, row) if row else None
 
+    def checkouts_of(self, customer_id: str) -> list[Checkout]:
+        """Return the customer's checkouts (at most 1,000): the paid ones, and those that ended within a week or so."""
+        found = self._rows_under(rows.account_key(customer_id)["pk"], "CHECKOUT#", MOST_ROWS)
+        return [rows.read_row(Checkout, row) for row in found]
+
     def held(self, customer_id: str, pass_id: str) -> Pass | None:
         """Return the customer's pass, if it is there."""
         row = self._get(rows.pass_key(customer_id, pass_id))
@@ -141,9 +146,18 @@ class Table(Rows):
         The index may lag by a moment: whether one still waits is decided when it is accepted. Raises Malformed for an
         *after* in another list than this.
         """
-        if after and after["ref"] != rows.WAITING:
+        return self._listed_bookings(rows.WAITING, most, after)
+
+    def live_bookings(self, mechanic: str, *, most: int, after: Key | None = None) -> tuple[list[Booking], Key | None]:
+        """Return up to *most* bookings that *mechanic* accepted and that are live, the first accepted first, page by
+        page as those that wait. Raises Malformed.
+        """
+        return self._listed_bookings(rows.live_with(mechanic), most, after)
+
+    def _listed_bookings(self, ref: str, most: int, after: Key | None) -> tuple[list[Booking], Key | None]:
+        if after and after["ref"] != ref:
             raise Malformed("after", "is the page of another list")
-        asked = self._asked_by_ref(rows.WAITING, Limit=most)
+        asked = self._asked_by_ref(ref, Limit=most)
         answer = self.client.query(**(asked | ({"ExclusiveStartKey": rows.wire(after)} if after else {})))
         last = answer.get("LastEvaluatedKey")
         return [rows.read_row(Booking, row) for row in answer["Items"]], rows.unwire(last) if last else None
@@ -165,7 +179,7 @@ class Table(Rows):
         """
         for _ in attempts():
             seen = self.current(customer_id)
-            passes = list(self._rows_under(rows.account_key(customer_id)["pk"], "PASS#", MOST_PASSES))
+            passes = list(self._rows_under(rows.account_key(customer_id)["pk"], "PASS#", MOST_ROWS))
             if self.account(customer_id).version == seen.account.version:
                 held = [rows.read_row(Pass, row) for row in passes]
                 return seen, sorted(held, key=lambda one: -(one.paid_at or 0))
@@ -237,7 +251,7 @@ class Table(Rows):
 
     def offers(self) -> list[Offer]:
         """Return everything on sale (at most 1,000 offers), by id."""
-        found = self._rows_under(rows.offer_key("")["pk"], "", MOST_PASSES, newest_first=False)
+        found = self._rows_under(rows.offer_key("")["pk"], "", MOST_ROWS, newest_first=False)
         return [rows.read_row(Offer, row) for row in found]
 
     def put_offer(self, offer: Offer) -> None:
