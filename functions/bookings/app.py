@@ -1,5 +1,6 @@
 """/bookings: live sessions that were paid for are listed, accepted, finished and cancelled."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
@@ -30,17 +31,22 @@ class Bookings(BaseModel):
 def list_bookings(
     buyer: Buyer,
     shop: Shop,
-    status: Annotated[Literal["waiting"] | None, Query()] = None,
+    status: Annotated[Literal["waiting", "live"] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str | None, Query(max_length=1_000)] = None,
 ) -> Response[Bookings]:
-    """Return who waits, the longest first, to those who accept bookings; to customers their own, the newest first."""
+    """Return who waits, or who is live with the caller, the longest first, to those who accept bookings; to customers
+    their own, the newest first.
+    """
     now = clock.now()
-    if PROVIDER in buyer.roles and status == "waiting":
-        found, following = shop.table.waiting_bookings(most=limit, after=page_after(after))
-        views = [BookingView.of(booking, now=now) for booking in found if not booking.stale(now=now)]
+    if PROVIDER in buyer.roles and status:
+        mine = partial(shop.table.live_bookings, buyer.customer_id)
+        listed = shop.table.waiting_bookings if status == "waiting" else mine
+        found, following = listed(most=limit, after=page_after(after))
+        views = [BookingView.of(one, now=now, policy=shop.policy) for one in found if not one.stale(now=now)]
         return answer(Bookings(bookings=views, next=page_token(following)))
-    own = [BookingView.of(booking, now=now) for booking in shop.table.bookings_of(buyer.customer_id, most=100)]
+    newest = shop.table.bookings_of(buyer.customer_id, most=100)
+    own = [BookingView.of(one, now=now, policy=shop.policy) for one in newest]
     return answer(Bookings(bookings=[view for view in own if status in (None, view.status)][:limit]))
 
 
@@ -49,7 +55,8 @@ def accept_booking(booking_id: str, buyer: Buyer, shop: Shop) -> Response[Bookin
     """Take a waiting booking; of two who accept at once exactly one has it."""
     buyer.must_be(PROVIDER)
     now = clock.now()
-    return answer(BookingView.of(book.accept(booking_id, buyer.customer_id, shop, now=now), now=now))
+    accepted = book.accept(booking_id, buyer.customer_id, shop, now=now)
+    return answer(BookingView.of(accepted, now=now, policy=shop.policy))
 
 
 @app.post("/bookings/<booking_id>/finish")
@@ -57,15 +64,19 @@ def finish_booking(booking_id: str, buyer: Buyer, shop: Shop) -> Response[Bookin
     """End a live session that took place."""
     buyer.must_be(PROVIDER)
     now = clock.now()
-    return answer(BookingView.of(book.finish(booking_id, buyer.customer_id, shop, now=now), now=now))
+    finished = book.finish(booking_id, buyer.customer_id, shop, now=now)
+    return answer(BookingView.of(finished, now=now, policy=shop.policy))
 
 
 @app.post("/bookings/<booking_id>/cancel")
 def cancel_booking(booking_id: str, buyer: Buyer, shop: Shop) -> Response[BookingView]:
-    """Call a booking off: its customer while it waits, or the one who accepted it; the money goes back."""
+    """Call a booking off: its customer while it waits, or the one who accepted it. `if_called_off` says what becomes
+    of the money.
+    """
     now = clock.now()
     of = None if PROVIDER in buyer.roles else buyer.customer_id
-    return answer(BookingView.of(book.cancel(booking_id, buyer.customer_id, shop, of=of, now=now), now=now))
+    cancelled = book.cancel(booking_id, buyer.customer_id, shop, of=of, now=now)
+    return answer(BookingView.of(cancelled, now=now, policy=shop.policy))
 
 
 handler = entry(app)

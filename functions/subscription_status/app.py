@@ -25,7 +25,7 @@ def status_of_account(buyer: Buyer, shop: Shop) -> Response[AccountView]:
     """Return the whole account in one snapshot."""
     now = clock.now()
     seen, passes = shop.table.snapshot(buyer.customer_id)
-    return answer(AccountView.of(seen, passes, now=now, grace_s=shop.policy.grace_s))
+    return answer(AccountView.of(seen, passes, now=now, policy=shop.policy))
 
 
 handler = entry(app)
