@@ -156,6 +156,46 @@ class TestTwoPaymentsForOnePurchase:
         assert state_of(world, first, buyer) == "active"
         assert [one["status"] for one in world.account(customer=buyer)["passes"]].count("refunded") == 1
 
+    def test_that_was_cancelled_while_stripe_was_away_and_begun_again(
+        self, world: World, buyer: str, wire: Wire
+    ) -> None:
+        """The page could not be closed, so that it can be paid beside the one that its buyer opened then."""
+        old = world.buy(customer=buyer).json
+        wire.spoil(f"GET {SESSIONS}/{old['token']}", outage)
+        give_up(old["checkout_id"], customer=buyer)
+        wire.mend()
+        new = world.buy(customer=buyer).json
+        assert new["replaced_checkout_id"] is None
+        world.pay(new["url"])
+        world.pass_time(5)
+        world.pay(old["url"])
+        hear(world, new["token"], old["token"])
+        world.sweep()
+        assert (refunds(world, old), refunds(world, new)) == ([12_000], [])
+
+    def test_is_another_one_after_a_cancelled_one_whose_page_was_closed(self, world: World, buyer: str) -> None:
+        """The buyer may come back to either, whatever became of the other."""
+        old = world.buy("day_pass", customer=buyer).json
+        give_up(old["checkout_id"], customer=buyer)
+        new = world.buy(customer=buyer).json
+        world.pay(new["url"])
+        hear(world, new["token"])
+        again = go_on(old["checkout_id"], customer=buyer).json
+        assert again["checkout_id"] not in (old["checkout_id"], new["checkout_id"])
+        assert again["next"] == "pay"
+
+    def test_is_found_however_often_the_buyer_changed_their_mind(self, world: World, buyer: str) -> None:
+        first = world.buy("day_pass", customer=buyer).json
+        for n in range(60):
+            last = world.buy("ten_class_pass", customer=buyer, quantity=1 + n % 2).json
+        world.pay(first["url"])
+        world.pass_time(5)
+        world.pay(last["url"])
+        hear(world, last["token"], first["token"])
+        world.sweep()
+        assert (refunds(world, first), refunds(world, last)) == ([], [last["amount"]])
+        assert bought(world, buyer) == ["day_pass"]
+
     def test_both_are_on_the_timeline(self, world: World, buyer: str) -> None:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from paidup.outside.table import Change
 
+from tests.functions.door import forbidden
 from tests.functions.story import Story
-from tests.functions.wire import Exchange, Wire, be_down, be_forbidden, lose_the_request
+from tests.functions.wire import Exchange, Wire, be_down, lose_the_request
 from tests.world import World
 
 DAY = 86_400
@@ -221,7 +222,7 @@ class TestASync:
         assert "did not answer" in problem["why"]
         assert list(story.access) == ["monthly"]
 
-    @pytest.mark.parametrize("how", [be_down, be_forbidden])
+    @pytest.mark.parametrize("how", [be_down, forbidden])
     def test_says_what_it_could_not_read_and_settles_all_else(self, story: Story, wire: Wire, how: Any) -> None:
         """Neither what was listed before the disputed pass nor what was listed after it is held up by its dispute."""
         story.buys("yearly")
@@ -245,7 +246,7 @@ class TestASync:
     def test_finds_passes_where_subscriptions_are_refused(self, story: Story, wire: Wire) -> None:
         """A restricted key may read the one and not the other."""
         story.buys("day_pass")
-        wire.spoil("GET /v1/subscriptions", be_forbidden)
+        wire.spoil("GET /v1/subscriptions", forbidden)
         found = sync(story)
         assert found["granted"] == [story.token["checkout_id"]]
         assert [problem["ref"] for problem in found["problems"]] == ["subscriptions"]

@@ -35,11 +35,6 @@ def be_down(exchange: Exchange) -> None:
     exchange.answer(503, [("Stripe-Should-Retry", "false")], b'{"error": {"type": "api_error", "message": "Down."}}')
 
 
-def be_forbidden(exchange: Exchange) -> None:
-    """Answer that the key may not do this."""
-    exchange.answer(403, [], b'{"error": {"type": "invalid_request_error", "message": "This key may not."}}')
-
-
 def lose_the_request(exchange: Exchange) -> None:
     """Break off: Stripe has never heard of it."""
 

@@ -1,9 +1,18 @@
 """The states of a checkout: every arrow there is, and none besides."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
-from paidup.model.checkout import ARROWS, OPENING_LASTS_S, Checkout, CheckoutStatus, IllegalMove, reserved
+from paidup.model.checkout import (
+    ARROWS,
+    OPENING_LASTS_S,
+    Checkout,
+    CheckoutStatus,
+    IllegalMove,
+    reserved,
+    same_purchase,
+)
 from paidup.model.offer import Cart, Kind
 
 T0 = 1_800_000_000
@@ -86,3 +95,13 @@ def test_a_page_that_cannot_be_closed_is_tried_later_and_later_up_to_an_hour() -
 def test_a_dead_answer_is_never_asked_for_again_under_the_same_key() -> None:
     assert new().idempotency_key == "co_1"
     assert new().retried().idempotency_key == "co_1.1"
+
+
+def test_one_purchase_is_everything_that_is_linked_however_far_and_in_circles() -> None:
+    chain = [replace(new(), checkout_id=f"co_{n}", replaces=f"co_{n - 1}") for n in range(1, 200)]
+    back = replace(new(), checkout_id="co_200", recovers="co_150", replaced_by="co_1")
+    purged = replace(new(), checkout_id="co_201", replaces="co_long_gone")
+    among = [*chain, back, purged, replace(new(), checkout_id="alone")]
+    found = {one.checkout_id for one in same_purchase(chain[0], among)}
+    assert found == {f"co_{n}" for n in range(2, 201)}
+    assert same_purchase(purged, among) == []

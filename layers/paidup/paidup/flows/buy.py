@@ -14,6 +14,7 @@ from paidup.flows.draft import Draft
 from paidup.flows.opening import open_page
 from paidup.flows.shop import Shop
 from paidup.model.access import PassStatus
+from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus, reserved
 from paidup.model.fact import Road
 from paidup.model.offer import Cart, Kind
@@ -134,7 +135,7 @@ def _kept(order: Order, seen: Seen, current: Checkout, shop: Shop, *, now: int) 
 def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *, now: int) -> Checkout:
     """Write the intent to open a new checkout, and end what is in its way in the same transaction."""
     in_the_way = seen.checkout if seen.checkout and not seen.checkout.ended else None
-    last = _last_of(order, shop)
+    last = _last_of(order, shop) or _cancelled(seen.account, shop)
     checkout_id = _id_of_key(order) if order.key else new_id(now=now)
     checkout = reserved(
         checkout_id=checkout_id,
@@ -157,7 +158,7 @@ def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *
     if cart.kind is Kind.LIVE_SESSION:
         make_room(draft, shop)
     draft.put_checkout(checkout)
-    draft.account = replace(draft.account, open_checkout_id=checkout_id)
+    draft.account = replace(draft.account, open_checkout_id=checkout_id, cancelled_checkout_id=None)
     shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
     logger.info("checkout.reserved", checkout_id=checkout_id, replaces=checkout.replaces)
     return checkout
@@ -177,6 +178,15 @@ def _last_of(order: Order, shop: Shop) -> Checkout | None:
             break
         found = newer
     return found
+
+
+def _cancelled(account: Account, shop: Shop) -> Checkout | None:
+    """Return what the buyer cancelled while its page could not be closed: it may be paid yet, and the new one too."""
+    if account.cancelled_checkout_id is None:
+        return None
+    found = shop.table.checkout(account.customer_id, account.cancelled_checkout_id)
+    payable = found and found.status is CheckoutStatus.INVALIDATED and (found.due_at is not None or not found.token)
+    return found if payable else None
 
 
 def _on_credit(order: Order, cart: Cart, shop: Shop, *, now: int) -> Checkout | None:

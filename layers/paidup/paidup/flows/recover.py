@@ -1,5 +1,7 @@
 """Recovering: what a buyer who comes back to an earlier checkout is told, and how they go on where they were."""
 
+from dataclasses import replace
+
 from paidup.flows.buy import Order, bought, buy, setting_out
 from paidup.flows.confirm import ask, end_broken
 from paidup.flows.draft import Draft, rewritten
@@ -40,6 +42,7 @@ def cancel(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Seen:
             raise NotFound("checkout", checkout_id)
         if not draft.seen.checkout.ended:
             draft.put_checkout(draft.seen.checkout.invalidated(by=None, now=now))
+            draft.account = replace(draft.account, cancelled_checkout_id=checkout_id)
 
     before = rewritten(customer_id, checkout_id, step, shop, now=now).seen
     if before.checkout and not before.checkout.ended:

@@ -17,7 +17,8 @@ class Whose:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One customer. Every write for the customer moves `version` by one; `billing_version` moves only when what the
-    customer may use changes. `access` is what grants now and until when; `provider_ref` is the provider's customer.
+    customer may use changes. `access` is what grants now and until when; `provider_ref` is the provider's customer;
+    `cancelled_checkout_id` is what they cancelled last, until they open another checkout.
     """
 
     customer_id: str
@@ -26,6 +27,7 @@ class Account:
     access: tuple[Access, ...] = ()
     open_checkout_id: str | None = None
     open_booking_id: str | None = None
+    cancelled_checkout_id: str | None = None
     provider_ref: str | None = None
     sync_until: int | None = None
     syncs: tuple[int, ...] = ()
