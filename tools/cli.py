@@ -4,8 +4,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from logging import StreamHandler
 from pathlib import Path
+from typing import TextIO, cast
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +16,7 @@ from paidup.edge.shop import open_shop
 from paidup.flows.shop import Shop
 from paidup.model.policy import Policy
 from paidup.model.refusal import Refusal
+from paidup.outside.log import logger
 from paidup.outside.secrets import BadSecret
 from paidup.outside.table import Table
 
@@ -32,10 +36,23 @@ def main(argv: list[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = given.run
     try:
-        return run(given)
+        with log_aside():
+            return run(given)
     except (Stopped, state.NotRunning, offers.BadOffers, BadSecret, Refusal, BotoCoreError, ClientError) as error:
         print(f"paidup: {error}", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def log_aside() -> Iterator[None]:
+    """Send the log to standard error while the block runs: standard output is for what was asked for."""
+    handler = cast("StreamHandler[TextIO]", logger.registered_handler)
+    before = handler.stream
+    handler.setStream(sys.stderr)
+    try:
+        yield
+    finally:
+        handler.setStream(before)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -296,10 +296,10 @@ def stack(world: World, wire: Wire, tmp_path: Path) -> Iterator[Path]:
 
 
 def support(stack: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Run the command `paidup` with *words*, and return what it printed, but for the log."""
+    """Run the command `paidup` with *words*, and return what it printed: nothing but that, the log goes aside."""
     capsys.readouterr()
     assert cli.main(["--folder", str(stack), *words]) == 0
-    return "".join(line + "\n" for line in capsys.readouterr().out.splitlines() if not line.startswith("{"))
+    return capsys.readouterr().out
 
 
 def attention(stack: Path, capsys: pytest.CaptureFixture[str], about: str) -> list[str]:
@@ -348,6 +348,18 @@ class TestAnotherAmountThanWasAskedFor:
         assert "quarantined" in line
         hear(world, token["token"])
         assert len(attention(stack, capsys, token["checkout_id"])) == 1
+
+    def test_asks_for_nothing_any_more_once_it_went_back_by_hand(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Somebody refunded it in Stripe's dashboard."""
+        token = paid_otherwise(world, buyer, "ten_class_pass", 11_999, "eur")
+        intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
+        world.pass_time(4)
+        world.stripe.v1.refunds.create({"payment_intent": str(intent)})
+        hear(world, token["token"])
+        assert state_of(world, token, buyer) == "refunded"
+        assert attention(stack, capsys, token["checkout_id"]) == []
 
     def test_is_granted_by_support(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]

@@ -1,7 +1,7 @@
 """Pages: a folder of pages and assets as a website. It alone knows the frame, the versions and what a browser may keep.
 
-A page is a file of `name: value` lines (`path`, `title`, `description`, and `main`, the classes of its main element), an
-empty line, and the content that the frame (frame.html) takes in. Its script has its name: shop.html runs shop.js.
+A page is a file of `name: value` lines (`path`, `title`, `description`, and `main`, the classes of its main element),
+an empty line, and the content that the frame (frame.html) takes in. Its script has its name: shop.html runs shop.js.
 """
 
 import html
@@ -72,7 +72,7 @@ def site(folder: Path) -> Site:
 
 def _framed(frame: str, path: str, markup: Mapping[str, str]) -> str:
     """Return *frame* with its gaps filled, and the link to the page at *path* marked as where the visitor is."""
-    here = frame.replace(f'<a href="{path}">', f'<a href="{path}" aria-current="page">')
+    here = frame.replace(f'<a href="{path}"', f'<a href="{path}" aria-current="page"')
     return WORD.sub(lambda gap: markup[gap[1]], here)
 
 

@@ -171,8 +171,14 @@ def make_room(draft: Draft, shop: Shop) -> None:
 
 
 def _quarantine(held: Pass, seen: Seen, draft: Draft) -> None:
-    """Put a payment of another amount than was asked for before somebody's eyes: nothing is granted meanwhile."""
-    if not held.mismatched or (seen.held and seen.held.mismatched):
+    """Put a payment of another amount than was asked for before somebody's eyes: nothing is granted meanwhile; and take
+    it away from there when the money has gone back without us.
+    """
+    was_odd = seen.held is not None and seen.held.undecided
+    if held.undecided == was_odd:
+        return
+    if was_odd:
+        draft.events.append(quarantine_row(held, EventStatus.SETTLED, "the money went back", now=draft.now))
         return
     asked, payment = held.asked, held.payment
     why = f"asked {asked.amount} {asked.currency}" if asked else ""

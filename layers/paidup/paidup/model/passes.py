@@ -169,6 +169,11 @@ class Pass:
         return ended and any(refund.full and refund.invoice == plan.invoice for refund in self._values(Refund) if plan)
 
     @property
+    def undecided(self) -> bool:
+        """Whether somebody must decide on what was paid: it is not what was asked for, and we still have it."""
+        return self.mismatched and not self.give_back and self._taken_back() is None
+
+    @property
     def refund_key(self) -> str:
         """The idempotency key of giving the money back: a new one for each try, since a provider replays its failures.
 
