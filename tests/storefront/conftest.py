@@ -9,12 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
+from paidup.edge import pages
 from paidup.edge import settings as found
 from paidup.outside import table
 from paidup.outside.table import Table
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from functions.storefront import app
 from tests.storefront.web import Server, Web
 from tools.local import ministack
 
@@ -41,8 +41,8 @@ SETTINGS = {
 
 def forget() -> None:
     """Let the storefront read its settings anew."""
-    app.site.cache_clear()
-    app.guards.cache_clear()
+    pages.site.cache_clear()
+    pages.guards.cache_clear()
 
 
 @pytest.fixture(autouse=True)

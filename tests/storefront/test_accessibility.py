@@ -10,7 +10,7 @@ from tests.storefront.web import LATER, Answer, Web, a_booking, a_pass, account,
 pytestmark = pytest.mark.xdist_group("storefront")
 
 STATES = ["active", "past_due", "failed", "disputed", "refunded", "refunding", "quarantined", "pending"]
-UNNAMED = re.compile(r"^\s*- (button|link|heading|region|progressbar|navigation|textbox)(?! \")", re.MULTILINE)
+UNNAMED = re.compile(r"^\s*- (button|link|heading|region|progressbar|navigation|textbox|combobox)(?! \")", re.MULTILINE)
 # What is wrong with the page as it is now, in sentences: contrast (WCAG 1.4.3), reflow, sizes of targets, structure.
 AUDIT = """() => {
     const troubles = [];
@@ -37,7 +37,8 @@ AUDIT = """() => {
         const contrast = (a + 0.05) / (b + 0.05);
         if (contrast < (large ? 3 : 4.5)) troubles.push(`${contrast.toFixed(2)} is the contrast of "${text}"`);
     }
-    for (const node of document.querySelectorAll("a, button, summary")) {
+    for (const node of document.querySelectorAll("a, button, select, summary")) {
+        if (!node.checkVisibility()) continue;
         const { width, height } = node.getBoundingClientRect();
         if (!node.matches(".skip") && (width < 24 || height < 24)) troubles.push(`small: ${node.outerHTML}`);
     }

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.storefront.test_accessibility import faults
-from tests.storefront.web import LATER, Answer, Web, a_booking, a_pass, account, problem
+from tests.storefront.web import LATER, Answer, Web, a_booking, a_pass, account, checkout, problem, purchase
 
 pytestmark = pytest.mark.xdist_group("storefront")
 
@@ -71,6 +71,29 @@ def test_when_somebody_accepts_the_page_says_so_by_itself(ada: Page, web: Web) -
     expect(ada.get_by_role("status").last).to_have_text("Your live session was accepted.")
 
 
+MONEY_GOES_BACK = "If nobody does, or you cancel it, your money goes back by itself."
+MONEY_IS_KEPT = "If nobody does, or you cancel it, what you paid is kept, and your next booking is free of charge."
+
+
+@pytest.mark.parametrize(
+    ("becomes", "told", "said"),
+    [
+        ("refunded", MONEY_GOES_BACK, "The booking is cancelled: your money goes back by itself."),
+        ("credited", MONEY_IS_KEPT, "The booking is cancelled: what you paid is kept, and your next booking is free"),
+    ],
+)
+def test_a_booking_that_waits_says_what_becomes_of_the_money(
+    ada: Page, web: Web, becomes: str, told: str, said: str
+) -> None:
+    waits = a_booking(if_called_off=becomes)
+    web.answers["GET /subscription-status"] = account(a_session(), booking=waits)
+    web.answers["POST /bookings/co_1/cancel"] = Answer(body=waits | {"status": "cancelled", "ended_at": LATER})
+    ada.goto("/account")
+    expect(ada.get_by_role("region", name="Live session")).to_contain_text(told)
+    ada.get_by_role("button", name="Cancel the booking").click()
+    expect(ada.get_by_role("status").last).to_contain_text(said)
+
+
 def test_when_the_time_is_over_the_page_looks_and_tells_what_became_of_the_money(ada: Page, web: Web) -> None:
     back = a_session(status="refunding", refund_why="nobody accepted it in time")
     web.answers["GET /subscription-status"] = [account(a_session(), booking=a_booking(remaining_s=3)), account(back)]
@@ -111,11 +134,41 @@ def test_a_booking_that_was_accepted_a_moment_ago_cannot_be_cancelled_and_says_s
     expect(ada.get_by_role("alert")).to_contain_text("The booking has moved on")
 
 
-def test_a_payment_kept_for_the_next_booking_is_told(ada: Page, web: Web) -> None:
+@pytest.mark.parametrize(
+    "changes", [{"status": "lapsed"}, {"status": "lapsed", "ended_at": LATER}, {"status": "cancelled"}]
+)
+def test_a_payment_kept_for_the_next_booking_is_told_and_books_it(
+    ada: Page, web: Web, changes: dict[str, object]
+) -> None:
+    """A booking that lapsed is told of before the sweep has ended it, and after."""
+    over = a_booking(if_called_off="credited", **changes)
+    again = a_booking(booking_id="co_2", if_called_off="credited")
     web.answers["GET /subscription-status"] = account(a_session())
-    web.answers["GET /bookings"] = Answer(body={"bookings": [a_booking(status="lapsed", ended_at=LATER)]})
+    web.answers["GET /bookings"] = Answer(body={"bookings": [over]})
+    web.answers["POST /payment-tokens"] = Answer(body=checkout("done", offer_id="live"))
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_session())
     ada.goto("/account")
-    expect(ada.get_by_text("What you paid is kept for you: book again in the shop")).to_be_visible()
+    past = ada.get_by_role("region", name="Earlier live sessions")
+    expect(past).to_contain_text("What you paid is kept for you: your next booking of Live session is free of charge.")
+    assert faults(ada) == []
+    past.get_by_role("button", name="Book Live session again, free of charge").click()
+    expect(ada.get_by_role("heading", level=1)).to_have_text("Your live session is paid for")
+    expect(ada.get_by_role("main")).to_contain_text("Nothing more was charged.")
+
+    web.answers["GET /subscription-status"] = account(a_session(), booking=again)
+    web.answers["GET /bookings"] = Answer(body={"bookings": [again, over]})
+    ada.get_by_role("link", name="See your account").click()
+    expect(past).to_contain_text("What you paid was kept, and paid for your next booking.")
+    expect(past.get_by_role("button")).to_have_count(0)
+
+
+def test_a_booking_that_lapsed_says_that_the_money_goes_back_before_it_does(ada: Page, web: Web) -> None:
+    web.answers["GET /subscription-status"] = account(a_session())
+    web.answers["GET /bookings"] = Answer(body={"bookings": [a_booking(status="lapsed")]})
+    ada.goto("/account")
+    past = ada.get_by_role("region", name="Earlier live sessions")
+    expect(past).to_contain_text("Your money is on its way back. It shows here within a minute.")
+    expect(past.get_by_role("button")).to_have_count(0)
 
 
 def test_an_account_whose_bookings_do_not_load_shows_the_rest(ada: Page, web: Web) -> None:
@@ -140,11 +193,23 @@ def test_who_gives_sessions_accepts_the_one_who_waits_and_ends_it(ada: Page, web
     assert faults(ada) == []
     accept.click()
     expect(ada.get_by_role("heading", name="Nobody waits")).to_be_visible()
+    expect(ada.get_by_role("heading", name="Yours")).to_be_focused()
     assert faults(ada) == []
-    ada.reload()
     ada.get_by_role("button", name="It took place").click()
     expect(ada.get_by_role("heading", name="Yours")).to_have_count(0)
     assert web.times("POST /bookings/co_1/finish") == 1
+
+
+def test_who_lost_the_tab_finds_what_they_accepted(ada: Page, web: Web) -> None:
+    give_sessions(ada)
+    live = a_booking(status="live", accepted_at=LATER, if_called_off="credited")
+    web.answers["GET /bookings?status=live"] = Answer(body={"bookings": [live]})
+    web.answers["POST /bookings/co_1/cancel"] = Answer(body=live | {"status": "cancelled"})
+    ada.goto("/sessions")
+    ada.get_by_role("region", name="Yours").get_by_role("button", name="Cancel Live session, accepted").click()
+    expect(ada.get_by_role("heading", name="Yours")).to_have_count(0)
+    told = "The session is cancelled. What the buyer paid is kept for their next booking."
+    expect(ada.get_by_role("status").last).to_have_text(told)
 
 
 def test_a_page_that_looks_by_itself_still_goes_on_after_a_sign_in(page: Page, web: Web) -> None:
@@ -164,8 +229,12 @@ def test_of_two_who_accept_at_once_one_is_told_kindly(ada: Page, web: Web) -> No
     web.answers["GET /bookings"] = Answer(body={"bookings": [a_booking()]})
     web.answers["POST /bookings/co_1/accept"] = problem(409, "The booking has moved on", "Look at the list again.")
     ada.goto("/sessions")
-    ada.get_by_role("button", name="Accept Live session").click()
+    accept = ada.get_by_role("button", name="Accept Live session")
+    expect(accept).to_be_visible()
+    web.answers["GET /bookings"] = Answer(body={"bookings": []})
+    accept.click()
     expect(ada.get_by_role("alert")).to_contain_text("The booking has moved on")
+    expect(ada.get_by_role("heading", name="Nobody waits")).to_be_visible()
 
 
 def test_a_customer_and_a_stranger_are_told_whom_the_page_is_for(ada: Page, page: Page, web: Web) -> None:

@@ -1,11 +1,12 @@
 """The shop and signing in, in a browser: a purchase begins, or says why it does not; never a dead end."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.storefront.web import LOST, SILENT, Answer, Web, problem
+from tests.storefront.web import LATER, LOST, SILENT, Answer, Web, problem
 
 pytestmark = pytest.mark.xdist_group("storefront")
 
@@ -69,9 +70,39 @@ def test_everything_can_be_done_with_the_keyboard(ada: Page, web: Web) -> None:
     expect(ada.get_by_role("link", name="Skip to the content")).to_be_focused()
     ada.keyboard.press("Enter")
     ada.keyboard.press("Tab")
+    quantity = ada.get_by_role("combobox", name="Quantity of Ten classes")
+    expect(quantity).to_be_focused()
+    ada.keyboard.type("3")
+    expect(quantity.get_by_role("option", selected=True)).to_have_text("3 for €360")
+    ada.keyboard.press("Tab")
     expect(ada.get_by_role("button", name="Buy Ten classes")).to_be_focused()
     ada.keyboard.press("Enter")
     ada.wait_for_url(web.payment_page)
+    assert json.loads(web.sent["POST /payment-tokens"])["quantity"] == 3
+
+
+def test_one_to_ten_passes_are_bought_at_once_and_of_all_else_one(page: Page, web: Web) -> None:
+    page.goto("/")
+    expect(page.get_by_role("combobox")).to_have_count(1)
+    expect(page.get_by_role("option")).to_have_count(10)
+
+
+def test_a_quantity_outlives_the_sign_in_and_going_back(page: Page, web: Web) -> None:
+    opened = {"checkout_id": "co_1", "offer_id": "ten", "quantity": 4, "url": web.payment_page, "expires_at": LATER}
+    web.answers["POST /payment-tokens"] = Answer(status=201, body=opened)
+    web.answers["GET /checkouts/co_1"] = OUTAGE
+    page.goto("/")
+    page.get_by_label("Quantity of Ten classes").select_option("4")
+    page.get_by_role("button", name="Buy Ten classes").click()
+    page.get_by_role("link", name="Sign in as Ada").click()
+    page.wait_for_url(web.payment_page)
+    assert json.loads(web.sent.pop("POST /payment-tokens"))["quantity"] == 4
+    page.goto("/")
+    expect(page.get_by_role("heading", name=re.compile("You were buying 4 . Ten classes"))).to_be_visible()
+    expect(page.get_by_label("Quantity of Ten classes")).to_have_value("1")
+    page.get_by_role("button", name="Continue to payment").click()
+    page.wait_for_url(web.payment_page)
+    assert json.loads(web.sent["POST /payment-tokens"])["quantity"] == 4
 
 
 def test_a_purchase_that_does_not_begin_says_why_and_can_be_tried_again(ada: Page, web: Web) -> None:

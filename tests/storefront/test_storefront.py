@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,21 @@ def test_everything_that_a_page_names_is_there_and_never_changes(page: str) -> N
         assert answer["headers"]["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_asks_at_once_for_all_that_its_script_imports(page: str) -> None:
+    body = get(page)["body"]
+    asked = {Path(one).name for one in re.findall(r'(?:modulepreload" href|script type="module" src)="([^"]+)"', body)}
+    imported = {one for name in asked for one in re.findall(r'from "\./(.+?)"', get(f"/assets/{name}")["body"])}
+    assert {"page.js", "paidup.js", "session.js"} <= imported <= asked
+
+
+def test_a_page_marks_where_the_visitor_is_and_has_a_title_of_its_own() -> None:
+    bodies = {page: get(page)["body"] for page in PAGES}
+    here = {page: re.findall(r'href="([^"]+)" aria-current="page"', body) for page, body in bodies.items()}
+    assert here == {"/": ["/"], "/account": ["/account"], "/sessions": ["/sessions"], "/success": [], "/cancel": []}
+    assert len({re.findall("<title>(.+) · paidup</title>", body)[0] for body in bodies.values()}) == len(PAGES)
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("style.css", "text/css"), ("paidup.js", "text/javascript"), ("icon.svg", "image/svg+xml")],
@@ -74,6 +90,8 @@ def test_what_has_not_changed_is_not_sent_again(path: str) -> None:
         "/assets/x//etc/passwd",
         "/assets/app.py",
         "/assets/openapi.json",
+        "/assets/frame.html",
+        "/assets/shop.html",
         "/assets/",
         "/assets/shop.js%00.css",
         "/assets/nothing.js",

@@ -1,6 +1,7 @@
 """All that a page can reach: the real storefront, and answers in place of the API and the identity provider.
 
-A test changes `answers` ("GET /offers" to an answer, or to a list of which the last one stays) and reads `asked`.
+A test changes `answers` ("GET /offers" to an answer, or to a list of which the last one stays; "GET
+/bookings?status=live" to those of one status alone) and reads `asked`.
 """
 
 import base64
@@ -77,7 +78,8 @@ def checkout(following: str = "pay", **changes: Any) -> dict[str, Any]:
 def a_booking(**changes: Any) -> dict[str, Any]:
     """Return a live session as the API shows it."""
     usual = {"booking_id": "co_1", "checkout_id": "co_1", "pass_id": "co_1", "offer_id": "live", "status": "waiting"}
-    return usual | {"created_at": LATER, "accept_by": LATER + 900, "remaining_s": 900} | changes
+    times = {"created_at": LATER, "accept_by": LATER + 900, "remaining_s": 900}
+    return usual | times | {"if_called_off": "refunded"} | changes
 
 
 def purchase(state: str, held: dict[str, Any] | None = None, *, again_ms: int = 10, moments: Any = ()) -> Answer:
@@ -108,6 +110,7 @@ class Web:
             "GET /subscription-status/co_1": purchase("confirming"),
             "GET /checkouts/co_1": Answer(body=checkout(url=self.payment_page)),
             "GET /bookings": Answer(body={"bookings": []}),
+            "GET /bookings?status=live": Answer(body={"bookings": []}),
             "POST /sync": Answer(body=synced),
             "GET /pay": Answer(body="<title>Pay</title><h1>Pay here</h1>"),
             "GET /pool/logout": Answer(body=f'<title>Bye</title><a href="{origin}/">Signed out</a>'),
@@ -129,6 +132,8 @@ class Web:
         parts = urlsplit(address)
         name, query = f"{method} {parts.path}", dict(parse_qsl(parts.query))
         self.asked.append(name)
+        if (of_a_status := f"{name}?status={query.get('status')}") in self.answers:
+            name = of_a_status
         if name in self.answers:
             self.sent[name] = body.decode()
             answers = self.answers[name]

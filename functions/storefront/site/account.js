@@ -67,7 +67,7 @@ async function draw() {
   showCheckout(story, name);
   const passes = account.passes.map((pass) => card(pass, name, account.passes));
   show(find("#content"), passes.length ? el("ul", { class: "passes" }, passes) : nothing());
-  show(find("#past"), Array.isArray(bookings) ? pastBookings(bookings, account.passes, name) : problem(bookings));
+  show(find("#past"), Array.isArray(bookings) ? pastBookings(bookings, account, name) : problem(bookings));
 }
 
 /** The customer's bookings, or why they cannot be shown: the rest of the account does not wait for them. */

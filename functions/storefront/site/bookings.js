@@ -1,6 +1,6 @@
 /** Live sessions of a customer: the one that waits or is under way, with what is left of its time, and those before. */
 
-import { announce, button, el, paidup } from "./page.js";
+import { announce, button, buyButton, el, paidup } from "./page.js";
 import { meaning, moment } from "./words.js";
 
 /** When those who listen are told what is left, in minutes. */
@@ -15,6 +15,12 @@ export const BOOKING = {
   lapsed: ["Nobody accepted it in time", "calm"],
 };
 
+/** What becomes of the money of a booking that does not take place. */
+const IF_CALLED_OFF = {
+  refunded: "your money goes back by itself",
+  credited: "what you paid is kept, and your next booking is free of charge",
+};
+
 /**
  * The open booking as a section.
  *
@@ -25,8 +31,8 @@ export function openBooking(booking, name, onChange) {
   const heading = el("h2", { id: "booking-title", tabindex: "-1" }, name(booking.offer_id));
   const [label, tone] = BOOKING[booking.status];
   const cancel = async () => {
-    await paidup.cancelBooking(booking.booking_id);
-    announce("The booking is cancelled. Your money goes back by itself.");
+    const cancelled = await paidup.cancelBooking(booking.booking_id);
+    announce(`The booking is cancelled: ${IF_CALLED_OFF[cancelled.if_called_off]}.`);
     await onChange();
   };
   return el(
@@ -40,7 +46,7 @@ export function openBooking(booking, name, onChange) {
       "p",
       { class: "muted" },
       waits
-        ? "Somebody has this long to accept it. If nobody does, your money goes back by itself."
+        ? `Somebody has this long to accept it. If nobody does, or you cancel it, ${IF_CALLED_OFF[booking.if_called_off]}.`
         : "Somebody accepted it. Be there: it begins now.",
     ),
     waits ? el("div", { class: "actions" }, button("Cancel the booking", "Cancelling…", cancel, { kind: "" })) : null,
@@ -71,10 +77,12 @@ function countdown(seconds, onEnd) {
   return el("p", { class: "countdown" }, clock);
 }
 
-/** The bookings that are over, the newest first. */
-export function pastBookings(bookings, passes, name) {
+/** The bookings that are over, the newest first. `bookings` are all of the customer's, and `open` is the one that is not over. */
+export function pastBookings(bookings, { passes, booking: open }, name) {
   const over = bookings.filter(({ status }) => !["waiting", "live"].includes(status));
   if (!over.length) return null;
+  const ofPass = (one) => passes.find(({ pass_id: passId }) => passId === one.pass_id);
+  const newest = (one) => bookings.find(({ pass_id: passId }) => passId === one.pass_id) === one;
   return el(
     "section",
     { class: "past", "aria-labelledby": "past-title" },
@@ -82,29 +90,35 @@ export function pastBookings(bookings, passes, name) {
     el(
       "ul",
       { class: "bookings" },
-      over.map((one) => past(one, passes, name)),
+      over.map((one) => past(one, newest(one) ? moneyOf(one, ofPass(one), passes, name) : paidForTheNext(one), !open, name)),
     ),
   );
 }
 
-function past(booking, passes, name) {
+function past(booking, { text, free = false }, canBook, name) {
   const [label, tone] = BOOKING[booking.status];
-  const became = moneyOf(booking, passes, name);
+  const offer = name(booking.offer_id);
+  const again = () => buyButton("Book again, free of charge", booking.offer_id, { offer, name: `Book ${offer} again, free of charge` });
   return el(
     "li",
     {},
-    el("p", { class: "strong" }, `${name(booking.offer_id)}, ${moment(booking.created_at)}`),
+    el("p", { class: "strong" }, `${offer}, ${moment(booking.created_at)}`),
     el("p", { class: `status ${tone}` }, label),
-    became ? el("p", { class: "muted small" }, became) : null,
+    text ? el("p", { class: "muted small" }, text) : null,
+    free && canBook ? el("div", { class: "actions" }, again()) : null,
   );
 }
 
-/** What became of the money of a booking that did not take place. */
-function moneyOf(booking, passes, name) {
-  if (booking.status === "finished") return "";
-  const pass = passes.find((one) => one.pass_id === booking.pass_id);
-  if (!pass) return "";
-  if (pass.status !== "active") return meaning(pass, name, passes);
-  if (!booking.ended_at) return "Your money is on its way back. It shows here within a minute.";
-  return "What you paid is kept for you: book again in the shop, and nothing more is charged.";
+const paidForTheNext = ({ status }) => ({
+  text: status === "finished" ? "" : "What you paid was kept, and paid for your next booking.",
+});
+
+/** What became of the money of the last booking of *pass*: `{text, free}`; `free` where the next one costs nothing. */
+function moneyOf(booking, pass, passes, name) {
+  if (booking.status === "finished" || !pass) return { text: "" };
+  if (pass.status !== "active") return { text: meaning(pass, name, passes) };
+  if (booking.if_called_off === "credited") {
+    return { text: `What you paid is kept for you: your next booking of ${name(booking.offer_id)} is free of charge.`, free: true };
+  }
+  return { text: booking.ended_at ? "What you paid is kept for you." : "Your money is on its way back. It shows here within a minute." };
 }

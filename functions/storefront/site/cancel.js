@@ -11,7 +11,7 @@ begin(async () => {
   if (story) return draw(story, name);
   return show(
     find("#ways"),
-    known && buyButton("Continue to payment", known.offerId),
+    known && buyButton("Continue to payment", known.offerId, { quantity: () => known.quantity }),
     link("Back to the shop", "/", known ? "" : "primary"),
     checkoutId ? link("I have paid", purchase(checkoutId)) : link("Your account", "/account"),
   );

@@ -112,17 +112,22 @@ export async function leave(go) {
   });
 }
 
-/** A button that buys *offerId*: it signs in first where that is needed, then leaves for the provider's page. */
-export const buyButton = (label, offerId, { offer, ...options } = {}) =>
-  button(label, "Opening the payment page…", (goOn) => leave(() => buy(offerId, offer, goOn)), {
+/**
+ * A button that buys *offerId*: it signs in first where that is needed, then leaves for the provider's page.
+ *
+ * @param {() => number} options.quantity - how many of it, asked when the button is pressed
+ */
+export const buyButton = (label, offerId, { offer, quantity = () => 1, ...options } = {}) =>
+  button(label, "Opening the payment page…", (goOn) => leave(() => buy(offerId, offer, quantity(), goOn)), {
     goOn: `buy ${offerId}`,
     ...options,
   });
 
-async function buy(offerId, offer, goOn) {
+async function buy(offerId, offer, quantity, goOn) {
   if (!session.token()) return session.signIn(goOn);
   const checkout = await paidup.createPaymentToken({
     offer_id: offerId,
+    ...(quantity > 1 ? { quantity } : {}),
     context: { offer: offer ?? offerId, from: location.pathname },
     success_url: `${location.origin}/success`,
     cancel_url: `${location.origin}/cancel`,
@@ -133,20 +138,24 @@ async function buy(offerId, offer, goOn) {
 
 /** Leave for *checkout*'s page; where it was paid already, for what became of it. */
 export function follow(checkout) {
+  sessionStorage.removeItem(chosenQuantity(checkout.offer_id));
   if (!checkout.url) return location.assign(`${purchase(checkout.checkout_id)}&paid=before`);
   remember(checkout);
   return location.assign(checkout.url);
 }
 
+/** Where this tab keeps how many of an offer were chosen, until they are bought. */
+export const chosenQuantity = (offerId) => `paidup.quantity.${offerId}`;
+
 /** Keep which checkout this browser was last busy with. */
-export function remember({ checkout_id: checkoutId, offer_id: offerId }) {
-  localStorage.setItem(REMEMBERED, JSON.stringify({ checkoutId, offerId, at: Date.now() }));
+export function remember({ checkout_id: checkoutId, offer_id: offerId, quantity = 1 }) {
+  localStorage.setItem(REMEMBERED, JSON.stringify({ checkoutId, offerId, quantity, at: Date.now() }));
 }
 
 /** The address that tells what became of a checkout. */
 export const purchase = (checkoutId) => `/success?checkout_id=${encodeURIComponent(checkoutId)}`;
 
-/** The checkout under way, for a buyer who came back by another way: `{checkoutId, offerId}`, or null. */
+/** The checkout under way, for a buyer who came back by another way: `{checkoutId, offerId, quantity}`, or null. */
 export function remembered() {
   const known = JSON.parse(localStorage.getItem(REMEMBERED));
   return known && Date.now() - known.at < REMEMBERED_MS ? known : null;
@@ -194,9 +203,8 @@ function showWho() {
   const name = session.who();
   const out = button("Sign out", "Signing out…", session.signOut, { kind: "plain" });
   const hidden = el("span", { class: "hidden" }, "Signed in as ");
-  if (session.roles().includes("provider") && !find('nav [href="/sessions"]')) {
-    find("nav").append(el("a", { href: "/sessions" }, "Sessions"));
-  }
+  const sessions = find('nav [href="/sessions"]');
+  sessions.hidden = !session.roles().includes("provider") && !sessions.hasAttribute("aria-current");
   const line = name ? [el("span", { class: "name" }, hidden, name), out] : signInButton("Sign in", { kind: "plain" });
   show(find("#who"), line);
 }

@@ -34,6 +34,11 @@ const WORDS = {
     "It waits to be accepted, or is under way. There is one at a time.",
     "Your account shows it, and lets you cancel it while it waits. Passes and subscriptions can be bought as ever.",
   ],
+  "booking-closed": [
+    "The booking has moved on",
+    "It was accepted, was cancelled, or ran out of time a moment ago.",
+    "Look again: what you see may be a moment old.",
+  ],
   replaced: [
     "You chose something else meanwhile",
     "Another window of yours opened another payment page, and this one was closed. Nothing was charged on it.",
@@ -187,8 +192,9 @@ export function connect({ token = () => null, origin = location.origin } = {}) {
       call("POST", `/checkouts/${encodeURIComponent(checkoutId)}/recover`, { seconds: 15 }),
 
     /**
-     * A page of the customer's bookings, the newest first: `{bookings, next?}`. With the status "waiting", who gives
-     * sessions gets those of everybody, the longest waiting first; `after` takes the `next` of the page before.
+     * A page of the customer's bookings, the newest first: `{bookings, next?}`. Who gives sessions gets those of
+     * everybody with the status "waiting", and those that they accepted with "live", the longest first; `after` takes
+     * the `next` of the page before.
      */
     bookings: (query = {}) => call("GET", `/bookings?${new URLSearchParams(query)}`),
 
@@ -198,7 +204,10 @@ export function connect({ token = () => null, origin = location.origin } = {}) {
     /** End a live session that took place. */
     finishBooking: (bookingId) => call("POST", `/bookings/${encodeURIComponent(bookingId)}/finish`),
 
-    /** Call a booking off: its customer while it waits, or the one who accepted it. */
+    /**
+     * Call a booking off: its customer while it waits, or the one who accepted it. Its `if_called_off` says what becomes
+     * of the money: "refunded" or "credited".
+     */
     cancelBooking: (bookingId) => call("POST", `/bookings/${encodeURIComponent(bookingId)}/cancel`),
   };
 }

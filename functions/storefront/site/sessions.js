@@ -1,14 +1,20 @@
-/** For those who give live sessions: who waits to be accepted, and the sessions that they accepted here. */
+/** For those who give live sessions: who waits to be accepted, and the sessions that they accepted. */
 
-import { announce, begin, button, el, find, offerNames, paidup, redraw, show, signInButton } from "./page.js";
+import { announce, begin, button, el, find, offerNames, paidup, problem, redraw, show, signInButton } from "./page.js";
 import { Problem } from "./paidup.js";
-import { roles, token, who } from "./session.js";
+import { roles, token } from "./session.js";
 import { lasts, moment } from "./words.js";
 
 const LOOK_EVERY_MS = 10_000;
 
-/** What was accepted in this browser is kept here, by who accepted it: the API lists only what waits. */
-const place = () => `paidup.accepted.${who()}`;
+/** What a buyer is given where a session that was accepted is cancelled. */
+const IF_CALLED_OFF = {
+  refunded: "The buyer’s money goes back.",
+  credited: "What the buyer paid is kept for their next booking.",
+};
+
+/** The sessions that the visitor accepted and that are not over: as the API listed them, and as changed here since. */
+let own = [];
 
 begin(async () => {
   if (!token()) {
@@ -23,37 +29,48 @@ begin(async () => {
 });
 
 async function draw() {
-  const [{ bookings, next }, name] = await Promise.all([paidup.bookings({ status: "waiting" }), offerNames()]);
+  const [waits, live, name] = await Promise.all([
+    paidup.bookings({ status: "waiting" }),
+    paidup.bookings({ status: "live", limit: 100 }),
+    offerNames(),
+  ]);
+  own = live.bookings;
   drawOwn(name);
+  drawWaiting(waits, name);
+}
+
+function drawWaiting({ bookings, next }, name) {
+  const cards = bookings.map((one) => waiting(one, name));
   const more = next ? el("p", { class: "muted" }, "More are waiting behind these.") : null;
-  const list = el(
-    "ul",
-    { class: "bookings" },
-    bookings.map((one) => waiting(one, name)),
+  show(
+    find("#content"),
+    cards.length ? listed("Waiting", "waiting-title", cards, more) : only("Nobody waits", "This page looks again by itself."),
   );
-  show(find("#content"), bookings.length ? [list, more] : only("Nobody waits", "This page looks again by itself."));
 }
 
 /** Look again every few seconds, but never while somebody is about to press something. */
 async function keepLooking() {
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    const busy = find("#content").contains(document.activeElement) || find("#content [role=alert]");
+    const busy = document.activeElement.matches("main button") || find("#content [role=alert], #own [role=alert]");
     if (document.visibilityState === "visible" && !busy) await redraw(draw);
   }
 }
 
 function waiting(booking, name) {
   const accept = async () => {
+    show(find("#notice"));
     try {
       const accepted = await paidup.acceptBooking(booking.booking_id);
-      keep([...kept(), accepted]);
+      own = [...own.filter((one) => one.booking_id !== accepted.booking_id), accepted];
       announce("It is yours.");
-    } finally {
-      drawOwn(name);
+    } catch (failure) {
+      if (!movedOn(failure)) throw failure;
+      show(find("#notice"), problem(failure));
     }
-    await draw();
-    find("#own h2")?.focus();
+    drawOwn(name);
+    drawWaiting(await paidup.bookings({ status: "waiting" }), name);
+    (find("#notice [role=alert]") ? find("#main") : find("#own h2")).focus();
   };
   return el(
     "li",
@@ -65,32 +82,30 @@ function waiting(booking, name) {
 }
 
 function drawOwn(name) {
-  const own = kept();
-  show(
-    find("#own"),
-    own.length
-      ? el(
-          "section",
-          { class: "past", "aria-labelledby": "own-title" },
-          el("h2", { id: "own-title", tabindex: "-1" }, "Yours"),
-          el(
-            "ul",
-            { class: "bookings" },
-            own.map((one) => live(one, name)),
-          ),
-        )
-      : null,
+  const cards = own.map((one) => live(one, name));
+  show(find("#own"), cards.length ? listed("Yours", "own-title", cards) : null);
+}
+
+function listed(title, id, cards, more = null) {
+  return el(
+    "section",
+    { class: "past", "aria-labelledby": id },
+    el("h2", { id, tabindex: "-1" }, title),
+    el("ul", { class: "bookings" }, cards),
+    more,
   );
 }
 
 function live(booking, name) {
   const end = (call, said) => async () => {
-    await call(booking.booking_id).catch(gone);
-    keep(kept().filter((one) => one.booking_id !== booking.booking_id));
-    announce(said);
+    const ended = await call(booking.booking_id).catch(over);
+    own = own.filter((one) => one.booking_id !== booking.booking_id);
+    announce(ended ? said(ended) : "The session was over already.");
     drawOwn(name);
     find("#main").focus();
   };
+  const finish = end(paidup.finishBooking, () => "The session is finished.");
+  const cancel = end(paidup.cancelBooking, (ended) => `The session is cancelled. ${IF_CALLED_OFF[ended.if_called_off]}`);
   const called = `${name(booking.offer_id)}, accepted ${moment(booking.accepted_at)}`;
   return el(
     "li",
@@ -100,22 +115,20 @@ function live(booking, name) {
     el(
       "div",
       { class: "actions" },
-      button("It took place", "Finishing…", end(paidup.finishBooking, "The session is finished."), { name: `It took place: ${called}` }),
-      button("Cancel it", "Cancelling…", end(paidup.cancelBooking, "The session is cancelled. The buyer’s money goes back."), {
-        kind: "",
-        name: `Cancel ${called}`,
-      }),
+      button("It took place", "Finishing…", finish, { name: `It took place: ${called}` }),
+      button("Cancel it", "Cancelling…", cancel, { kind: "", name: `Cancel ${called}` }),
     ),
   );
 }
 
-/** One that ended some other way meanwhile is out of the list all the same. */
-function gone(failure) {
-  if (!(failure instanceof Problem) || ![404, 409].includes(failure.status)) throw failure;
-}
+/** Whether a booking is not as it was shown: somebody else has it, or it is over. */
+const movedOn = (failure) => failure instanceof Problem && [404, 409].includes(failure.status);
 
-const kept = () => JSON.parse(localStorage.getItem(place()) ?? "[]");
-const keep = (bookings) => localStorage.setItem(place(), JSON.stringify(bookings));
+/** One that ended some other way meanwhile is out of the list all the same. */
+function over(failure) {
+  if (!movedOn(failure)) throw failure;
+  return null;
+}
 
 function only(title, text, way = null) {
   return el(

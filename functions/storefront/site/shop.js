@@ -1,9 +1,12 @@
 /** The shop: what is for sale, and the way to pay for it. */
 
 import { showIn, standing } from "./checkouts.js";
-import { begin, buyButton, el, find, forget, link, paidup, purchase, remembered, show } from "./page.js";
+import { begin, buyButton, chosenQuantity, el, find, forget, link, paidup, purchase, remembered, show } from "./page.js";
 import { token } from "./session.js";
 import { KINDS, money } from "./words.js";
+
+/** How many of one pass are offered at once. */
+const MOST = 10;
 
 begin(async () => {
   const offers = await paidup.offers();
@@ -15,6 +18,7 @@ begin(async () => {
 });
 
 function card(offer) {
+  const quantity = offer.kind === "pass" ? quantityOf(offer) : null;
   return el(
     "li",
     { class: "card offer" },
@@ -28,8 +32,25 @@ function card(offer) {
       offer.interval ? ` / ${offer.interval}` : null,
     ),
     el("p", { class: "terms" }, terms(offer)),
-    buyButton("Buy", offer.offer_id, { name: `Buy ${offer.name}`, offer: offer.name }),
+    quantity ? el("label", { class: "quantity" }, "Quantity", quantity) : null,
+    buyButton("Buy", offer.offer_id, {
+      name: `Buy ${offer.name}`,
+      offer: offer.name,
+      quantity: () => Number(quantity?.value ?? 1),
+    }),
   );
+}
+
+/** A choice of how many, each with what it comes to; kept in this tab until it is bought, as a sign-in may come between. */
+function quantityOf({ offer_id: offerId, name, amount, currency }) {
+  const kept = chosenQuantity(offerId);
+  const chosen = Number(sessionStorage.getItem(kept)) || 1;
+  const options = Array.from({ length: MOST }, (_, nth) => {
+    const many = nth + 1;
+    const label = many === 1 ? "1" : `${many} for ${money(many * amount, currency)}`;
+    return el("option", { value: many, selected: many === chosen }, label);
+  });
+  return el("select", { "aria-label": `Quantity of ${name}`, onchange: ({ target }) => sessionStorage.setItem(kept, target.value) }, options);
 }
 
 function terms({ kind, interval, trial_days: trial, valid_days: valid }) {
@@ -55,12 +76,16 @@ function underWay(offers) {
   return el(
     "section",
     { class: "card aside", "aria-labelledby": "under-way-title" },
-    el("h2", { id: "under-way-title" }, `You were buying ${offer.name}`),
+    el("h2", { id: "under-way-title" }, `You were buying ${known.quantity > 1 ? `${known.quantity} × ` : ""}${offer.name}`),
     el("p", { class: "muted" }, "Go on where you were. If you have paid already, see whether it arrived."),
     el(
       "div",
       { class: "actions" },
-      buyButton("Continue to payment", offer.offer_id, { goOn: "continue", offer: offer.name }),
+      buyButton("Continue to payment", offer.offer_id, {
+        goOn: "continue",
+        offer: offer.name,
+        quantity: () => known.quantity,
+      }),
       link("I have paid", purchase(known.checkoutId)),
     ),
   );

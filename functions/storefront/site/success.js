@@ -83,11 +83,13 @@ function waiting() {
 function active(checkoutId, { pass, timeline }, name) {
   const bought = [["Bought", name(pass.offer_id)], ...passFacts(pass)];
   const before = new URLSearchParams(location.search).get("paid") === "before";
+  const session = pass.kind === "live_session";
   const thanks = before
     ? "You had paid for this already. Nothing more was charged."
-    : "Thank you. You can use it right away.";
+    : session ? "Thank you." : "Thank you. You can use it right away.";
+  const next = session ? ["Your account shows whether somebody has accepted it, and how long they have left."] : [];
   const other = el("p", { class: "muted" });
-  outcome("Your pass is active", [thanks], [toAccount("primary"), toShop()], {
+  outcome(session ? "Your live session is paid for" : "Your pass is active", [thanks, ...next], [toAccount("primary"), toShop()], {
     sign: "done",
     more: [other, facts(bought), story(timeline)],
   });
