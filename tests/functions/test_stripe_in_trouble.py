@@ -126,6 +126,19 @@ def test_a_refusal_is_not_worth_another_try(
     assert_kept(world, buyer)
 
 
+@pytest.mark.parametrize("status", [404, 502])
+def test_an_answer_of_a_gateway_before_stripe_can_be_tried_again(
+    world: World, buyer: str, wire: Wire, status: int
+) -> None:
+    """Stripe's own errors are objects; nobody knows here what became of the request, so its key stays the same."""
+    text = b'{"error": "upstream connect error"}'
+    wire.spoil(SESSIONS, lambda exchange: exchange.answer(status, [], text))
+    found = world.buy(customer=buyer, context={"step": 3})
+    assert_problem(found, 503, "provider-unavailable", retryable=True)
+    wire.mend()
+    assert_kept(world, buyer)
+
+
 @pytest.mark.parametrize("text", [b"<html>Bad gateway</html>", b"", b"[]", b'{"object": "list"}'])
 def test_an_answer_that_is_not_stripes_can_be_tried_again(world: World, buyer: str, wire: Wire, text: bytes) -> None:
     wire.spoil(SESSIONS, lambda exchange: exchange.answer(502, [("Stripe-Should-Retry", "false")], text))

@@ -39,7 +39,18 @@ class WithinDeadline(HTTPAdapter):
         began = time.monotonic()
         answer = super().send(request, **{**how, "timeout": (min(CONNECT_S, left), left)})
         _took_s.set(time.monotonic() - began)
+        if not answer.ok and isinstance(_error_in(answer), str):
+            raise requests.exceptions.ConnectionError("a gateway answered in Stripe's place")
         return answer
+
+
+def _error_in(answer: requests.Response) -> object:
+    """Return what a refusal says under `error`: Stripe says an object there, and its library reads nothing else."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return None
+    return body.get("error") if isinstance(body, dict) else None
 
 
 @cache
