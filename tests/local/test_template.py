@@ -84,6 +84,22 @@ def test_no_permission_reaches_beyond_a_named_resource() -> None:
                 assert not set(statement["Action"]) & {"dynamodb:Scan", "dynamodb:DeleteItem"}
 
 
+def test_only_who_reads_by_an_index_or_in_batches_may() -> None:
+    def may(action: str, resource: str) -> set[str]:
+        """Return the functions that may do *action* to *resource*."""
+        resolved = {one.name: resolver()(list(one.policies)) for one in DEPLOYED.functions.values()}
+        allowed = {name: [each for policy in found for each in policy["Statement"]] for name, found in resolved.items()}
+        return {
+            name
+            for name, statements in allowed.items()
+            if any(action in each["Action"] and each["Resource"] == resource for each in statements)
+        }
+
+    assert may("dynamodb:Query", "arn:table/index/by_ref") == {"bookings", "manual_sync", "process_webhook"}
+    assert may("dynamodb:Query", "arn:table/index/by_due") == {"expire_sessions"}
+    assert may("dynamodb:BatchGetItem", "arn:table") == {"manage_checkout", "subscription_status"}
+
+
 @pytest.mark.parametrize(
     ("before", "after", "named"),
     [
