@@ -216,6 +216,25 @@ class TestAnIdempotencyKey:
         assert again.json["checkout_id"] == token["checkout_id"]
         assert again.json["status"] == "completed"
 
+    def test_gives_back_the_checkout_that_it_found_open(self, world: World, buyer: str) -> None:
+        """The second tab's answer was lost; until it asks again, the first tab has paid."""
+        token, key = world.buy(customer=buyer).json, {"Idempotency-Key": "a-click"}
+        assert world.buy(customer=buyer, headers=key).json["checkout_id"] == token["checkout_id"]
+        world.pay(token["url"])
+        world.hear_everything()
+        again = world.buy(customer=buyer, headers=key)
+        assert again.status == 200
+        assert (again.json["checkout_id"], again.json["status"]) == (token["checkout_id"], "completed")
+
+    def test_gives_back_the_checkout_that_it_found_paid(self, world: World, buyer: str) -> None:
+        token, key = world.buy(customer=buyer).json, {"Idempotency-Key": "a-click"}
+        world.pay(token["url"])
+        world.pass_time(4)
+        for _ in range(2):
+            found = world.buy(customer=buyer, headers=key)
+            assert found.status == 200
+            assert (found.json["checkout_id"], found.json["status"]) == (token["checkout_id"], "completed")
+
     def test_opens_no_second_checkout_when_another_has_replaced_its_own(self, world: World, buyer: str) -> None:
         """A slow click that is sent again must not undo what the buyer chose since."""
         key = {"Idempotency-Key": "a-click"}

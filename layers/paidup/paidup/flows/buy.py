@@ -1,10 +1,8 @@
 """Buying: reserve, call, record. One open checkout a customer; every step can be made again after a crash."""
 
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 from paidup.flows.book import book_on_credit
@@ -15,7 +13,7 @@ from paidup.flows.opening import open_page
 from paidup.flows.shop import Shop
 from paidup.model.access import PassStatus
 from paidup.model.account import Account
-from paidup.model.checkout import Checkout, CheckoutStatus, reserved
+from paidup.model.checkout import Answered, Checkout, CheckoutStatus, reserved
 from paidup.model.fact import Road
 from paidup.model.offer import Cart, Kind
 from paidup.model.passes import Pass
@@ -32,8 +30,8 @@ BUY_WITHIN_S = 8.0
 class Order:
     """What a buyer asks for: *quantity* of an offer, by which provider, where to come back to, and their own state.
 
-    `key` is the caller's Idempotency-Key: the same key never opens a second checkout. `recovers` is the checkout that
-    the buyer goes on from.
+    `key` is the caller's Idempotency-Key: for a week it is answered with the same checkout. `recovers` is the checkout
+    that the buyer goes on from.
     """
 
     customer_id: str
@@ -85,50 +83,67 @@ def _cart(order: Order, shop: Shop) -> tuple[Cart, str]:
 
 def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
     """Return the checkout to go on with, and whether it was reserved here. Raises LostRace."""
-    order = _alive(order, shop)
-    if order.key and (known := shop.table.checkout(order.customer_id, _id_of_key(order))):
-        if (known.cart.offer_id, known.cart.quantity) != (cart.offer_id, cart.quantity):
-            raise Malformed("Idempotency-Key", "was used for another cart; send a new key")
-        if known.ended or (known.token and not known.holds_slot(now=now)):
-            return known, False
-        cart = known.cart  # priced when it was chosen
+    mine = _answer_to(order, shop)
+    if mine and (mine.ended or (mine.token and not mine.holds_slot(now=now))):
+        return mine, False
+    if mine:
+        cart = mine.cart  # priced when it was chosen
     if credited := _on_credit(order, cart, shop, now=now):
         return credited, False
     seen = shop.table.current(order.customer_id)
     if seen.checkout and seen.checkout.holds_slot(now=now) and ask(seen.checkout, Road.POLL, shop, now=now):
         paid = shop.table.checkout(order.customer_id, seen.checkout.checkout_id)
         if paid and paid.status is CheckoutStatus.COMPLETED and paid.cart == cart:
-            return paid, False
+            return _kept(order, shop.table.current(order.customer_id), paid, shop, now=now), False
         seen = shop.table.current(order.customer_id)
     if (last := _last_of(order, shop)) and bought(last, shop.table.held(order.customer_id, last.checkout_id), now=now):
-        return last, False  # bought in another tab: what is paid once more would go back
+        # bought in another tab: what is paid once more would go back
+        return _kept(order, seen, last, shop, now=now), False
     current = seen.checkout
     if current and current.holds_slot(now=now) and current.cart == cart and current.provider == provider:
         return _kept(order, seen, current, shop, now=now), False
-    if current and not current.ended and order.key and current.checkout_id == _id_of_key(order):
+    if current and not current.ended and mine and current.checkout_id == mine.checkout_id:
         again = current.reserved_again(now=now)
         shop.table.commit(seen.account, Change(account=seen.account, checkouts=(again,)), now=now)
         return again, True
     return _replaced(order, cart, provider, seen, shop, now=now), True
 
 
-def _alive(order: Order, shop: Shop) -> Order:
-    """Return *order*, under a key derived from its own where that one's checkout ended before it ever had a page: what
-    was never opened cannot be an answer, and who sends the same request again is to get one.
+def _answer_to(order: Order, shop: Shop) -> Checkout | None:
+    """Return the checkout with which this very request was answered before; None where it ended before it ever had a
+    page: who sends the request again is to get one. Raises Malformed where the key came with another cart.
     """
-    while order.key and (known := shop.table.checkout(order.customer_id, _id_of_key(order))):
-        if not known.ended or known.token or known.status is CheckoutStatus.COMPLETED:
-            break
-        order = replace(order, key=f"{order.key} again")
-    return order
+    answered = shop.table.answered(order.customer_id, order.key) if order.key else None
+    if answered is None:
+        return None
+    if (answered.offer_id, answered.quantity) != (order.offer_id, order.quantity):
+        raise Malformed("Idempotency-Key", "was used for another cart; send a new key")
+    found = shop.table.checkout(order.customer_id, answered.checkout_id)
+    dead = found and found.ended and not found.token and found.status is not CheckoutStatus.COMPLETED
+    return None if dead else found
 
 
-def _kept(order: Order, seen: Seen, current: Checkout, shop: Shop, *, now: int) -> Checkout:
-    """Return the open checkout; the caller's newest context is the one that is kept."""
-    if order.context is None or order.context == current.context:
-        return current
-    kept = replace(current, context=order.context)
-    shop.table.commit(seen.account, Change(account=seen.account, checkouts=(kept,)), now=now)
+def _answered(order: Order, checkout: Checkout, *, now: int) -> Answered | None:
+    """Return what to remember of answering *order* with *checkout*."""
+    if order.key is None:
+        return None
+    return Answered(
+        customer_id=order.customer_id,
+        key=order.key,
+        offer_id=order.offer_id,
+        quantity=order.quantity,
+        checkout_id=checkout.checkout_id,
+        at=now,
+    )
+
+
+def _kept(order: Order, seen: Seen, there: Checkout, shop: Shop, *, now: int) -> Checkout:
+    """Return the checkout that is *there* already; while it is open, the caller's newest context is the one kept."""
+    kept = there if there.ended or order.context is None else replace(there, context=order.context)
+    if kept != there or order.key:
+        checkouts = (kept,) if kept != there else ()
+        change = Change(account=seen.account, checkouts=checkouts, answered=_answered(order, kept, now=now))
+        shop.table.commit(seen.account, change, now=now)
     return kept
 
 
@@ -136,7 +151,7 @@ def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *
     """Write the intent to open a new checkout, and end what is in its way in the same transaction."""
     in_the_way = seen.checkout if seen.checkout and not seen.checkout.ended else None
     last = _last_of(order, shop) or _cancelled(seen.account, shop)
-    checkout_id = _id_of_key(order) if order.key else new_id(now=now)
+    checkout_id = new_id(now=now)
     checkout = reserved(
         checkout_id=checkout_id,
         customer_id=order.customer_id,
@@ -159,7 +174,8 @@ def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *
         make_room(draft, shop)
     draft.put_checkout(checkout)
     draft.account = replace(draft.account, open_checkout_id=checkout_id, cancelled_checkout_id=None)
-    shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
+    change = draft.change() or Change(account=draft.account)
+    shop.table.commit(seen.account, replace(change, answered=_answered(order, checkout, now=now)), now=now)
     logger.info("checkout.reserved", checkout_id=checkout_id, replaces=checkout.replaces)
     return checkout
 
@@ -202,7 +218,8 @@ def _on_credit(order: Order, cart: Cart, shop: Shop, *, now: int) -> Checkout | 
         paid = shop.table.checkout(order.customer_id, held.pass_id) if grants else None
         if paid and held.kind is Kind.LIVE_SESSION and held.offer_id == cart.offer_id:
             book_on_credit(held, new_id(now=now), draft, shop)
-            shop.table.commit(seen.account, draft.change() or Change(account=draft.account), now=now)
+            change = draft.change() or Change(account=draft.account)
+            shop.table.commit(seen.account, replace(change, answered=_answered(order, paid, now=now)), now=now)
             return paid
     return None
 
@@ -229,8 +246,3 @@ def setting_out(url: str, checkout_id: str) -> str:
     for mark in "?&":
         url = url.replace(f"{mark}checkout_id={checkout_id}", "")
     return url
-
-
-def _id_of_key(order: Order) -> str:
-    text = json.dumps([order.customer_id, order.key])
-    return f"co_{sha256(text.encode()).hexdigest()[:25]}"

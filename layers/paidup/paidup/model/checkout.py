@@ -149,6 +149,20 @@ class Checkout:
         return replace(self, status=status)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a request under the caller's Idempotency-Key `key` was for, and the checkout that it was answered with at
+    `at` (epoch seconds).
+    """
+
+    customer_id: str
+    key: str
+    offer_id: str
+    quantity: int
+    checkout_id: str
+    at: int
+
+
 def same_purchase(checkout: Checkout, among: Iterable[Checkout]) -> list[Checkout]:
     """Return those *among* a customer's checkouts that are one purchase with *checkout*: linked to it, however far."""
     others = {one.checkout_id: one for one in among if one.checkout_id != checkout.checkout_id}

@@ -4,6 +4,7 @@
 |----------|-----------------------|----------------------|--------------------|----------------|----------------|
 | Account  | CUSTOMER#<customer>   | ACCOUNT              | stripe#cus_…       |                |                |
 | Checkout | CUSTOMER#<customer>   | CHECKOUT#<checkout>  | stripe#cs_…        | end, or now    | 7 d, if unpaid |
+| (key)    | CUSTOMER#<customer>   | KEY#<hash of it>     |                    |                | 7 d            |
 | Pass     | CUSTOMER#<customer>   | PASS#<pass>          | stripe#sub_…, pi_… | end of access  |                |
 | Booking  | CUSTOMER#<customer>   | BOOKING#<booking>    | bookings#waiting,  | while open     | ended + 90 d   |
 |          |                       |                      | bookings#live#<by> |                |                |
@@ -15,6 +16,7 @@
 
 import gzip
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 from zlib import crc32
 
@@ -23,7 +25,7 @@ from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from paidup.model import booking as bookings
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
-from paidup.model.checkout import KEPT_AFTER_END_S, Checkout, CheckoutStatus
+from paidup.model.checkout import KEPT_AFTER_END_S, Answered, Checkout, CheckoutStatus
 from paidup.model.offer import Offer
 from paidup.model.passes import Pass
 from paidup.model.policy import Policy
@@ -55,6 +57,11 @@ def account_key(customer_id: str) -> Key:
 def checkout_key(customer_id: str, checkout_id: str) -> Key:
     """Where a checkout lies."""
     return {"pk": f"CUSTOMER#{customer_id}", "sk": f"CHECKOUT#{checkout_id}"}
+
+
+def answered_key(customer_id: str, key: str) -> Key:
+    """Where it says with which checkout a request under an Idempotency-Key was answered."""
+    return {"pk": f"CUSTOMER#{customer_id}", "sk": f"KEY#{sha256(key.encode()).hexdigest()}"}
 
 
 def pass_key(customer_id: str, pass_id: str) -> Key:
@@ -112,6 +119,12 @@ def checkout_row(checkout: Checkout) -> Wire:
         due=_due(checkout.customer_id, checkout.due_at),
         purge_at=None if ended is None else ended + KEPT_AFTER_END_S,
     )
+
+
+def answered_row(answered: Answered) -> Wire:
+    """Return the row of an answer under an Idempotency-Key, which is remembered for a week."""
+    key = answered_key(answered.customer_id, answered.key)
+    return _row(key, answered, purge_at=answered.at + KEPT_AFTER_END_S)
 
 
 def pass_row(held: Pass, *, due_at: int | None) -> Wire:

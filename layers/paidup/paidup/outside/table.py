@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from paidup.model.account import Account
 from paidup.model.booking import Booking
-from paidup.model.checkout import Checkout
+from paidup.model.checkout import Answered, Checkout
 from paidup.model.offer import Offer
 from paidup.model.passes import Pass
 from paidup.model.policy import Policy
@@ -51,6 +51,7 @@ class Change:
     bookings: Sequence[Booking] = ()
     timeline: Sequence[TimelineEntry] = ()
     events: Sequence[EventRow] = ()
+    answered: Answered | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,11 @@ class Table(Rows):
         """Return the customer's checkout, if it is there."""
         row = self._get(rows.checkout_key(customer_id, checkout_id))
         return rows.read_row(Checkout, row) if row else None
+
+    def answered(self, customer_id: str, key: str) -> Answered | None:
+        """Return what the customer's request under the Idempotency-Key *key* was answered with, if it was."""
+        row = self._get(rows.answered_key(customer_id, key))
+        return rows.read_row(Answered, row) if row else None
 
     def checkouts_of(self, customer_id: str) -> list[Checkout]:
         """Return the customer's checkouts (at most 1,000): the paid ones, and those that ended within a week or so."""
@@ -203,6 +209,7 @@ class Table(Rows):
         puts += [self._put(row) for booking in change.bookings for row in rows.booking_rows(booking)]
         puts += [self._put(rows.timeline_row(entry, self.policy)) for entry in change.timeline]
         puts += [self._put(rows.event_row(event, self.policy)) for event in change.events]
+        puts += [self._put(rows.answered_row(change.answered))] if change.answered else []
         self._write(puts)
         return after
 
