@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from paidup.model.checkout import reserved
-from paidup.outside.table import Change
+from paidup.outside.seen import Change
 from stripe.checkout import Session
 
 from tests.functions.wire import Wire, lose_the_answer, lose_the_request

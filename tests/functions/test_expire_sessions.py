@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from paidup.model.checkout import Checkout, reserved
 from paidup.outside.rows import DUE_SHARDS, due_shard
-from paidup.outside.table import Change
+from paidup.outside.seen import Change
 
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Exchange, Wire, be_down, pass_on

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from paidup.outside.table import Change
+from paidup.outside.seen import Change
 
 from tests.functions.door import forbidden
 from tests.functions.story import Story

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from paidup.outside.table import Change
+from paidup.outside.seen import Change
 
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Wire, be_down, lose_the_request

@@ -12,7 +12,7 @@ from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout
 from paidup.model.passes import Pass
 from paidup.model.policy import Policy
-from paidup.outside.table import Seen
+from paidup.outside.seen import Seen
 
 
 class AccessView(BaseModel):

@@ -9,8 +9,9 @@ from paidup.flows.shop import Shop
 from paidup.model.booking import Booking, waiting
 from paidup.model.passes import Pass
 from paidup.model.refusal import Contended, NotFound
+from paidup.outside.dynamo import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.table import LostRace, Seen, attempts
+from paidup.outside.seen import Seen
 
 Step = Callable[[Booking, Pass | None, Draft], None]
 

@@ -19,9 +19,10 @@ from paidup.model.offer import Cart, Kind
 from paidup.model.passes import Pass
 from paidup.model.refusal import Contended, Malformed, UnknownOffer
 from paidup.outside.deadline import within
+from paidup.outside.dynamo import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.stripe_facts import NAME
-from paidup.outside.table import Change, LostRace, Seen, attempts
+from paidup.outside.seen import Change, Seen
+from paidup.outside.stripe_owner import NAME
 
 BUY_WITHIN_S = 8.0
 

@@ -13,9 +13,10 @@ from paidup.model.fact import Road
 from paidup.model.passes import Pass
 from paidup.model.refusal import NotFound, Refusal
 from paidup.outside.deadline import within
+from paidup.outside.dynamo import LostRace
 from paidup.outside.log import logger
+from paidup.outside.seen import Change, Seen
 from paidup.outside.stripe_http import Gone
-from paidup.outside.table import Change, LostRace, Seen
 
 ASK_WITHIN_S = 5.0
 

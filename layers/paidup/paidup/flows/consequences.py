@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from paidup.flows.attention import TRIES_BEFORE_ALARM, quarantine_row, stuck_row
 from paidup.flows.draft import Draft
 from paidup.flows.shop import Shop
 from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting
@@ -10,11 +11,10 @@ from paidup.model.checkout import Checkout, CheckoutStatus, same_purchase
 from paidup.model.fact import Fact, Payment, PaymentStatus, Price, Road
 from paidup.model.offer import Kind
 from paidup.model.passes import Heard, Pass
-from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
-from paidup.outside.table import Seen
+from paidup.model.timeline import EventStatus, TimelineEntry
+from paidup.outside.seen import Seen
 
 TAKEN_BACK = "its payment was taken back"
-TRIES_BEFORE_ALARM = 6
 
 
 def work_out(facts: Sequence[Fact], road: Road, seen: Seen, shop: Shop, *, now: int) -> Draft:
@@ -191,29 +191,6 @@ def _unstick(held: Pass, seen: Seen, draft: Draft) -> None:
     tries = held.give_back.tries if held.give_back else 0
     if tries >= TRIES_BEFORE_ALARM and held.given_back and not (seen.held and seen.held.given_back):
         draft.events.append(stuck_row(held, EventStatus.SETTLED, f"given back after {tries} tries", now=draft.now))
-
-
-def quarantine_row(held: Pass, status: EventStatus, why: str, *, now: int) -> EventRow:
-    """Return the log row by which `attention` lists a quarantined payment, until support has decided."""
-    return _row(held, f"quarantine-{held.pass_id}", "payment.quarantined", status, why, now=now)
-
-
-def stuck_row(held: Pass, status: EventStatus, why: str, *, now: int) -> EventRow:
-    """Return the log row by which `attention` lists a payment that could not be given back so far."""
-    return _row(held, f"refund-{held.pass_id}", "refund.stuck", status, why, now=now)
-
-
-def _row(held: Pass, event_id: str, kind: str, status: EventStatus, why: str, *, now: int) -> EventRow:
-    return EventRow(
-        provider=held.provider,
-        event_id=event_id,
-        type=kind,
-        status=status,
-        received_at=now,
-        body="{}",
-        error=f"{held.customer_id}: {why}",
-        pass_id=held.pass_id,
-    )
 
 
 def _tell(facts: Sequence[Fact], road: Road, seen: Seen, draft: Draft) -> None:

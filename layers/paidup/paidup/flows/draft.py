@@ -10,7 +10,8 @@ from paidup.model.checkout import Checkout
 from paidup.model.passes import Pass
 from paidup.model.refusal import Contended
 from paidup.model.timeline import EventRow, TimelineEntry
-from paidup.outside.table import Change, LostRace, Seen, attempts
+from paidup.outside.dynamo import LostRace, attempts
+from paidup.outside.seen import Change, Seen
 
 
 @dataclass(slots=True, kw_only=True)

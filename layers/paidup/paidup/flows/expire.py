@@ -17,8 +17,8 @@ from paidup.model.timeline import TimelineEntry
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 from paidup.outside.rows import DUE_SHARDS
+from paidup.outside.seen import Due
 from paidup.outside.stripe_http import Gone
-from paidup.outside.table import Due
 
 ASK_WITHIN_S = 6.0
 ASK_AGAIN_S = 600

@@ -10,7 +10,7 @@ from paidup.model.timeline import EventRow, EventStatus
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 from paidup.outside.queue import Queue
-from paidup.outside.stripe_facts import NAME
+from paidup.outside.stripe_owner import NAME
 from paidup.outside.stripe_webhook import SETTLED_BEFORE_ANSWER, Event
 
 SETTLE_WITHIN_S = 2.0

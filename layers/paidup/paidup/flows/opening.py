@@ -6,10 +6,11 @@ from dataclasses import replace
 from paidup.flows.shop import Shop
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.refusal import Conflict, Contended
+from paidup.outside.dynamo import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.stripe_facts import NAME
+from paidup.outside.seen import Change
 from paidup.outside.stripe_http import DeadAnswer, Gone
-from paidup.outside.table import Change, LostRace, attempts
+from paidup.outside.stripe_owner import NAME
 
 PAGE_TAKES_S = 2.5
 LOOK_EVERY_S = 0.125

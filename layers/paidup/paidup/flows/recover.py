@@ -12,8 +12,8 @@ from paidup.model.fact import Road
 from paidup.model.refusal import NotFound, ProviderRefused, ProviderUnavailable, Refusal
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
+from paidup.outside.seen import Seen
 from paidup.outside.stripe_http import Gone
-from paidup.outside.table import Seen
 
 ASK_WITHIN_S = 4.0
 

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from paidup.flows.attention import TRIES_BEFORE_ALARM, quarantine_row, stuck_row
 from paidup.flows.book import book_on_credit
-from paidup.flows.consequences import TRIES_BEFORE_ALARM, make_room, note, quarantine_row, slot_booking, stuck_row
+from paidup.flows.consequences import make_room, note, slot_booking
 from paidup.flows.draft import Draft, rewritten
 from paidup.flows.settle import settle
 from paidup.flows.shop import Shop

@@ -10,8 +10,9 @@ from paidup.model.account import Account
 from paidup.model.fact import Fact, Road
 from paidup.model.refusal import Contended
 from paidup.model.timeline import EventRow, EventStatus
+from paidup.outside.dynamo import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.table import LostRace, Seen, attempts
+from paidup.outside.seen import Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

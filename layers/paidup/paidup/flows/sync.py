@@ -9,10 +9,11 @@ from paidup.model.account import Account, Whose
 from paidup.model.fact import Road
 from paidup.model.refusal import Contended, Refusal, TooManyRequests
 from paidup.outside.deadline import within
+from paidup.outside.dynamo import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.stripe_facts import NAME
+from paidup.outside.seen import Change
+from paidup.outside.stripe_owner import NAME
 from paidup.outside.stripe_reading import Found
-from paidup.outside.table import Change, LostRace, attempts
 
 SYNC_WITHIN_S = 20.0
 LEASE_S = 30

@@ -12,8 +12,9 @@ from paidup.model.offer import Kind
 from paidup.model.passes import Pass
 from paidup.model.refusal import ProviderRefused
 from paidup.outside import stripe_facts as facts
-from paidup.outside.stripe_facts import Object, Owner, Said
+from paidup.outside.stripe_facts import Said
 from paidup.outside.stripe_http import asking, client
+from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, metadata_of
 from paidup.outside.stripe_reading import SESSION_WHOLE, Reader, fetched, pages
 
 LONGEST_LIFE_S = 86_400  # Stripe's own default: not sent, nor what comes near it, for its clock and ours may differ
@@ -99,9 +100,9 @@ class Stripe(Reader):
         intent, invoice = held.payment.ref if held.payment else None, None
         with asking("to give a payment back"):
             if held.kind is Kind.SUBSCRIPTION and held.provider_ref:
-                plan, when = self._ended_plan(held.provider_ref.removeprefix(f"{facts.NAME}#"))
+                plan, when = self._ended_plan(held.provider_ref.removeprefix(f"{NAME}#"))
                 found.append(facts.of_subscription(plan, when, owner))
-                invoice = facts.id_of(plan.get("latest_invoice"))
+                invoice = id_of(plan.get("latest_invoice"))
                 intent = self._intent_of(invoice) if invoice else None
                 if intent is None:
                     found.append(facts.nothing_to_refund(plan, when, owner))
@@ -120,7 +121,7 @@ class Stripe(Reader):
 
     def _intent_of(self, invoice: str) -> str | None:
         for payment, _ in pages(self.api.v1.invoice_payments.list({"invoice": invoice, "status": "paid"})):
-            return facts.id_of(payment["payment"].get("payment_intent"))
+            return id_of(payment["payment"].get("payment_intent"))
         return None
 
     def _refund(self, intent: str, held: Pass) -> None:
@@ -147,7 +148,7 @@ def _page(session: Object) -> Page:
 
 
 def _page_params(checkout: Checkout, customer: str) -> Any:
-    cart, metadata = checkout.cart, facts.metadata_of(checkout)
+    cart, metadata = checkout.cart, metadata_of(checkout)
     price: dict[str, Any] = {
         "currency": cart.currency,
         "unit_amount": cart.unit_amount,

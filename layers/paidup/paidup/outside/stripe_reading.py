@@ -12,8 +12,9 @@ from paidup.model.account import Whose
 from paidup.model.fact import Dispute, Fact, Refund, Subscription
 from paidup.model.refusal import NotYetKnown
 from paidup.outside import stripe_facts as facts
-from paidup.outside.stripe_facts import Object, Owner, Said
+from paidup.outside.stripe_facts import Said
 from paidup.outside.stripe_http import asking, stamp
+from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, owner_in, owner_of_plan
 from paidup.outside.stripe_webhook import Event
 
 SESSION_WHOLE = ["payment_intent.latest_charge", "subscription.latest_invoice"]
@@ -58,7 +59,7 @@ class Reader:
                     return [facts.of_dispute(thing, said, owner)] if owner else []
                 case ["charge", _]:
                     return self._of_charge(thing, said, find)
-                case ["refund", _] if charge := facts.id_of(thing.get("charge")):
+                case ["refund", _] if charge := id_of(thing.get("charge")):
                     answer = self.api.v1.charges.retrieve(charge)
                     return self._of_charge(answer.to_dict(), fetched(answer), find)
         return []
@@ -68,7 +69,7 @@ class Reader:
         with asking("for a subscription"):
             answer = self.api.v1.subscriptions.retrieve(subscription, PLAN_WHOLE)
             thing, said = answer.to_dict(), fetched(answer)
-            owner = facts.owner_in(thing.get("metadata")) or of or self._owner_of_plan(thing, find)
+            owner = owner_in(thing.get("metadata")) or of or self._owner_of_plan(thing, find)
             return facts.of_subscription(thing, said, owner)
 
     def again(self, fact: Fact) -> Fact:
@@ -114,7 +115,7 @@ class Reader:
     def _of_session(self, session: Object, said: Said, *, failed: bool = False, with_plan: bool = True) -> list[Fact]:
         """Return the facts of a session: the subscription first, so that access begins with its right end."""
         payment = facts.of_session(session, said, failed=failed)
-        owner = facts.owner_in(session.get("metadata"))
+        owner = owner_in(session.get("metadata"))
         if payment is None or owner is None:
             return []
         found = [payment]
@@ -122,7 +123,7 @@ class Reader:
         if plan and with_plan and isinstance(plan, str):
             found.insert(0, self.subscription(plan, lambda _: None, of=owner))
         elif plan and with_plan:
-            found.insert(0, facts.of_subscription(plan, said, facts.owner_in(plan.get("metadata")) or owner))
+            found.insert(0, facts.of_subscription(plan, said, owner_in(plan.get("metadata")) or owner))
         intent = session.get("payment_intent")
         charge = intent.get("latest_charge") if isinstance(intent, dict) else None
         return found + (self._of_expanded_charge(charge, said, owner) if isinstance(charge, dict) else [])
@@ -136,7 +137,7 @@ class Reader:
 
     def _of_invoice(self, invoice: Object, find: Find) -> list[Fact]:
         details = (invoice.get("parent") or {}).get("subscription_details") or {}
-        plan = facts.id_of(details.get("subscription"))
+        plan = id_of(details.get("subscription"))
         return [self.subscription(plan, find)] if plan else []
 
     def _of_charge(self, charge: Object, said: Said, find: Find) -> list[Fact]:
@@ -163,17 +164,17 @@ class Reader:
         return answer.to_dict(), fetched(answer)
 
     def _owner_of_plan(self, plan: Object, find: Find) -> Owner:
-        if owner := facts.owner_in(plan.get("metadata")):
+        if owner := owner_in(plan.get("metadata")):
             return owner
-        if (known := find(f"{facts.NAME}#{plan['id']}")) and known.pass_id:
-            return facts.owner_of_plan(plan, known.customer_id, pass_id=known.pass_id)
-        customer = facts.id_of(plan.get("customer")) or ""
-        if known := find(f"{facts.NAME}#{customer}"):
-            return facts.owner_of_plan(plan, known.customer_id)
+        if (known := find(f"{NAME}#{plan['id']}")) and known.pass_id:
+            return owner_of_plan(plan, known.customer_id, pass_id=known.pass_id)
+        customer = id_of(plan.get("customer")) or ""
+        if known := find(f"{NAME}#{customer}"):
+            return owner_of_plan(plan, known.customer_id)
         metadata = self.api.v1.customers.retrieve(customer).to_dict().get("metadata") or {}
         if "customer_id" not in metadata:
             raise NotYetKnown(f"{plan['id']} of {customer}")
-        return facts.owner_of_plan(plan, metadata["customer_id"])
+        return owner_of_plan(plan, metadata["customer_id"])
 
     def _owner_of_payment(self, thing: Object, find: Find) -> tuple[Owner | None, str | None]:
         """Return the owner of a charge or a dispute, and the invoice that it paid, if it paid one.
@@ -181,21 +182,21 @@ class Reader:
         A charge of ours has our metadata, a dispute's payment intent too; a subscription's payment has neither, and
         leads by its invoice to the subscription.
         """
-        if owner := facts.owner_in(thing.get("metadata")):
+        if owner := owner_in(thing.get("metadata")):
             return owner, None
-        intent = facts.id_of(thing.get("payment_intent"))
+        intent = id_of(thing.get("payment_intent"))
         if intent is None:
             return None, None
         paid: Any = {"payment": {"type": "payment_intent", "payment_intent": intent}, "expand": ["data.invoice"]}
         for payment, _ in pages(self.api.v1.invoice_payments.list(paid)):
             details = (payment["invoice"].get("parent") or {}).get("subscription_details") or {}
-            if plan := facts.id_of(details.get("subscription")):
+            if plan := id_of(details.get("subscription")):
                 found = self.subscription(plan, find)
                 owner = Owner(
                     customer_id=found.customer_id, pass_id=found.pass_id, offer_id=found.offer_id, kind=found.kind
                 )
                 return owner, payment["invoice"]["id"]
-        return facts.owner_in(self.api.v1.payment_intents.retrieve(intent).to_dict().get("metadata")), None
+        return owner_in(self.api.v1.payment_intents.retrieve(intent).to_dict().get("metadata")), None
 
     def _again(self, fact: Fact) -> Fact:
         """Return *fact* with what Stripe says now; a session's payment may have more to tell, and only it is wanted."""

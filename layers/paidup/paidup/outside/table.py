@@ -1,6 +1,6 @@
 """The table: consistent reads of one customer, and one transaction per write, guarded by the account's version."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -17,51 +17,13 @@ from paidup.model.policy import Policy
 from paidup.model.refusal import Contended, Malformed
 from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
 from paidup.outside import rows
-from paidup.outside.dynamo import PAGE, LostRace, Rows, attempts
+from paidup.outside.dynamo import PAGE, Rows, attempts
 from paidup.outside.rows import Key, Wire
+from paidup.outside.seen import Change, Due, Seen
 
 MOST_ROWS = 1_000
 
-__all__ = ["Change", "Due", "LostRace", "Seen", "Table", "attempts", "connect"]
-
 TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One consistent look at a customer: the account, and what else was asked for, as far as it exists.
-
-    `booking` is the one that the slot points at, or else the pass's own.
-    """
-
-    account: Account
-    checkout: Checkout | None = None
-    held: Pass | None = None
-    booking: Booking | None = None
-    event: EventRow | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What one transaction writes for a customer beside the account: whole rows, each as it is to be from now on."""
-
-    account: Account
-    checkouts: Sequence[Checkout] = ()
-    passes: Sequence[Pass] = ()
-    bookings: Sequence[Booking] = ()
-    timeline: Sequence[TimelineEntry] = ()
-    events: Sequence[EventRow] = ()
-    answered: Answered | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """Something that the clock must look at, as the due index holds it (which may lag: read it again to act)."""
-
-    customer_id: str
-    checkout_id: str | None = None
-    pass_id: str | None = None
-    booking_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
