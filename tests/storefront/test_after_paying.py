@@ -158,19 +158,21 @@ def test_the_account_says_in_plain_words_how_every_pass_stands(ada: Page, web: W
     web.answers["GET /subscription-status"] = account(
         a_pass(),
         a_pass(offer_id="ten", kind="pass", renews_at=None, until=1_800_000_000),
-        a_pass(offer_id="live", kind="live_session", renews_at=None, until=None),
+        a_pass(offer_id="day", kind="pass", renews_at=None, until=None),
+        a_pass(offer_id="live", kind="live_session", status="ended", renews_at=None, until=None),
         a_pass(status="past_due"),
         a_pass(cancel_at=1_800_000_000, renews_at=None),
         a_pass(offer_id="of last year", status="refunded", refunded=4950),
     )
     ada.goto("/account")
     passes = ada.get_by_role("main").get_by_role("listitem")
-    expect(passes).to_have_count(6)
+    expect(passes).to_have_count(7)
     for nth, words in enumerate(
         [
             ["Monthly membership", "Active", "€49.50", "Renews on15 January 2027"],
             ["Ten classes", "Active", "Valid until15 January 2027"],
-            ["Live session", "Active", "Validwithout an end"],
+            ["day", "Active", "Validwithout an end"],
+            ["Live session", "Ended", "This session is over. You can book another one in the shop."],
             ["Payment overdue", "It is tried again", "Access until22 January 2027"],
             ["Active", "Ends on15 January 2027"],
             ["of last year", "Refunded", "Your money was sent back"],

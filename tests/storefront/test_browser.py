@@ -254,7 +254,7 @@ def test_a_live_session_that_nobody_accepts_gives_the_money_back(buyer: Page, st
     choose(buyer, "Live session")
     sign_in(buyer, "lena@example.com")
     pay(buyer)
-    title(buyer, "Your pass is active")
+    title(buyer, "Your live session is paid for")
     buyer.get_by_role("link", name="See your account").click()
     expect(buyer.get_by_role("timer")).to_have_text(re.compile(r"^1[345]:\d\d$"))
 
@@ -271,7 +271,7 @@ def test_a_live_session_is_accepted_and_takes_place(buyer: Page, stack: Stack, c
     choose(buyer, "Live session")
     sign_in(buyer, "dora@example.com")
     pay(buyer)
-    title(buyer, "Your pass is active")
+    title(buyer, "Your live session is paid for")
     buyer.goto("/account")
     expect(buyer.get_by_role("timer")).to_be_visible()
 

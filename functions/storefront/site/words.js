@@ -32,6 +32,7 @@ export const STATUS = {
 /** What a pass's status means for its customer; where its money goes back, why. `name` gives an offer's name. */
 export function meaning(pass, name, passes = []) {
   const [, , plain] = STATUS[pass.status] ?? [];
+  if (pass.kind === "live_session" && pass.status === "ended") return "This session is over. You can book another one in the shop.";
   if (!pass.refund_why || !["refunding", "refunded"].includes(pass.status)) return plain ?? "";
   const before = passes.find((one) => one.pass_id === pass.paid_before);
   const cause = pass.paid_before
@@ -84,10 +85,11 @@ export function passFacts(pass) {
 }
 
 /** Until when a pass holds; its end is the first second without it, so the day before may be its last. */
-function time({ status, until, renews_at: renewsAt, cancel_at: cancelAt }) {
+function time({ kind, status, until, renews_at: renewsAt, cancel_at: cancelAt }) {
   if (!["active", "trialing", "past_due"].includes(status)) return null;
   if (status === "past_due" && until) return ["Access until", day(until - 1)];
   if (cancelAt) return ["Ends on", day(cancelAt - 1)];
   if (renewsAt) return [status === "trialing" ? "First payment on" : "Renews on", day(renewsAt)];
-  return until ? ["Valid until", day(until - 1)] : ["Valid", "without an end"];
+  if (until) return ["Valid until", day(until - 1)];
+  return kind === "live_session" ? null : ["Valid", "without an end"];
 }
