@@ -527,6 +527,49 @@ def refund_by_hand(world: World, token: Any) -> None:
     hear(world, token["token"])
 
 
+class TestADispute:
+    @pytest.mark.parametrize(("outcome", "status"), [("won", "waiting"), ("lost", "cancelled")])
+    def test_calls_the_booking_off_until_it_is_won(self, world: World, buyer: str, outcome: str, status: str) -> None:
+        token = paid(world, buyer)
+        intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
+        dispute = misfortune(world, "disputes", payment_intent=intent)["id"]
+        hear(world, token["token"])
+        assert own(buyer)[0]["status"] == "cancelled"
+        assert world.account(customer=buyer).get("booking") is None
+        world.pass_time(20 * MINUTE)
+        misfortune(world, f"disputes/{dispute}/close", status=outcome)
+        hear(world, token["token"])
+        (booking,) = own(buyer)
+        assert booking["status"] == status
+        if outcome == "won":
+            assert booking["accept_by"] == world.now() + 15 * MINUTE
+            assert act("accept", token["checkout_id"], MIA).status == 200
+
+
+class TestTwoPaymentsForOneSession:
+    def test_keep_the_one_that_takes_place_though_the_other_was_paid_before(self, world: World, buyer: str) -> None:
+        """The earlier payment was heard of when somebody had accepted the later one: nobody is sent home for that."""
+        old, new = (world.buy(offer, customer=buyer).json for offer in ("double_session", "live_session"))
+        world.pay(old["url"])
+        world.pass_time(5)
+        world.pay(new["url"])
+        hear(world, new["token"])
+        assert act("accept", new["checkout_id"], MIA).status == 200
+        hear(world, old["token"])
+        world.sweep()
+        assert (refunds(world, old), refunds(world, new)) == ([13_000], [])
+        assert world.account(customer=buyer)["booking"]["status"] == "live"
+        held = world.status(old["checkout_id"], customer=buyer)["pass"]
+        assert held["paid_before"] == new["checkout_id"]
+
+
+def misfortune(world: World, path: str, **fields: Any) -> Any:
+    """Let something happen at Stripe that no API call brings about."""
+    answer = world.http.post(f"{world.standins.url}/dev/stripe/{path}", json=fields)
+    assert answer.status_code < 300, answer.text
+    return answer.json()
+
+
 class TestMoneyGivenBackByHand:
     @pytest.mark.parametrize("accepted", [False, True])
     def test_calls_the_booking_off(self, world: World, buyer: str, accepted: bool) -> None:

@@ -354,6 +354,21 @@ class TestASubscription:
         assert story.held["status"] == "ended"
         assert story.version == 2
 
+    def test_that_was_paid_while_stripe_was_away_goes_on_when_it_is_back(self, story: Story, wire: Wire) -> None:
+        """The clock ended it, since nobody could be asked; that must not be the last word."""
+        story.buys("monthly")
+        story.hear()
+        story.world.pass_time(story.period_end() + GRACE - story.world.now())
+        wire.spoil("", be_down)
+        story.world.sweep()
+        story.world.pass_time(600)
+        story.world.sweep()
+        assert story.access == {}
+        wire.mend()
+        story.world.pass_time(600)
+        story.world.sweep()
+        assert story.access == {"monthly": story.period_end() + GRACE}
+
 
 def test_a_pass_that_ended_by_the_clock_is_not_due_again(world: World) -> None:
     token = world.buy("ten_class_pass").json
