@@ -511,6 +511,16 @@ class TestOnCredit:
         assert credited.buy("live_session", customer=buyer).status == 200
         assert sorted(one["status"] for one in own(buyer)) == ["lapsed", "waiting"]
 
+    def test_a_credit_outlives_the_policy_that_gave_it(
+        self, credited: World, buyer: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        token = paid(credited, buyer)
+        wait_until_lapsed(credited)
+        credited.sweep()
+        monkeypatch.setenv("PAIDUP_UNACCEPTED_BOOKINGS", "refund")
+        assert credited.buy("live_session", customer=buyer).json["checkout_id"] == token["checkout_id"]
+        assert credited.account(customer=buyer)["booking"]["pass_id"] == token["checkout_id"]
+
     def test_money_given_back_by_hand_calls_the_next_one_off(self, credited: World, buyer: str) -> None:
         token = paid(credited, buyer)
         wait_until_lapsed(credited)

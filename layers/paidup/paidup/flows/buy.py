@@ -207,14 +207,17 @@ def _cancelled(account: Account, shop: Shop) -> Checkout | None:
 
 
 def _on_credit(order: Order, cart: Cart, shop: Shop, *, now: int) -> Checkout | None:
-    """Book with a pass whose earlier booking did not take place; None where there is no such credit."""
-    if cart.kind is not Kind.LIVE_SESSION or not shop.policy.credit_unaccepted_bookings:
+    """Book with a pass whose earlier booking did not take place; None where there is no such credit.
+
+    What was credited stays so, whatever the policy is by now.
+    """
+    if cart.kind is not Kind.LIVE_SESSION:
         return None
     seen, passes = shop.table.snapshot(order.customer_id)
     draft = Draft(seen=Seen(account=seen.account), account=seen.account, now=now, grace_s=shop.policy.grace_s)
     if not slot_freed(draft, shop):
         return None
-    for held in passes:
+    for held in (draft.passes.get(one.pass_id, one) for one in passes):
         grants = held.standing(now=now, grace_s=shop.policy.grace_s).grants
         paid = shop.table.checkout(order.customer_id, held.pass_id) if grants else None
         if paid and held.kind is Kind.LIVE_SESSION and held.offer_id == cart.offer_id:
