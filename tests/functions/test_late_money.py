@@ -250,6 +250,20 @@ class TestTwoPaymentsForOnePurchase:
         assert bought(world, buyer) == ["yearly"]
         assert refunds(world, later) == [4_900]
 
+    def test_is_seen_where_the_subscription_alone_was_heard_of(self, world: World, buyer: str) -> None:
+        """The event of the checkout itself was lost; that the subscription is there says that it was paid for."""
+        first = world.buy("monthly", customer=buyer).json
+        second = world.buy(customer=buyer).json
+        world.pay(first["url"])
+        world.pass_time(5)
+        world.pay(second["url"])
+        (created,) = [one for one in about_plan(world, first) if one["type"] == "customer.subscription.created"]
+        world.deliver(created)
+        assert world.work_queue() == []
+        hear(world, second["token"])
+        world.sweep()
+        assert (refunds(world, first), refunds(world, second)) == ([], [12_000])
+
     def test_of_live_sessions_leave_one_booking(self, world: World, buyer: str) -> None:
         old = world.buy("double_session", customer=buyer).json
         new = world.buy("live_session", customer=buyer).json
@@ -262,6 +276,12 @@ class TestTwoPaymentsForOnePurchase:
         assert refunds(world, new) == []
         account = world.account(customer=buyer)
         assert account["booking"]["booking_id"] == new["checkout_id"]
+
+
+def about_plan(world: World, token: Any) -> list[dict[str, Any]]:
+    """Return Stripe's events about the subscription that was bought, the oldest first."""
+    plan = world.stripe.v1.checkout.sessions.retrieve(token["token"]).subscription
+    return [event for event in world.events() if event["data"]["object"]["id"] == plan]
 
 
 def row_of_pass(buyer: str, pass_id: str) -> dict[str, Any]:

@@ -148,6 +148,25 @@ class TestARefund:
         assert story.held["status"] == "refunded"
         assert story.held["refunded"] == 12_000
 
+    def test_that_fails_without_a_word_is_found_by_a_sync(self, story: Story) -> None:
+        """The money is with the shop again, and so the pass with its customer."""
+        story.buys("ten_class_pass", REFUND_FAILS)
+        story.hear()
+        story.post("refunds", payment_intent=story.session()["payment_intent"]["id"])
+        story.hear("charge.refunded")
+        story.world.pass_time(6)
+        assert story.world.sync(customer=story.buyer).json["granted"] == [story.token["checkout_id"]]
+        assert (story.held["status"], story.held["refunded"]) == ("active", 0)
+
+    def test_that_never_was_is_no_part_of_the_timeline(self, story: Story) -> None:
+        story.buys("ten_class_pass")
+        story.world.pass_time(4)
+        shown = story.world.status(story.token["checkout_id"], customer=story.buyer)
+        assert shown["state"] == "active"
+        assert [moment["what"] for moment in shown["timeline"] if "refund" in moment["what"]] == []
+        lines = story.world.shop.table.timeline(story.buyer)
+        assert [line.register for line in lines] == ["payment"]
+
     def test_that_fails_brings_it_back(self, story: Story) -> None:
         story.buys("ten_class_pass", REFUND_FAILS)
         story.hear()

@@ -10,6 +10,7 @@ from paidup.model.access import Access
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout
+from paidup.model.fact import Refund
 from paidup.model.passes import Pass
 from paidup.model.policy import Policy
 from paidup.outside.seen import Seen
@@ -257,6 +258,8 @@ def timeline_of(checkout: Checkout | None, held: Pass | None) -> list[Moment]:
         if checkout.ended_at:
             moments.append(Moment(what=f"checkout {checkout.status}", at=checkout.ended_at))
     for name, entry in (held.registers if held else {}).items():
+        if isinstance(entry.value, Refund) and entry.value.none:
+            continue
         road = held.roads.get(name) if held else None
         said = getattr(entry.value, "status", "told")
         moments.append(

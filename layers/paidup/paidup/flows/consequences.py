@@ -8,7 +8,7 @@ from paidup.flows.draft import Draft
 from paidup.flows.shop import Shop
 from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting
 from paidup.model.checkout import Checkout, CheckoutStatus, same_purchase
-from paidup.model.fact import Fact, Payment, PaymentStatus, Price, Road
+from paidup.model.fact import Fact, Payment, PaymentStatus, Price, Refund, Road
 from paidup.model.offer import Kind
 from paidup.model.passes import Heard, Pass
 from paidup.model.timeline import EventStatus, TimelineEntry
@@ -201,6 +201,8 @@ def _tell(facts: Sequence[Fact], road: Road, seen: Seen, draft: Draft) -> None:
         known = before.get(fact.register)
         held = draft.passes.get(fact.pass_id)
         now_said = held.registers.get(fact.register) if held else None
+        if known is None and isinstance(fact.entry.value, Refund) and fact.entry.value.none:
+            continue  # that nothing was refunded is no news where nobody had heard of a refund
         if moved or (now_said and (known is None or known.value != now_said.value)):
             change = _phrase(fact, seen, held, draft)
             version = draft.account.billing_version

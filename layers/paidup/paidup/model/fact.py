@@ -112,6 +112,11 @@ class Refund:
     invoice: str | None = None
 
     @property
+    def none(self) -> bool:
+        """Whether nothing went back, or has come back to us since."""
+        return self.refunded == 0
+
+    @property
     def full(self) -> bool:
         """Whether nothing of the payment is left."""
         return self.refunded >= self.amount
@@ -175,8 +180,7 @@ class Fact:
     `source` is the provider's object that was read (`cs_…`, `sub_…`, `ch_…`, `dp_…`), so that it can be fetched
     again. `about` tells registers of one kind apart (a refund's payment, a dispute's id). `customer_ref` is the
     provider's customer, `provider_ref` the object that the pass is found by, `asked` what the checkout asked for.
-    `paid_at` is the second of a payment, where the provider tells it to be before `entry.at`. `fact_id` is unique per
-    thing said.
+    `paid_at` is the second of the first payment, where the provider tells it. `fact_id` is unique per thing said.
     """
 
     fact_id: str

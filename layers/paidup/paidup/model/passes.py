@@ -110,9 +110,8 @@ class Pass:
     def heard(self, fact: Fact) -> "Pass":
         """Return this pass with *fact* merged in: the newest entry of each register is kept."""
         entry, value = fact.entry, fact.entry.value
-        paid_at = self.paid_at
-        if isinstance(value, Payment) and value.status is PaymentStatus.PAID:
-            paid_at = min(filter(None, (paid_at, fact.paid_at, entry.at)))
+        paid = isinstance(value, Payment) and value.status is PaymentStatus.PAID
+        paid_at = min(filter(None, (self.paid_at, fact.paid_at, entry.at if paid else None)), default=None)
         return replace(
             self,
             paid_at=paid_at,
@@ -185,7 +184,9 @@ class Pass:
     @property
     def keeps_money(self) -> bool:
         """Whether it was paid as asked, and the money is neither back nor on its way back."""
-        return self.paid_at is not None and not (self.give_back or self.mismatched or self._taken_back())
+        failed = self.payment is not None and self.payment.status is not PaymentStatus.PAID
+        ours = self.paid_at is not None and not failed
+        return ours and not (self.give_back or self.mismatched or self._taken_back())
 
     def giving_back(self, why: str, *, now: int, paid_before: str | None = None) -> "Pass":
         """Return it with the decision, taken at *now*, to give the money back; the first decision stands."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
-JSON = Mapping[str, Any]
+JSON = Mapping[str, Any] | None
 
 
 def to_plain(value: Any) -> Any:
@@ -36,7 +36,7 @@ def from_plain[T](kind: type[T], plain: Mapping[str, Any]) -> T:
 
 
 def _field(hint: Any, item: Any) -> Any:
-    if hint == JSON | None:
+    if hint == JSON:
         return json.dumps(item)
     if _variants(hint):
         return {type(item).__name__: to_plain(item)}
@@ -44,17 +44,16 @@ def _field(hint: Any, item: Any) -> Any:
 
 
 def _read(hint: Any, plain: Any) -> Any:
-    if hint == JSON | None:
+    if hint == JSON:
         return json.loads(plain)
     if variants := _variants(hint):
         ((name, inner),) = plain.items()
         return from_plain(variants[name], inner)
-    if get_origin(hint) in (Union, types.UnionType):
-        (hint,) = [one for one in get_args(hint) if one is not type(None)]
-    if get_origin(hint) is tuple:
-        return tuple(_read(get_args(hint)[0], item) for item in plain)
-    if get_origin(hint) is Mapping:
-        return {name: _read(get_args(hint)[1], item) for name, item in plain.items()}
+    hint, origin, args = _shape(hint)
+    if origin is tuple:
+        return tuple(_read(args[0], item) for item in plain)
+    if origin is Mapping:
+        return {name: _read(args[1], item) for name, item in plain.items()}
     if is_dataclass(hint):
         return from_plain(cast("type[Any]", hint), plain)
     if isinstance(plain, Decimal):
@@ -68,6 +67,15 @@ def _hints(kind: type) -> dict[str, Any]:
     return {one.name: hints[one.name] for one in fields(cast("Any", kind))}
 
 
+@cache
+def _shape(hint: Any) -> tuple[Any, Any, tuple[Any, ...]]:
+    """Return *hint* without its None, and what it is made of."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = [one for one in get_args(hint) if one is not type(None)]
+    return hint, get_origin(hint), get_args(hint)
+
+
+@cache
 def _variants(hint: Any) -> dict[str, type[Any]]:
     """Return the dataclasses of a union of several, by name; nothing for any other hint."""
     if get_origin(hint) not in (Union, types.UnionType):

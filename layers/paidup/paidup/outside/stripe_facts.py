@@ -106,13 +106,15 @@ def of_session(session: Object, said: Said, *, failed: bool = False) -> Fact | N
 
 
 def of_subscription(subscription: Object, said: Said, owner: Owner) -> Fact:
-    """Return what a subscription says of itself."""
+    """Return what a subscription says of itself, and when it was paid for first: Checkout makes it only then."""
+    incomplete = subscription["status"] in ("incomplete", "incomplete_expired")
     return fact(
         owner,
         subscription_value(subscription, ours=owner.pass_id != subscription["id"]),
         said,
         subscription,
         provider_ref=f"{NAME}#{subscription['id']}",
+        paid_at=None if incomplete else subscription["created"],
     )
 
 

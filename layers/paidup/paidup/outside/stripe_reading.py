@@ -129,7 +129,7 @@ class Reader:
         return found + (self._of_expanded_charge(charge, said, owner) if isinstance(charge, dict) else [])
 
     def _of_expanded_charge(self, charge: Object, said: Said, owner: Owner) -> list[Fact]:
-        found = [facts.of_charge(charge, said, owner)] if charge["amount_refunded"] else []
+        found = [facts.of_charge(charge, said, owner)]
         if charge.get("disputed"):
             disputes = self.api.v1.disputes.list({"charge": charge["id"], "limit": 100})
             found += [facts.of_dispute(one, when, owner) for one, when in pages(disputes)]
