@@ -1,48 +1,31 @@
-"""A payment provider in memory: pages that open, expire, close and are paid, and what it says of them."""
+"""A payment provider in memory: what it is asked to do, and what buyers, the shop's people and banks do there."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from paidup.model.checkout import Checkout
-from paidup.model.fact import Entry, Fact, Payment, PaymentStatus, Price, Refund
+from paidup.model.fact import DisputeStatus, Fact, PaymentStatus, Refund, SubscriptionStatus
+from paidup.model.offer import Kind
 from paidup.model.passes import Pass
-from paidup.model.refusal import ProviderUnavailable
 from paidup.outside.stripe_account import Page
 from paidup.outside.stripe_http import DeadAnswer
 
+from tools.soak.charges import TAKEN, Charge
+from tools.soak.plans import Plan, begun
+from tools.soak.speech import Sheet, Speech
 
-@dataclass(slots=True, kw_only=True)
-class Sheet:
-    """A page of the provider's, and the money that was paid on it (minor units)."""
+__all__ = ["MemoryProvider", "Sheet"]
 
-    token: str
-    checkout: Checkout
-    expires_at: int
-    status: str = "open"
-    payment: PaymentStatus | None = None
-    refunded: int = 0
-
-    @property
-    def paid(self) -> int:
-        """What was taken from the buyer."""
-        return self.checkout.cart.amount if self.payment is PaymentStatus.PAID else 0
+PAGE_LASTS_S = 86_400
 
 
 @dataclass(slots=True)
-class MemoryProvider:
-    """Stands where `Stripe` stands in a shop. `before` is called with every operation's name, and may raise."""
+class MemoryProvider(Speech):
+    """Stands where `Stripe` stands in a shop. While it is *ill* it answers 500 to whoever asks for a page."""
 
-    now: Callable[[], int]
-    before: Callable[[str], Callable[[], None] | None] = lambda _: None
-    sheets: dict[str, Sheet] = field(default_factory=dict)
-    told: list[list[Fact]] = field(default_factory=list)
-    away: bool = False
     ill: bool = False
     _by_key: dict[str, str | None] = field(default_factory=dict)
-    _said: int = 0
 
-    # -- what paidup calls
+    # -- what paidup asks it to do
 
     def customer(self, customer_id: str, _email: str | None, *, attempt: int) -> str:  # noqa: ARG002 - one key is enough here
         """Return the provider's customer."""
@@ -52,31 +35,22 @@ class MemoryProvider:
     def open_page(self, checkout: Checkout, _customer: str) -> Page:
         """Return the page for *checkout*; the first answer under a key is replayed, an outage too."""
         after = self._asked("open_page")
-        key = checkout.idempotency_key
+        key, now = checkout.idempotency_key, self.now()
         if key not in self._by_key:
-            if self.ill:
-                self._by_key[key] = None
-            else:
-                token = f"cs_{key}"
-                expires_at = self.now() + 86_400
-                self.sheets[token] = Sheet(token=token, checkout=checkout, expires_at=expires_at)
-                self._by_key[key] = token
-        if (token_of_key := self._by_key[key]) is None:
+            self._by_key[key] = None if self.ill else f"cs_{key}"
+            if token := self._by_key[key]:
+                expires_at = now + PAGE_LASTS_S
+                self.sheets[token] = Sheet(token=token, checkout=checkout, created_at=now, expires_at=expires_at)
+        if (token := self._by_key[key]) is None:
             raise DeadAnswer("memory", "it was asked to open a page (500)")
         if after:
             after()
-        return self._page(self.sheets[token_of_key])
-
-    def page(self, token: str) -> Page:
-        """Return the page with what it tells."""
-        self._asked("page")
-        sheet = self._fresh(token)
-        return replace(self._page(sheet), facts=tuple(self._facts(sheet, fetched=True)))
+        return self._page(self.sheets[token])
 
     def close_page(self, token: str) -> Page:
         """Close the page unless it was paid."""
         after = self._asked("close_page")
-        sheet = self._fresh(token)
+        sheet = self.sheets[token]
         if sheet.status == "open":
             sheet.status = "expired"
         if after:
@@ -84,95 +58,103 @@ class MemoryProvider:
         return self.page(token)
 
     def give_back(self, held: Pass) -> list[Fact]:
-        """Give all that was paid back, once."""
+        """Give all that is left of the newest payment back, once for each key, and end the subscription that it was
+        for; raises ProviderRefused while a bank has the money.
+        """
         after = self._asked("give_back")
-        (sheet,) = [one for one in self.sheets.values() if one.paid and f"pi_{one.token}" == _intent(held)]
-        sheet.refunded = sheet.paid
+        found: list[Fact] = []
+        if held.kind is Kind.SUBSCRIPTION:
+            plan = self.plans[(held.provider_ref or "").removeprefix("stripe#sub_")]
+            if plan.status is not SubscriptionStatus.CANCELED:
+                self.cancel(plan)
+            found.append(self._of_plan(plan))
+            charge = plan.newest_charge
+            if charge is None:
+                nothing = Refund(amount=0, refunded=0, currency=plan.checkout.cart.currency, invoice=plan.invoice)
+                found.append(self._fact(plan.checkout, nothing, plan.ref, None, about=plan.ref))
+        else:
+            charge = self._charge(held.payment.ref or "") if held.payment else None
+        if charge:
+            if charge.refund(held.refund_key):
+                self._tell_charge(charge, charge.refund_value())
+            found.append(self._of_charge(charge, charge.refund_value()))
         if after:
             after()
-        self.told.append([self._refund(sheet, fetched=False)])
-        return [self._refund(sheet, fetched=True)]
+        return found
 
-    def again(self, fact: Fact) -> Fact:
-        """Return what is so now, from a later second."""
-        self._asked("again")
-        sheet = self.sheets[fact.source]
-        found = [one for one in self._facts(sheet, fetched=True) if one.register == fact.register]
-        entry = replace(found[0].entry, at=max(found[0].entry.at, fact.entry.at + 1))
-        return replace(found[0], entry=entry)
-
-    # -- what buyers and time do
+    # -- what buyers do
 
     def pay(self, token: str, *, delayed: bool) -> None:
-        """Pay on a page, if it can still be paid; a delayed method decides later."""
-        sheet = self._fresh(token)
+        """Pay on a page, if it can still be paid; a delayed method decides later. Subscriptions are paid by card."""
+        self.tick()
+        sheet = self.sheets[token]
         if sheet.status != "open":
             return
         sheet.status = "complete"
-        sheet.payment = PaymentStatus.PENDING if delayed else PaymentStatus.PAID
-        self.told.append(self._facts(sheet, fetched=False))
+        if sheet.checkout.cart.kind is Kind.SUBSCRIPTION:
+            sheet.payment = PaymentStatus.PAID
+            plan = self.plans[token] = begun(f"sub_{token}", token, sheet.checkout, self.now())
+            self._tell_plan(plan)
+            self._tell_page(sheet)
+            return
+        sheet.payment, sheet.delayed = (PaymentStatus.PENDING if delayed else PaymentStatus.PAID), delayed
+        self._take(sheet)
+        self._tell_page(sheet)
 
     def decide(self, token: str, *, succeeds: bool) -> None:
         """Let a delayed payment succeed or fail."""
         sheet = self.sheets[token]
         if sheet.payment is PaymentStatus.PENDING:
             sheet.payment = PaymentStatus.PAID if succeeds else PaymentStatus.FAILED
-            self.told.append(self._facts(sheet, fetched=False))
+            self._take(sheet)
+            self._tell_page(sheet)
 
-    def _fresh(self, token: str) -> Sheet:
-        sheet = self.sheets[token]
-        if sheet.status == "open" and self.now() >= sheet.expires_at:
-            sheet.status = "expired"
-            self.told.append(self._facts(sheet, fetched=False))
-        return sheet
+    def cancel(self, plan: Plan) -> None:
+        """End a subscription at once."""
+        plan.end(SubscriptionStatus.CANCELED, self.now())
+        self._tell_plan(plan)
 
-    def _asked(self, what: str) -> Callable[[], None] | None:
-        if self.away:
-            raise ProviderUnavailable("memory", f"it was asked to {what}")
-        return self.before(what)
+    def cancel_at_period_end(self, plan: Plan, *, cancels: bool) -> None:
+        """Let a subscription end with its period, or go on after all."""
+        plan.cancel_at = plan.period_end if cancels else None
+        self._tell_plan(plan)
 
-    def _page(self, sheet: Sheet) -> Page:
-        return Page(
-            token=sheet.token, url=f"https://pay/{sheet.token}", expires_at=sheet.expires_at, status=sheet.status
-        )
+    def settle_debt(self, plan: Plan, outcome: SubscriptionStatus) -> None:
+        """Let a subscription that is past due be paid after all (active), or given up (unpaid, or canceled)."""
+        if outcome is SubscriptionStatus.ACTIVE:
+            plan.pay(self.now())
+        else:
+            plan.end(outcome, self.now())
+        self._tell_plan(plan)
 
-    def _facts(self, sheet: Sheet, *, fetched: bool) -> list[Fact]:
-        status = PaymentStatus.EXPIRED if sheet.status == "expired" else sheet.payment
-        if status is None:
-            return []
-        cart = sheet.checkout.cart
-        payment = Payment(
-            status=status,
-            amount=cart.amount,
-            subtotal=cart.amount,
-            currency=cart.currency,
-            ref=f"pi_{sheet.token}" if sheet.payment else None,
-        )
-        found = [self._fact(sheet, payment, fetched=fetched)]
-        return found + ([self._refund(sheet, fetched=fetched)] if sheet.refunded and fetched else [])
+    # -- what the shop's people and banks do
 
-    def _refund(self, sheet: Sheet, *, fetched: bool) -> Fact:
-        value = Refund(amount=sheet.paid, refunded=sheet.refunded, currency=sheet.checkout.cart.currency)
-        return self._fact(sheet, value, fetched=fetched, about=f"pi_{sheet.token}")
-
-    def _fact(self, sheet: Sheet, value: Payment | Refund, *, fetched: bool, **more: Any) -> Fact:
+    def refund(self, charge: Charge, amount: int | None) -> None:
+        """Give *amount*, or all that is left, back by hand, unless a bank has it."""
         self._said += 1
-        checkout, cart = sheet.checkout, sheet.checkout.cart
-        return Fact(
-            fact_id=f"evt_{self._said}",
-            provider="stripe",
-            customer_id=checkout.customer_id,
-            pass_id=checkout.checkout_id,
-            offer_id=cart.offer_id,
-            kind=cart.kind,
-            valid_days=cart.valid_days,
-            asked=Price(amount=cart.amount, currency=cart.currency),
-            entry=Entry(at=self.now(), fetched=fetched, value=value),
-            source=sheet.token,
-            provider_ref=f"stripe#pi_{sheet.token}",
-            **more,
-        )
+        if charge.dispute not in TAKEN and charge.refund(f"re_{self._said}", amount):
+            self._tell_charge(charge, charge.refund_value())
 
+    def fail_a_refund(self, charge: Charge) -> bool:
+        """Let the newest refund come back to the shop, and return whether there was one."""
+        failed = charge.fail_last_refund()
+        if failed:
+            self._tell_charge(charge, None)
+        return failed
 
-def _intent(held: Pass) -> str | None:
-    return held.payment.ref if held.payment else None
+    def dispute(self, charge: Charge, status: DisputeStatus) -> None:
+        """Let a bank take what is left of a payment, and keep it, or give it back. The shop has asked the provider to
+        end a subscription of which a payment was lost.
+        """
+        if status is DisputeStatus.OPEN:
+            charge.disputed = charge.amount - charge.refunded
+        charge.dispute, charge.lost_at = status, self.now() if status is DisputeStatus.LOST else None
+        self._tell_charge(charge, charge.dispute_value())
+        for plan in self.plans.values():
+            if charge in plan.charges and charge.lost_at and plan.status is not SubscriptionStatus.CANCELED:
+                self.cancel(plan)
+
+    def _take(self, sheet: Sheet) -> None:
+        if sheet.payment is PaymentStatus.PAID:
+            cart, ref = sheet.checkout.cart, f"pi_{sheet.token}"
+            sheet.charge = Charge(ref=ref, amount=cart.amount, currency=cart.currency, at=self.now())

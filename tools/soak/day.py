@@ -1,0 +1,190 @@
+"""How a life is lived: a shop in memory, its clock, functions that crash, events that arrive, and quiet in the end."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from hypothesis.stateful import RuleBasedStateMachine
+from paidup.flows.buy import Order
+from paidup.flows.confirm import confirm
+from paidup.flows.expire import expire
+from paidup.flows.settle import settle
+from paidup.flows.shop import Shop
+from paidup.flows.sync import sync
+from paidup.model.account import Account
+from paidup.model.booking import Booking
+from paidup.model.checkout import Checkout
+from paidup.model.fact import Road
+from paidup.model.passes import Pass
+from paidup.model.policy import Policy
+from paidup.model.refusal import Refusal
+from paidup.outside import rows
+from paidup.outside.stripe_account import Stripe
+from paidup.outside.table import Table
+
+from tools.soak.memory import MemoryTable, Wire
+from tools.soak.provider import MemoryProvider
+
+ADA = "ada"
+MARKS: dict[type[Any], str] = {Checkout: "CHECKOUT#", Pass: "PASS#", Booking: "BOOKING#"}
+
+
+class Crash(BaseException):
+    """The function died here: nothing after this line ran."""
+
+
+class Day(RuleBasedStateMachine):
+    """One customer's shop and provider, and the clock that both go by."""
+
+    credit = False
+
+    def __init__(self) -> None:
+        """Begin on an ordinary day, with nothing bought."""
+        super().__init__()
+        self.now = 1_795_251_600
+        self.rows = MemoryTable(counted=False)
+        self.provider = MemoryProvider(lambda: self.now, wait=lambda: self.pass_time(1))
+        policy = Policy(credit_unaccepted_bookings=self.credit)
+        table = Table(client=cast("Any", self.rows), name="paidup", policy=policy)
+        self.shop = Shop(table=table, stripe=cast("Stripe", self.provider), policy=policy)
+        self.crash_in: int | None = None
+        self.crash_after = False
+        self.told_in_the_end = True
+        self.last_version = 0
+        self.meetings: set[str] = set()
+        self._heard: set[int] = set()
+        self._arrived = 0
+        self._opened: dict[str, Checkout] = {}
+        self._read: dict[tuple[str, str], tuple[Wire, Any]] = {}
+
+    # -- clock and functions
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time go by, here and at the provider."""
+        self.now += seconds
+        self.provider.tick()
+
+    def attempt[T](self, act: Callable[[], T]) -> T | None:
+        """Do *act* and return what it returns; a refusal is an answer, and a crash ends the function where it stood."""
+        try:
+            return act()
+        except (Refusal, Crash):
+            return None
+        finally:
+            self.crash_in = None
+
+    def count(self, _: str) -> Callable[[], None] | None:
+        """Count a call, and crash where that was prepared."""
+        if self.crash_in is None:
+            return None
+        if self.crash_in > 0:
+            self.crash_in -= 1
+            return None
+        self.crash_in = None
+        if self.crash_after:
+            return _crash
+        raise Crash
+
+    # -- events
+
+    @property
+    def unheard(self) -> list[int]:
+        """The events that have not arrived, the newest last."""
+        return [n for n in range(len(self.provider.told)) if n not in self._heard]
+
+    def hear(self, n: int) -> None:
+        """Let the *n*th event arrive."""
+        told = self.provider.told[n]
+        if self.attempt(lambda: settle(told.facts(), Road.WEBHOOK, self.shop, now=self.now)):
+            self._heard.add(n)
+
+    # -- quiet
+
+    def have_a_quiet_day(self) -> None:
+        """Let the provider and the sweeps work for a day, so that pages end and what is due goes back."""
+        self.crash_in, self.provider.away, self.provider.ill = None, False, False
+        for seconds in (60, 90_000, 60):
+            self.pass_time(seconds)
+            expire(self.shop, now=self.now, time_left=lambda: 60.0)
+
+    def calm_down(self, quiet: Sequence[int]) -> None:
+        """End every fault, let banks decide and events arrive, or, where none does any more, let the customer poll and
+        sync; then let the sweeps run, first after the longest back-off.
+        """
+        self.crash_in, self.provider.away, self.provider.ill = None, False, False
+        self.provider.tick()
+        for sheet in list(self.provider.sheets.values()):
+            self.provider.decide(sheet.token, succeeds=True)
+        for seconds in (60, *quiet):
+            self.pass_time(seconds)
+            self._hear_the_rest()
+            expire(self.shop, now=self.now, time_left=lambda: 60.0)
+            if not self.told_in_the_end:
+                for checkout in self.all_of(Checkout):
+                    confirm(ADA, checkout.checkout_id, self.shop, now=self.now)
+                sync(ADA, None, self.shop, now=self.now)
+
+    def _hear_the_rest(self) -> None:
+        """Let all events arrive again in their order, or only those that nobody can ask for."""
+        while self._arrived < len(self.provider.told):
+            told = self.provider.told[self._arrived]
+            if self.told_in_the_end or told.asked_before < self.now:
+                settle(told.facts(), Road.WEBHOOK, self.shop, now=self.now)
+            self._arrived += 1
+
+    # -- what is there
+
+    def opened(self, key: str, checkout: Checkout) -> None:
+        """Hold that *key*, under which *checkout* was opened just now, opened no other page before."""
+        before = self._opened.setdefault(key, checkout)
+        assert before.checkout_id == checkout.checkout_id, (before, checkout)
+
+    def meet(self, what: str) -> None:
+        """Note that this life met *what*."""
+        self.meetings.add(what)
+
+    def order(self, offer: str, quantity: int, key: str | None = None) -> Order:
+        """Return the customer's order."""
+        return Order(
+            customer_id=ADA,
+            email=None,
+            offer_id=offer,
+            quantity=quantity,
+            provider=None,
+            success_url="https://shop.example/success",
+            cancel_url="https://shop.example/cancel",
+            context={"step": offer},
+            key=key,
+        )
+
+    def all_of[T](self, kind: type[T]) -> list[T]:
+        """Return the customer's rows of *kind*."""
+        mark = MARKS[kind]
+        found = [key for key in self.rows.rows if key[1].startswith(mark) and key[0] == f"CUSTOMER#{ADA}"]
+        return [self._row(kind, key) for key in found]
+
+    def account(self) -> Account:
+        """Return the customer's account."""
+        key = (f"CUSTOMER#{ADA}", "ACCOUNT")
+        return self._row(Account, key) if key in self.rows.rows else Account(customer_id=ADA)
+
+    def picked[T](self, things: Sequence[T], pick: int) -> T:
+        """Return one of *things*, which are some: the newest for the first pick."""
+        return things[-1 - pick % len(things)]
+
+    def _row[T](self, kind: type[T], key: tuple[str, str]) -> T:
+        """Return what the row under *key* holds; rows are replaced, never changed, so each is read once."""
+        row = self.rows.rows[key]
+        known = self._read.get(key)
+        if known is None or known[0] is not row:
+            known = self._read[key] = (row, rows.read_row(kind, row))
+        return cast("T", known[1])
+
+
+def drawn(nbytes: int | None = None) -> str:
+    """Return what `secrets.token_hex` would, from the random numbers that a life can be lived again with."""
+    return random.randbytes(nbytes or 32).hex()  # noqa: S311 - names checkouts of a life in memory, guards nothing
+
+
+def _crash() -> None:
+    raise Crash

@@ -1,0 +1,99 @@
+"""What a life must come to: where the money is, and what its customer may use, reckoned from the provider's side."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from paidup.model.checkout import Checkout
+from paidup.model.fact import DisputeStatus, PaymentStatus, SubscriptionStatus
+from paidup.model.offer import Kind
+from paidup.model.passes import Pass, end_of_day
+
+from tools.soak.charges import TAKEN, Charge
+from tools.soak.plans import DAY_S, Plan
+from tools.soak.provider import MemoryProvider, Sheet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The provider's side and ours, at *now*, when nothing is left to do."""
+
+    provider: MemoryProvider
+    passes: Mapping[str, Pass]
+    checkouts: list[Checkout]
+    grace_s: int
+    now: int
+
+    def balances(self) -> None:
+        """All money that was taken is kept for what was granted, or has gone back, or a bank took it."""
+        for sheet in self.provider.sheets.values():
+            held = self.passes.get(sheet.checkout.checkout_id)
+            plan = self.provider.plans.get(sheet.token)
+            if held is None:
+                assert sheet.charge is None, sheet
+                assert plan is None, plan
+            elif plan:
+                self._of_plan_balances(plan, held)
+            elif sheet.charge and not self._keeps(held, sheet.charge):
+                assert sheet.charge.kept == 0 or sheet.charge.dispute in TAKEN, (sheet, held)
+
+    def _keeps(self, held: Pass, charge: Charge) -> bool:
+        return held.keeps_money and held.payment is not None and held.payment.ref == charge.ref
+
+    def _of_plan_balances(self, plan: Plan, held: Pass) -> None:
+        """What an earlier period was paid with stays; the newest goes back with the pass, and none follows."""
+        if held.give_back:
+            assert plan.status is SubscriptionStatus.CANCELED, (plan, held)
+        for charge in plan.charges if not held.keeps_money else ():
+            assert charge.kept == 0 or charge.dispute in TAKEN or not self._owed(charge, plan), (plan, held)
+
+    def _owed(self, charge: Charge, plan: Plan) -> bool:
+        """Whether a payment must not have been kept: for the newest period, or since a bank took another for good."""
+        lost_at = min((one.lost_at for one in plan.charges if one.lost_at), default=None)
+        if lost_at is not None:
+            return charge.at > lost_at
+        return charge is plan.newest_charge and all(one.dispute is not DisputeStatus.OPEN for one in plan.charges)
+
+    def one_payment_of_each_purchase_is_kept(self) -> None:
+        """One payment of what was meant as one purchase stays; others go back for that, or for a booking's end."""
+        for purchase in self._purchases():
+            kept = [an_id for an_id in purchase if an_id in self.passes and self.passes[an_id].keeps_money]
+            assert len(kept) <= 1, kept
+        for held in self.passes.values():
+            if held.give_back and held.kind is not Kind.LIVE_SESSION:
+                earlier = held.give_back.paid_before
+                assert earlier, held
+                assert self.passes[earlier].paid_at is not None, held
+
+    def _purchases(self) -> list[set[str]]:
+        """Return the checkouts that replaced or recovered one another, together."""
+        groups: list[set[str]] = []
+        for checkout in self.checkouts:
+            named = (checkout.checkout_id, checkout.replaces, checkout.recovers, checkout.replaced_by)
+            links = {an_id for an_id in named if an_id}
+            touching = [group for group in groups if group & links]
+            groups = [group for group in groups if not group & links]
+            groups.append(links.union(*touching))
+        return groups
+
+    def usable(self) -> Iterator[str]:
+        """Yield the passes that their customer should be able to use, by what the provider would say now."""
+        for sheet in self.provider.sheets.values():
+            held = self.passes.get(sheet.checkout.checkout_id)
+            decided = held is not None and (held.give_back or held.used_at)
+            plan = self.provider.plans.get(sheet.token)
+            if not decided and (self._plan_grants(plan) if plan else self._page_grants(sheet)):
+                yield sheet.checkout.checkout_id
+
+    def _page_grants(self, sheet: Sheet) -> bool:
+        charge, days = sheet.charge, sheet.checkout.cart.valid_days
+        if sheet.payment is not PaymentStatus.PAID or charge is None or charge.dispute in TAKEN:
+            return False
+        return charge.refunded < charge.amount and (days is None or self.now < end_of_day(charge.at + days * DAY_S))
+
+    def _plan_grants(self, plan: Plan) -> bool:
+        newest = plan.newest_charge
+        if any(one.dispute in TAKEN for one in plan.charges) or (newest and newest.refunded >= newest.amount):
+            return False
+        if plan.status is SubscriptionStatus.PAST_DUE:
+            return self.now < plan.period_start + self.grace_s
+        return plan.running
