@@ -31,4 +31,5 @@ def handler(event: dict[str, Any], context: Any) -> Any:
                 "cookies": ["a=1", "b=2"],
                 "headers": {"Content-Type": "x/y"},
             }
-    return {"event": event, "environment": dict(os.environ), "left_ms": context.get_remaining_time_in_millis()}
+    left_ms = context.get_remaining_time_in_millis()
+    return {"event": event, "environment": dict(os.environ), "left_ms": left_ms, "pid": os.getpid()}
