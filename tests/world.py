@@ -15,11 +15,10 @@ from typing import Any
 import boto3
 import httpx
 import stripe
-from aws_lambda_powertools.utilities import parameters
 from paidup.edge.shop import open_shop
 from paidup.flows.shop import Shop
 from paidup.model.offer import Interval, Kind, Offer
-from paidup.outside import identity, queue, stripe_http, table
+from paidup.outside import identity, queue, secrets, stripe_http, table
 
 from tools.standins import Standins
 
@@ -256,7 +255,7 @@ def settle_in(environment: Mapping[str, str], standins: Standins) -> None:
     }
     for cached in (table.connect, queue.connect, identity.connect):
         cached.cache_clear()
-    parameters.clear_caches()  # type: ignore[no-untyped-call]  # theirs has no types
+    secrets.connect.cache_clear()
     boto3.setup_default_session()
 
 

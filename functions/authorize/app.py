@@ -17,6 +17,8 @@ for name in SETTINGS:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return the caller for the functions behind; anything but a good token is 401, which API Gateway answers
     where an authorizer of payload format 2.0 raises exactly "Unauthorized".
+
+    Where the identity provider's keys cannot be read, nobody is told to sign in again: API Gateway answers 500.
     """
     scheme, _, token = (event.get("headers") or {}).get("authorization", "").strip().partition(" ")
     try:

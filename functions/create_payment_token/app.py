@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 CONTEXT_LIMIT = 4 * 1024
 
-settings.require(*SETTINGS, "PAIDUP_ALLOWED_ORIGINS")
+settings.require(*SETTINGS)
+settings.origins()
 app = api()
 
 

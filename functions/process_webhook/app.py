@@ -1,4 +1,4 @@
-"""SQS: settle the queued webhooks; what fails goes back to the queue alone, and to the dead letters after six tries."""
+"""SQS: settle the queued webhooks; what fails goes back to the queue alone, and in the end to the dead letters."""
 
 from typing import Any
 

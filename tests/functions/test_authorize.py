@@ -136,6 +136,12 @@ def assert_refused(bearer: str | None) -> None:
     assert type(refused.value) is Exception
 
 
+def assert_outage() -> None:
+    """API Gateway answers 500: nobody who is signed in is told to sign in again."""
+    with pytest.raises(identity.KeysUnreadable):
+        call(f"Bearer {token()}")
+
+
 class TestAGoodToken:
     @pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
     def test_says_who_is_calling(self, provider: Provider, alg: str) -> None:
@@ -261,7 +267,7 @@ class TestWithoutAnyKeys:
     @pytest.mark.parametrize("how", ["fails", "breaks off", "breaks off midway"])
     def test_nobody_comes_in_until_they_can_be_read(self, provider: Provider, how: str) -> None:
         provider.how = how
-        assert_refused(token())
+        assert_outage()
         provider.how = "answers"
         assert_let_in(token())
 
@@ -271,20 +277,20 @@ class TestWithoutAnyKeys:
     )
     def test_nobody_comes_in_by_what_is_no_set_of_keys(self, provider: Provider, answers: Any) -> None:
         good, provider.answers = provider.answers, answers
-        assert_refused(token())
+        assert_outage()
         provider.answers = good
         assert_let_in(token())
 
     def test_nobody_waits_for_a_provider_that_hangs(self, provider: Provider) -> None:
         provider.how = "hangs"
-        assert_refused(token())
+        assert_outage()
         assert provider.asked == 1
 
     def test_nobody_comes_in_where_there_is_nobody_to_ask(
         self, provider: Provider, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PAIDUP_IDENTITY_JWKS_URL", "http://127.0.0.1:9/jwks.json")
-        assert_refused(token())
+        assert_outage()
 
     def test_a_key_of_a_kind_unknown_to_us_spoils_no_other(self, provider: Provider) -> None:
         """Providers add new kinds of keys beside the old ones."""

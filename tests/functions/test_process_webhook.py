@@ -141,13 +141,13 @@ class TestTheLog:
         assert (row.status, row.attempts) == ("settled", 1)
 
 
-def test_what_fails_six_times_is_a_dead_letter(story: Story) -> None:
+def test_what_fails_for_three_hours_is_a_dead_letter(story: Story) -> None:
     event = bought(story)
     strange = json.loads(of_a_stranger(event))
     story.world.deliver(strange)
     sqs, url = boto3.client("sqs"), os.environ["PAIDUP_WEBHOOK_QUEUE_URL"]
     failures = 0
-    for _ in range(7):
+    for _ in range(91):
         found = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"]).get("Messages")
         if not found:
             break
@@ -156,7 +156,7 @@ def test_what_fails_six_times_is_a_dead_letter(story: Story) -> None:
         batch["Records"][0] |= {"body": record["Body"], "attributes": record["Attributes"]}
         failures += len(function("process_webhook")(batch, Context())["batchItemFailures"])
         sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=record["ReceiptHandle"], VisibilityTimeout=0)
-    assert failures == 6
+    assert failures == 90
     policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
     name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
     dead = sqs.get_queue_url(QueueName=name)["QueueUrl"]
@@ -164,4 +164,4 @@ def test_what_fails_six_times_is_a_dead_letter(story: Story) -> None:
     assert json.loads(letter["Body"]) == strange
     row = story.world.shop.table.event("stripe", strange["id"])
     assert row
-    assert (row.status, row.attempts) == ("failed", 6)
+    assert (row.status, row.attempts) == ("failed", 90)

@@ -9,12 +9,13 @@ from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities import parameters
+from paidup.outside import secrets as kept
+from paidup.outside import table
 from paidup.outside.secrets import BadSecret
 from paidup.outside.stripe_webhook import HANDLED, SETTLED_BEFORE_ANSWER
 from stripe import WebhookSignature
 
-from tests.functions.wire import Wire, be_down
+from tests.functions.wire import Wire, be_down, never_answer, wire_to
 from tests.world import WEBHOOK_SECRET, Answer, Context, World, function, sample
 
 COMPLETED = "checkout.session.completed"
@@ -174,7 +175,7 @@ def with_secrets(*webhook_secrets: str) -> None:
     """Let these be the active secrets, and the functions read them anew, as they do after five minutes."""
     value = json.dumps({"api_key": "sk_test_local", "webhook_secrets": webhook_secrets})
     boto3.client("secretsmanager").put_secret_value(SecretId=os.environ["PAIDUP_STRIPE_SECRET"], SecretString=value)
-    parameters.clear_caches()  # type: ignore[no-untyped-call]  # theirs has no types
+    kept.connect.cache_clear()
 
 
 class TestABody:
@@ -286,6 +287,35 @@ class TestNothingIsLost:
         assert world.work_queue() == []
         assert len(world.account(customer=buyer)["access"]) == 1
 
+    def test_what_a_silent_table_holds_up_is_queued_without_asking_it_twice(
+        self, world: World, buyer: str, completed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The buyer waits on Stripe's page for the answer: after two seconds nothing is asked any more."""
+        with wire_to(os.environ["AWS_ENDPOINT_URL"]) as silent, monkeypatch.context() as broken:
+            silent.spoil("POST /", never_answer)
+            broken.setenv("AWS_ENDPOINT_URL_DYNAMODB", silent.url)
+            table.connect.cache_clear()
+            try:
+                assert world.deliver(completed).json == {"received": "queued"}
+            finally:
+                table.connect.cache_clear()
+        assert silent.count("POST /") == 1
+        assert world.work_queue() == []
+        assert len(world.account(customer=buyer)["access"]) == 1
+
+    def test_what_a_silent_stripe_holds_up_is_queued_without_asking_it_twice(
+        self, world: World, buyer: str, wire: Wire
+    ) -> None:
+        token = world.buy("monthly", customer=buyer).json
+        world.pay(token["url"])
+        event = world.events(types=[COMPLETED])[-1]
+        wire.spoil("GET /v1/subscriptions", never_answer)
+        assert world.deliver(event).json == {"received": "queued"}
+        assert wire.count("GET /v1/subscriptions") == 1
+        wire.mend()
+        assert world.work_queue() == []
+        assert world.status(token["checkout_id"], customer=buyer)["state"] == "active"
+
     def test_what_stripe_itself_keeps_us_from_settling_is_queued(self, world: World, buyer: str, wire: Wire) -> None:
         token = world.buy("monthly", customer=buyer).json
         world.pay(token["url"])
@@ -342,6 +372,6 @@ def test_signing_secrets_that_are_no_list_of_secrets_make_nothing_forgeable(worl
         SecretId=os.environ["PAIDUP_STRIPE_SECRET"],
         SecretString=json.dumps({"api_key": "sk_test_local", "webhook_secrets": "whsec_local"}),
     )
-    parameters.clear_caches()  # type: ignore[no-untyped-call]  # theirs has no types
+    kept.connect.cache_clear()
     with pytest.raises(BadSecret, match="webhook_secrets"):
         world.deliver({"id": "evt_1", "object": "event"}, secret="w")

@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities import parameters
+from paidup.outside import secrets as kept
 
 from tests.functions.wire import Exchange, Wire, never_answer, pass_on
 from tests.world import Answer, World
@@ -165,7 +165,7 @@ def test_a_wrong_api_key_is_refused_without_showing_it(world: World, buyer: str)
 def put_secret(secrets: Any, setting: str, value: str) -> None:
     """Give the secret another value, and let the functions read it anew, as they do after five minutes."""
     secrets.put_secret_value(SecretId=os.environ[setting], SecretString=value)
-    parameters.clear_caches()  # type: ignore[no-untyped-call]  # theirs has no types
+    kept.connect.cache_clear()
 
 
 def test_a_stripe_that_never_answers_is_given_up_in_time(world: World, buyer: str, wire: Wire) -> None:

@@ -7,7 +7,7 @@ from paidup.flows.settle import settle
 from paidup.flows.shop import Shop
 from paidup.model.fact import Road
 from paidup.model.timeline import EventRow, EventStatus
-from paidup.outside.deadline import within
+from paidup.outside.deadline import all_within, within
 from paidup.outside.log import logger
 from paidup.outside.queue import Queue
 from paidup.outside.stripe_owner import NAME
@@ -28,7 +28,8 @@ def receive(event: Event, open_shop: Callable[[], Shop], queue: Queue, *, now: i
     """Make *event*'s effect durable, and only then return.
 
     Stripe's page waits for the answer to a completed session before it sends the buyer back, so that and its
-    asynchronous twins are settled at once, within 2 s; where that fails, and for every other type, the queue keeps it.
+    asynchronous twins are settled at once, within 2 s; where that fails, whatever the cause, and for every other type,
+    the queue keeps it.
     Raises what the queue raises: the answer is then 500, and Stripe sends it again.
     """
     if not event.handled:
@@ -36,7 +37,7 @@ def receive(event: Event, open_shop: Callable[[], Shop], queue: Queue, *, now: i
         return Received(received="ignored")
     if event.type in SETTLED_BEFORE_ANSWER:
         try:
-            with within(SETTLE_WITHIN_S):
+            with all_within(SETTLE_WITHIN_S):
                 hear(event, open_shop(), now=now)
         except Exception as error:
             logger.warning("event.unsettled", event_id=event.event_id, type=event.type, why=type(error).__name__)

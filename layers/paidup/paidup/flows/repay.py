@@ -19,7 +19,7 @@ from paidup.outside.log import logger
 REPAY_WITHIN_S = 10.0
 
 
-def repay(customer_id: str, pass_id: str, shop: Shop, *, now: int) -> bool:
+def repay(customer_id: str, pass_id: str, shop: Shop, *, now: int, road: Road = Road.SWEEP) -> bool:
     """Give back what is due for the pass at *now* (epoch seconds), and return whether the provider answered.
 
     The refund's idempotency key is derived from the pass, so that a crash anywhere is mended by the same call. What
@@ -33,7 +33,7 @@ def repay(customer_id: str, pass_id: str, shop: Shop, *, now: int) -> bool:
         with within(REPAY_WITHIN_S):
             facts = shop.stripe.give_back(held)
         if facts:
-            settle(facts, Road.SWEEP, shop, now=now)
+            settle(facts, road, shop, now=now)
         logger.info("money.given_back", pass_id=pass_id, why=held.give_back.why)
     except (ProviderUnavailable, ProviderRefused, Contended) as refusal:
         answered = not isinstance(refusal, ProviderUnavailable)
@@ -82,7 +82,7 @@ def review(customer_id: str, pass_id: str, shop: Shop, *, grant: bool, now: int)
 
     rewritten(customer_id, pass_id, step, shop, now=now)
     if not grant:
-        repay(customer_id, pass_id, shop, now=now)
+        repay(customer_id, pass_id, shop, now=now, road=Road.SUPPORT)
 
 
 def _rebook(held: Pass, draft: Draft, shop: Shop, *, grant: bool) -> None:

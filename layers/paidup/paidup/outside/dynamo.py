@@ -1,6 +1,7 @@
 """DynamoDB's calls: single rows, rows read together, pages of rows, and rows written together or not at all.
 
 LostRace    another writer was first: read again, merge again
+TooLate     the caller's deadline has passed before the call was made
 """
 
 import random
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from paidup.outside import rows
+from paidup.outside.deadline import passed
 from paidup.outside.rows import Key, Wire
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ TRIES = 12
 
 class LostRace(Exception):
     """Another writer moved the account since it was read."""
+
+
+class TooLate(Exception):
+    """The caller waits no longer, so that nothing more is asked or written for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +109,21 @@ class Rows:
 
 
 def attempts(most: int = TRIES) -> Iterator[int]:
-    """Yield up to *most* tries, with a growing, jittered pause (at most 0.5 s) between one and the next."""
+    """Yield up to *most* tries, with a growing, jittered pause (at most 0.5 s) between one and the next; none past the
+    deadline.
+    """
     for n in range(most):
+        if n and passed():
+            return
         if n:
             time.sleep(random.uniform(0, min(0.02 * 2**n, 0.5)))  # noqa: S311 - spreads writers, guards nothing
         yield n
+
+
+def refuse_when_late(**_: Any) -> None:
+    """Raise TooLate instead of sending a request, the first or a repeated one, past the caller's deadline."""
+    if passed():
+        raise TooLate
 
 
 def _address(row: Wire) -> tuple[str, str]:

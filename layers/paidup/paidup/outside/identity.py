@@ -21,6 +21,10 @@ FETCH_WITHIN_S = 2.0
 UNREADABLE = (OSError, HTTPException, ValueError, TypeError, AttributeError, jwt.PyJWTError)
 
 
+class KeysUnreadable(Exception):
+    """The identity provider's keys are not at hand and cannot be read: an outage, no fault of the caller's."""
+
+
 class Keys:
     """The identity provider's public keys, fetched when first needed and again when a token names an unknown one."""
 
@@ -33,7 +37,7 @@ class Keys:
     def key(self, kid: str) -> jwt.PyJWK:
         """Return the key called *kid*; refetches once for an unknown one, at most every 5 s, however many ask.
 
-        Raises Unauthorized when there is none.
+        Raises Unauthorized when there is none, and KeysUnreadable when nobody can say.
         """
         age = time.monotonic() - self._fetched_at
         if age > KEYS_KEPT_S or (kid not in self._keys and age > REFETCH_AFTER_S):
@@ -48,7 +52,7 @@ class Keys:
             keys = _read(self._url)
         except UNREADABLE as error:
             if not self._keys:
-                raise Unauthorized("The identity provider's keys cannot be read.") from error
+                raise KeysUnreadable(f"The identity provider's keys at {self._url} cannot be read.") from error
             keys = list(self._keys.values())
         self._keys = {key.key_id: key for key in keys if key.key_id}
         self._fetched_at = time.monotonic()
@@ -67,7 +71,7 @@ def verify(token: str, keys: Keys, *, issuer: str, audience: str, now: int) -> M
     """Return the claims of *token*, signed by one of *keys* with RS256, ES256 or EdDSA, good at *now* (epoch seconds).
 
     Raises Unauthorized: another algorithm (`none`, HS256 with the public key), issuer or audience, expired, not valid
-    yet (30 s of skew allowed), or without exp, iss, aud or sub.
+    yet (30 s of skew allowed), or without exp, iss, aud or sub. Raises KeysUnreadable.
     """
     try:
         header = jwt.get_unverified_header(token)
@@ -106,7 +110,7 @@ def caller_in(claims: Mapping[str, Any]) -> dict[str, str]:
     return {
         "customer_id": claims["sub"],
         "email": str(claims.get("email") or "") if verified else "",
-        "roles": roles if isinstance(roles, str) else ",".join(str(role) for role in roles),
+        "roles": ",".join(str(role) for role in roles) if isinstance(roles, list | tuple) else str(roles),
     }
 
 

@@ -83,7 +83,8 @@ def asking(what: str) -> Iterator[None]:
     except (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError, stripe.CardError) as error:
         raise ProviderRefused("stripe", f"it was asked {what} ({error.http_status})") from error
     except (KeyError, IndexError, ValueError) as error:
-        raise ProviderRefused("stripe", f"it was asked {what}, and answered what cannot be read ({error!r})") from error
+        why = f"it was asked {what}, and answered what cannot be read ({type(error).__name__})"
+        raise ProviderRefused("stripe", why) from error
     except stripe.StripeError as error:
         dead = (error.http_status or 0) >= 500
         kind_of_outage = DeadAnswer if dead else ProviderUnavailable

@@ -17,13 +17,14 @@ from paidup.model.policy import Policy
 from paidup.model.refusal import Contended, Malformed
 from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
 from paidup.outside import rows
-from paidup.outside.dynamo import PAGE, Rows, attempts
+from paidup.outside.dynamo import PAGE, Rows, attempts, refuse_when_late
 from paidup.outside.rows import Key, Wire
 from paidup.outside.seen import Change, Due, Seen
 
 MOST_ROWS = 1_000
 
-TIMEOUTS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+# It answers in milliseconds: who waits longer had better ask again.
+TIMEOUTS = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,4 +256,5 @@ def _due(row: Wire) -> Due:
 def connect(name: str, policy: Policy) -> Table:
     """Return the table called *name*, with one client a process."""
     client = boto3.client("dynamodb", config=TIMEOUTS)
+    client.meta.events.register("before-send.dynamodb", refuse_when_late)
     return Table(client=client, name=name, policy=policy)
