@@ -53,7 +53,6 @@ class Day(RuleBasedStateMachine):
         self.last_version = 0
         self.meetings: set[str] = set()
         self._heard: set[int] = set()
-        self._arrived = 0
         self._opened: dict[str, Checkout] = {}
         self._read: dict[tuple[str, str], tuple[Wire, Any]] = {}
 
@@ -105,7 +104,7 @@ class Day(RuleBasedStateMachine):
         self.crash_in, self.provider.away, self.provider.ill = None, False, False
         for seconds in (60, 90_000, 60):
             self.pass_time(seconds)
-            expire(self.shop, now=self.now, time_left=lambda: 60.0)
+            self._sweep()
 
     def calm_down(self, quiet: Sequence[int]) -> None:
         """End every fault, let banks decide and events arrive, or, where none does any more, let the customer poll and
@@ -115,22 +114,26 @@ class Day(RuleBasedStateMachine):
         self.provider.tick()
         for sheet in list(self.provider.sheets.values()):
             self.provider.decide(sheet.token, succeeds=True)
-        for seconds in (60, *quiet):
+        for n, seconds in enumerate((60, *quiet)):
             self.pass_time(seconds)
             self._hear_the_rest()
-            expire(self.shop, now=self.now, time_left=lambda: 60.0)
-            if not self.told_in_the_end:
+            self._sweep()
+            if not self.told_in_the_end and n in (0, len(quiet)):
                 for checkout in self.all_of(Checkout):
                     confirm(ADA, checkout.checkout_id, self.shop, now=self.now)
                 sync(ADA, None, self.shop, now=self.now)
 
+    def _sweep(self) -> None:
+        if self.rows.holds_due(now=self.now):
+            expire(self.shop, now=self.now, time_left=lambda: 60.0)
+
     def _hear_the_rest(self) -> None:
-        """Let all events arrive again in their order, or only those that nobody can ask for."""
-        while self._arrived < len(self.provider.told):
-            told = self.provider.told[self._arrived]
+        """Let all events that have not arrived do so, in their order, or only those that nobody can ask for."""
+        for n in self.unheard:
+            told = self.provider.told[n]
             if self.told_in_the_end or told.asked_before < self.now:
                 settle(told.facts(), Road.WEBHOOK, self.shop, now=self.now)
-            self._arrived += 1
+                self._heard.add(n)
 
     # -- what is there
 

@@ -128,6 +128,7 @@ class Life(Day):
         checkout = self.picked(self.all_of(Checkout), pick)
         self.attempt(lambda: recover(ADA, checkout.checkout_id, None, self.shop, now=self.now))
 
+    @precondition(lambda self: self.unheard)
     @rule()
     def sync(self) -> None:
         """Miss a pass."""

@@ -99,6 +99,10 @@ class MemoryTable:
         more = {"LastEvaluatedKey": _key(page[-1], IndexName)} if len(found) > Limit else {}
         return {"Items": page, **more}
 
+    def holds_due(self, *, now: int) -> bool:
+        """Whether a sweep at *now* would find anything."""
+        return any(entries and entries[0][0] <= now for entries in self._indexes["by_due"].values())
+
     def _holds(self, put: Mapping[str, Any]) -> bool:
         there = self.rows.get(_address(put["Item"]))
         match put.get("ConditionExpression"):
