@@ -1,5 +1,6 @@
 """Reading template.yaml: what the local stack deploys is what the template says."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tools.local import template
 from tools.local.intrinsics import Resolver
 from tools.local.template import Unreadable
 
-DEPLOYED = template.read()
+DEPLOYED, WRITTEN = template.read(), template.written()
 
 
 def changed(tmp_path: Path, before: str, after: str) -> Path:
@@ -84,20 +85,103 @@ def test_no_permission_reaches_beyond_a_named_resource() -> None:
                 assert not set(statement["Action"]) & {"dynamodb:Scan", "dynamodb:DeleteItem"}
 
 
-def test_only_who_reads_by_an_index_or_in_batches_may() -> None:
-    def may(action: str, resource: str) -> set[str]:
-        """Return the functions that may do *action* to *resource*."""
-        resolved = {one.name: resolver()(list(one.policies)) for one in DEPLOYED.functions.values()}
-        allowed = {name: [each for policy in found for each in policy["Statement"]] for name, found in resolved.items()}
-        return {
-            name
-            for name, statements in allowed.items()
-            if any(action in each["Action"] and each["Resource"] == resource for each in statements)
+def test_each_function_may_do_what_its_code_does_and_no_more() -> None:
+    """What a transaction reads takes GetItem, what it writes PutItem; what is read in a batch, BatchGetItem."""
+    table, by_ref, by_due = "arn:table", "arn:table/index/by_ref", "arn:table/index/by_due"
+    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:paidup/stripe-??????"
+    sells = {("dynamodb:GetItem", table), ("dynamodb:Query", table), ("dynamodb:PutItem", table)}
+    sells |= {("secretsmanager:GetSecretValue", secret)}
+    allowed = {
+        function.name: {
+            (action, statement["Resource"])
+            for policy in resolver()(list(function.policies))
+            for statement in policy["Statement"]
+            for action in statement["Action"]
         }
+        for function in DEPLOYED.functions.values()
+    }
+    assert allowed == {
+        "authorize": set(),
+        "bookings": sells | {("dynamodb:Query", by_ref)},
+        "create_payment_token": sells,
+        "expire_sessions": sells | {("dynamodb:Query", by_due)},
+        "manage_checkout": sells | {("dynamodb:BatchGetItem", table)},
+        "manual_sync": sells | {("dynamodb:Query", by_ref)},
+        "process_webhook": sells | {("dynamodb:Query", by_ref)},
+        "receive_webhook": sells | {("sqs:SendMessage", "arn:queue")},
+        "storefront": {("dynamodb:Query", table)},
+        "subscription_status": sells | {("dynamodb:BatchGetItem", table)},
+    }
 
-    assert may("dynamodb:Query", "arn:table/index/by_ref") == {"bookings", "manual_sync", "process_webhook"}
-    assert may("dynamodb:Query", "arn:table/index/by_due") == {"expire_sessions"}
-    assert may("dynamodb:BatchGetItem", "arn:table") == {"manage_checkout", "subscription_status"}
+
+class TestTheTable:
+    def test_outlives_a_mistake(self) -> None:
+        """Of an engineer's, of an operator's, and of a deployment's."""
+        table = resolver()(DEPLOYED.tables["Table"])
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert table["DeletionProtectionEnabled"] == "true"
+        kept = WRITTEN["Resources"]["Table"]
+        assert kept["DeletionPolicy"] == kept["UpdateReplacePolicy"] == "Retain"
+
+    def test_is_encrypted_under_a_key_whose_use_is_logged(self) -> None:
+        assert DEPLOYED.tables["Table"]["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
+
+    def test_purges_what_is_long_over(self) -> None:
+        purges = {"AttributeName": "purge_at", "Enabled": True}
+        assert DEPLOYED.tables["Table"]["TimeToLiveSpecification"] == purges
+
+    def test_tells_what_a_row_was_and_what_it_became(self) -> None:
+        assert DEPLOYED.tables["Table"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+    def test_takes_as_much_as_comes(self) -> None:
+        assert DEPLOYED.tables["Table"]["BillingMode"] == "PAY_PER_REQUEST"
+        assert "ProvisionedThroughput" not in str(DEPLOYED.tables["Table"])
+
+
+class TestTheApi:
+    def test_lets_a_browser_use_every_route(self) -> None:
+        assert set(DEPLOYED.cors["allowMethods"]) == {route.method for route in DEPLOYED.routes}
+
+    def test_lets_a_browser_send_and_read_what_the_client_does(self) -> None:
+        """The headers that site/paidup.js sets, and those that it reads, beyond what browsers allow everybody."""
+        client = (DEPLOYED.functions["storefront"].code / "site/paidup.js").read_text()
+        sent = set(re.findall(r'[{,]\s*"?([A-Z][\w-]+)"?: ', client)) - {"Accept"}
+        assert {name.lower() for name in sent} == set(DEPLOYED.cors["allowHeaders"])
+        read = set(re.findall(r'headers\.get\("([\w-]+)"\)', client)) - {"Content-Type"}
+        assert {name.lower() for name in read} == set(DEPLOYED.cors["exposeHeaders"])
+
+    def test_lets_in_the_origins_that_it_is_told_and_no_others(self) -> None:
+        assert DEPLOYED.cors["allowOrigins"] == {"Ref": "AllowedOrigins"}
+        assert "Default" not in DEPLOYED.parameters["AllowedOrigins"]
+
+    def test_takes_so_much_at_once_and_what_buyers_ask_never_costs_webhooks_their_share(self) -> None:
+        (api,) = template.resources(WRITTEN, "AWS::Serverless::HttpApi").values()
+        everybody = resolver()(api["DefaultRouteSettings"])
+        assert everybody == {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 400}
+        (webhooks,) = resolver()(api["RouteSettings"]).items()
+        assert webhooks == ("POST /webhooks/stripe", {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 1000})
+        assert webhooks[0] in {route.key for route in DEPLOYED.routes}
+
+    def test_keeps_no_verdict_on_a_token_and_its_log_for_a_while(self) -> None:
+        (api,) = template.resources(WRITTEN, "AWS::Serverless::HttpApi").values()
+        assert api["Auth"]["Authorizers"]["Identity"]["Identity"]["ReauthorizeEvery"] == 0
+        log = api["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"].removesuffix(".Arn")
+        assert resolver()(template.resources(WRITTEN, "AWS::Logs::LogGroup")[log])["RetentionInDays"] == 30
+
+
+def test_what_a_function_logs_is_kept_for_a_while_and_not_for_ever() -> None:
+    groups = template.resources(WRITTEN, "AWS::Logs::LogGroup")
+    functions = template.resources(WRITTEN, "AWS::Serverless::Function")
+    assert set(functions) == {one.logical_id for one in DEPLOYED.functions.values()}
+    for function in functions.values():
+        group = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]
+        name = resolver()(function["FunctionName"])
+        assert resolver()(group) == {"LogGroupName": f"/aws/lambda/{name}", "RetentionInDays": 30}
+
+
+def test_nothing_is_traced_unless_somebody_asks_for_it() -> None:
+    assert resolver()(WRITTEN["Globals"]["Function"]["Tracing"]) == "PassThrough"
+    assert not [one for one in template.resources(WRITTEN, "AWS::Serverless::Function").values() if "Tracing" in one]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Reads the template as CloudFormation and SAM do, as far as it goes there; what i
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +86,21 @@ class Template:
     cors: Properties
 
 
+def written(path: Path = PATH) -> Properties:
+    """Return the template at *path* as it is written, CloudFormation's short forms as their long ones."""
+    document: Properties = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader that knows those too
+    return document
+
+
+def resources(document: Properties, kind: str) -> dict[str, Properties]:
+    """Return the properties of *document*'s resources of the type *kind*, by their logical ids."""
+    return {name: one["Properties"] for name, one in document["Resources"].items() if one["Type"] == kind}
+
+
 def read(path: Path = PATH) -> Template:
     """Return what the template at *path* deploys; raises Unreadable for what it does not understand."""
-    document = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader that knows the short forms too
-    resources: dict[str, Properties] = document["Resources"]
-
-    def of_type(kind: str) -> dict[str, Properties]:
-        return {name: one["Properties"] for name, one in resources.items() if one["Type"] == kind}
-
+    document = written(path)
+    of_type = partial(resources, document)
     shared = document.get("Globals", {}).get("Function", {})
     described = of_type("AWS::Serverless::Function")
     functions = [_function(name, own, shared, path.parent) for name, own in described.items()]
