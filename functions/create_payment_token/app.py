@@ -16,6 +16,7 @@ from paidup.model.offer import MAX_QUANTITY
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 CONTEXT_LIMIT = 4 * 1024
+DEEPEST = 32
 
 settings.require(*SETTINGS)
 settings.origins()
@@ -37,10 +38,21 @@ class Cart(BaseModel):
     @field_validator("context")
     @classmethod
     def fits(cls, context: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Refuse a context over 4 KB."""
+        """Refuse a context over 4 KB, or nested deeper than 32 levels."""
+        if _depth(context) > DEEPEST:
+            raise ValueError(f"must be nested at most {DEEPEST} levels deep")
         if len(json.dumps(context, ensure_ascii=False).encode()) > CONTEXT_LIMIT:
             raise ValueError(f"must be at most {CONTEXT_LIMIT} bytes of JSON")
         return context
+
+
+def _depth(value: Any) -> int:
+    """Return how many maps and lists lie in one another at most."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 @app.post("/payment-tokens")

@@ -203,6 +203,13 @@ class TestABadToken:
         assert_refused(token("RS256", kid="ES256"))
         assert_refused(token("ES256", kid="EdDSA"))
 
+    @pytest.mark.parametrize("alg", ["RS512", "PS256"])
+    def test_is_signed_by_an_algorithm_that_we_do_not_take_though_its_key_does(
+        self, provider: Provider, alg: str
+    ) -> None:
+        provider.answers["keys"].append(jwk("other", "RS256", KEYS["RS256"]) | {"alg": alg})
+        assert_refused(token(alg, kid="other", key=KEYS["RS256"]))
+
     def test_was_changed_after_it_was_signed(self, provider: Provider) -> None:
         header, payload, signature = token().split(".")
         other = base64.urlsafe_b64encode(json.dumps(claims(sub="eve")).encode()).rstrip(b"=").decode()
@@ -329,6 +336,24 @@ class TestAnUnknownKey:
         assert_let_in(new)
         assert provider.asked == 2
         assert_refused(token("EdDSA"))
+
+
+def test_a_key_that_the_provider_retired_is_trusted_for_five_minutes_more_and_no_longer(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the clock that only runs on: were the other one set back, it would be trusted for as long."""
+    runs = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: runs)
+    old = token("RS256")
+    assert_let_in(old)
+    provider.answers = {"keys": [jwk("EdDSA", "EdDSA", KEYS["EdDSA"])]}
+    runs += 300
+    assert_let_in(old)
+    assert provider.asked == 1
+    runs += 1
+    assert_refused(old)
+    assert_let_in(token("EdDSA"))
+    assert provider.asked == 2
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.functions.door import knock
 from tests.world import ORIGIN, Answer, Context, World, function, sample
 
 KINDS = "urn:paidup:problem:"
@@ -96,6 +97,25 @@ def test_broken_json(world: World, buyer: str, raw: str) -> None:
     answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
     problem = assert_problem(answer, 422, "broken-json")
     assert "UTF-8" in problem["next"]
+
+
+@pytest.mark.parametrize("number", ["1" * 5_000, "1e999", "-1e999"])
+def test_a_number_that_no_computer_keeps(world: World, buyer: str, number: str) -> None:
+    raw = f'{{"offer_id": "day_pass", "context": {{"x": {number}}}}}'
+    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    assert "number" in assert_problem(answer, 422, "broken-json")["detail"]
+
+
+@pytest.mark.parametrize(("depth", "status"), [(32, 201), (33, 422), (1_500, 422)])
+def test_a_context_deeper_than_can_be_given_back(world: World, buyer: str, depth: int, status: int) -> None:
+    raw = '{"offer_id": "day_pass", "context": {"x": ' + "[" * (depth - 1) + "]" * (depth - 1) + "}}"
+    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    assert answer.status == status
+    if status == 201:
+        shown = knock("manage_checkout", f"GET /checkouts/{answer.json['checkout_id']}", customer=buyer)
+        assert json.dumps(shown.json["context"]).count("[") == depth - 1
+    else:
+        assert answer.json["field"] == "context"
 
 
 def test_json_nested_to_the_bottom(world: World, buyer: str) -> None:

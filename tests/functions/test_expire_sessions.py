@@ -75,7 +75,7 @@ class TestACheckout:
         story.world.pass_time(DAY - 60)
         before = checkout(story)
         wire.asked.clear()
-        assert story.world.sweep() == {"ended": 0, "postponed": 0, "failed": 0, "unfinished": False}
+        assert story.world.sweep() == {"ended": 0, "postponed": 0, "silences": 0, "failed": 0, "unfinished": False}
         assert checkout(story) == before
         assert wire.asked == []
 
@@ -193,14 +193,20 @@ class TestTime:
                 return int(next(remaining) * 1000)
 
         swept = function("expire_sessions")(sample("expire_sessions"), Short())
-        assert swept == {"ended": 2, "postponed": 0, "failed": 0, "unfinished": True}
-        assert world.sweep() == {"ended": 2, "postponed": 0, "failed": 0, "unfinished": False}
+        assert swept == {"ended": 2, "postponed": 0, "silences": 0, "failed": 0, "unfinished": True}
+        assert world.sweep() == {"ended": 2, "postponed": 0, "silences": 0, "failed": 0, "unfinished": False}
         assert {checkout(one).status for one in buyers} == {"expired"}
 
     def test_that_is_up_at_once_is_no_harm(self, story: Story) -> None:
         story.opens("day_pass")
         story.world.pass_time(DAY)
-        assert story.world.sweep(time_left_s=5) == {"ended": 0, "postponed": 0, "failed": 0, "unfinished": True}
+        assert story.world.sweep(time_left_s=5) == {
+            "ended": 0,
+            "postponed": 0,
+            "silences": 0,
+            "failed": 0,
+            "unfinished": True,
+        }
         assert checkout(story).status == "open"
 
     def test_and_reads_grow_with_what_is_due_and_not_with_the_table(self, story: Story, world: World) -> None:

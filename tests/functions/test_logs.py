@@ -26,8 +26,9 @@ def world(town: World) -> World:
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """Everything that was logged and printed since the test began, as it would stand in the function's log group."""
-    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.WARNING, "httpx")  # the test's own
     caplog.set_level(logging.INFO, "paidup")
+    caplog.set_level(logging.INFO)  # of all others, as Lambda sets it where logs are JSON
     ours, others = logger.registered_formatter, logging.Formatter()
 
     def read() -> str:

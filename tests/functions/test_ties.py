@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 
 import pytest
 
 from tests.functions.story import Story
-from tests.functions.wire import Wire, be_down
+from tests.functions.wire import Exchange, Wire, be_down
 from tests.world import World
 
 PLAN = "customer.subscription"
@@ -50,6 +51,27 @@ def resumed(story: Story, wire: Wire) -> dict[str, Any]:
     story.world.pass_time(2)
     wire.asked.clear()
     return event
+
+
+def test_a_slow_answer_does_not_undo_what_happened_while_it_was_under_way(story: Story, wire: Wire) -> None:
+    """Stripe read the subscription in one second, it was cancelled in the same, and the answer is of the next."""
+    story.buys("monthly")
+    story.hear()
+    story.world.pass_time(2)
+
+    def over_the_border(exchange: Exchange) -> None:
+        status, headers, body = exchange.forward()
+        story.cancel()
+        later = formatdate(story.world.now() + 1, usegmt=True)
+        exchange.answer(status, [(name, later if name.lower() == "date" else text) for name, text in headers], body)
+
+    wire.spoil(f"{ASK}subscriptions?", over_the_border)
+    story.world.sync(customer=story.buyer)
+    wire.mend()
+    assert list(story.access) == ["monthly"]
+    story.hear(f"{PLAN}.deleted")
+    assert story.plan()["status"] == "canceled"
+    assert story.access == {}
 
 
 class TestTwoStatesInOneSecond:

@@ -1,6 +1,7 @@
 """The HTTP edge: one resolver for every API function, and one handler that renders every refusal as problem+json."""
 
 import json
+import math
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -112,9 +113,19 @@ def _refusal(event: Mapping[str, Any], limit: int) -> Refusal | None:
 def _read(text: str) -> Any:
     """Return the JSON in *text*; refuses what Python reads and others do not: NaN, infinities, bottomless nesting."""
     try:
-        return json.loads(text, parse_constant=_no_json)
+        return json.loads(text, parse_constant=_no_json, parse_float=_finite)
     except RecursionError:
         raise BrokenJson("The body is nested too deeply.") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python's limit
+        raise BrokenJson("The body holds a number of too many digits.") from None
+
+
+def _finite(number: str) -> float:
+    if math.isinf(found := float(number)):
+        raise BrokenJson("The body holds a number that is too large.")
+    return found
 
 
 def _no_json(constant: str) -> NoReturn:

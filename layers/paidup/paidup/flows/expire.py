@@ -30,14 +30,20 @@ OUTAGES_ENDURED = 3
 
 @dataclass(slots=True, kw_only=True)
 class Swept:
-    """What one run did: things ended or closed, put off because the provider was silent, failed by a mistake of ours
-    or an outage of the table, and whether time ran out.
+    """What one run did: things ended, closed or found paid, put off because the provider did not answer or refused,
+    how often it was silent, failed by a mistake of ours or an outage of the table, and whether time ran out.
     """
 
     ended: int = 0
     postponed: int = 0
+    silences: int = 0
     failed: int = 0
     unfinished: bool = False
+
+    def put_off(self, *, silent: bool) -> None:
+        """Count something that could not be done now: the provider was *silent*, or refused this one thing."""
+        self.postponed += 1
+        self.silences += silent
 
 
 class Unswept(Exception):
@@ -73,7 +79,7 @@ def _dealt_with(due: Due, shop: Shop, swept: Swept, *, left_s: float, now: int) 
         return False
     try:
         with within(left_s - TO_WRITE_S):
-            _act_on(due, shop, swept, silent=swept.postponed >= OUTAGES_ENDURED, now=now)
+            _act_on(due, shop, swept, silent=swept.silences >= OUTAGES_ENDURED, now=now)
     except Exception:
         logger.exception("due.failed", customer_id=due.customer_id)
         swept.failed += 1
@@ -85,12 +91,12 @@ def _act_on(due: Due, shop: Shop, swept: Swept, *, silent: bool, now: int) -> No
     if due.booking_id:
         booking = lapse(due.customer_id, due.booking_id, shop, now=now)
         swept.ended += booking is not None and not booking.open
-        if booking and not silent:
-            swept.postponed += not repay(booking.customer_id, booking.pass_id, shop, now=now)
+        if booking and not silent and not repay(booking.customer_id, booking.pass_id, shop, now=now):
+            swept.put_off(silent=True)
     elif due.pass_id:
         _end_pass(due, shop, swept, ask=not silent, now=now)
-        if not silent:
-            swept.postponed += not repay(due.customer_id, due.pass_id, shop, now=now)
+        if not silent and not repay(due.customer_id, due.pass_id, shop, now=now):
+            swept.put_off(silent=True)
     elif due.checkout_id and not silent:
         _end_checkout(due, shop, swept, now=now)
 
@@ -110,7 +116,7 @@ def _end_checkout(due: Due, shop: Shop, swept: Swept, *, now: int) -> None:
     except (ProviderUnavailable, ProviderRefused) as refusal:
         logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.kind)
         _rewrite(due, Checkout.postponed, shop, now=now)
-        swept.postponed += 1
+        swept.put_off(silent=isinstance(refusal, ProviderUnavailable))
         return
     _rewrite(due, lambda one, *, now: one.page_closed() if one.ended else one.expired(now=now), shop, now=now)
     swept.ended += 1
@@ -154,7 +160,8 @@ def _hear_news(held: Pass, shop: Shop, swept: Swept, *, now: int) -> bool:
             settle([fact], Road.SWEEP, shop, now=now)
     except (ProviderUnavailable, ProviderRefused, NotYetKnown) as refusal:
         logger.warning("pass.unasked", pass_id=held.pass_id, why=refusal.kind)
-        swept.postponed += isinstance(refusal, ProviderUnavailable)
+        if isinstance(refusal, ProviderUnavailable):
+            swept.put_off(silent=True)
         return isinstance(refusal, Gone)
     return True
 

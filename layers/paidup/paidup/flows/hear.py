@@ -14,7 +14,7 @@ from paidup.outside.stripe_owner import NAME
 from paidup.outside.stripe_webhook import SETTLED_BEFORE_ANSWER, Event
 
 SETTLE_WITHIN_S = 2.0
-QUEUE_WITHIN_S = 15.0
+QUEUE_WITHIN_S = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

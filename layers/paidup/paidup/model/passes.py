@@ -161,6 +161,8 @@ class Pass:
     def given_back(self) -> bool:
         """Whether nothing of the buyer's money is left with us, and nothing more will be taken."""
         plan = self.subscription
+        if any(dispute.status is DisputeStatus.LOST for dispute in self._values(Dispute)):
+            return plan is None or plan.status in NEVER_RENEWS
         if self.kind is not Kind.SUBSCRIPTION:
             free = self.payment is not None and self.payment.amount == 0
             return free or any(refund.full for refund in self._values(Refund))

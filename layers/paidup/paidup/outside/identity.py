@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from http.client import HTTPException
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -17,6 +19,7 @@ SKEW_S = 30
 KEYS_KEPT_S = 300.0
 REFETCH_AFTER_S = 5.0
 FETCH_WITHIN_S = 2.0
+MOST_BYTES = 256 * 1024
 # no answer, half an answer, or one that is no set of keys
 UNREADABLE = (OSError, HTTPException, ValueError, TypeError, AttributeError, jwt.PyJWTError)
 
@@ -59,12 +62,28 @@ class Keys:
 
 
 def _read(url: str) -> list[jwt.PyJWK]:
+    """Return the keys at *url*, within 2 s in all: a time-out alone would hold for every piece of the answer anew."""
+    answer: SimpleQueue[bytes | Exception] = SimpleQueue()
+    Thread(target=lambda: answer.put(_fetched(url)), daemon=True).start()
+    try:
+        found = answer.get(timeout=FETCH_WITHIN_S)
+    except Empty:
+        raise TimeoutError(f"no keys within {FETCH_WITHIN_S} s") from None
+    if isinstance(found, Exception):
+        raise found
+    return jwt.PyJWKSet.from_json(found.decode()).keys
+
+
+def _fetched(url: str) -> bytes | Exception:
+    """Return what lies at *url*, or why it could not be fetched."""
     try:
         with urlopen(Request(url, headers={"Accept": "application/json"}), timeout=FETCH_WITHIN_S) as answer:  # noqa: S310 - the URL is a setting
-            return jwt.PyJWKSet.from_json(answer.read()).keys
+            return bytes(answer.read(MOST_BYTES))
     except HTTPError as refused:
         refused.close()
-        raise
+        return refused
+    except (OSError, HTTPException, ValueError) as error:
+        return error
 
 
 def verify(token: str, keys: Keys, *, issuer: str, audience: str, now: int) -> Mapping[str, Any]:
@@ -91,7 +110,7 @@ def verify(token: str, keys: Keys, *, issuer: str, audience: str, now: int) -> M
             },
         )
         ends, begins = int(claims["exp"]), max(int(claims.get("nbf", 0)), int(claims.get("iat", 0)))
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
         raise Unauthorized(f"The token is not valid ({type(error).__name__}).") from error
     # the times are held against our own clock, the one that every other deadline here is held against
     if now >= ends:

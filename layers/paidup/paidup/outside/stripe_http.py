@@ -1,5 +1,7 @@
 """How Stripe is reached: time-outs within the caller's deadline, whose fault an error is, and Stripe's own clock."""
 
+import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,11 @@ from paidup.model.refusal import ProviderRefused, ProviderUnavailable
 from paidup.outside.deadline import remaining
 
 CONNECT_S, READ_S, RETRIES = 2.0, 5.0, 2
+PAUSE_S = 0.5  # the library's before it tries again
+LATE = "the caller's deadline has passed"
+
+# Its log tells addresses and parameters, e-mail addresses among them.
+logging.getLogger("stripe").setLevel(logging.WARNING)
 
 _took_s: ContextVar[float] = ContextVar("took_s", default=0.0)
 
@@ -35,9 +42,14 @@ class WithinDeadline(HTTPAdapter):
         """Send *request*, or time out at once when the deadline has passed."""
         left = remaining(READ_S)
         if left <= 0:
-            raise requests.exceptions.ReadTimeout("the caller's deadline has passed")
+            raise requests.exceptions.RequestException(LATE)  # not a kind that the library tries again
         began = time.monotonic()
-        answer = super().send(request, **{**how, "timeout": (min(CONNECT_S, left), left)})
+        try:
+            answer = super().send(request, **{**how, "timeout": (min(CONNECT_S, left), left)})
+        except (requests.exceptions.Timeout, requests.exceptions.ConnectionError) as error:
+            if remaining(READ_S) <= PAUSE_S:
+                raise requests.exceptions.RequestException(LATE) from error
+            raise
         _took_s.set(time.monotonic() - began)
         if not answer.ok and isinstance(_error_in(answer), str):
             raise requests.exceptions.ConnectionError("a gateway answered in Stripe's place")
@@ -94,10 +106,10 @@ def asking(what: str) -> Iterator[None]:
 def stamp(answer: stripe.StripeObject) -> int:
     """Return Stripe's own second of *answer*, from its HTTP Date header: our clock never stamps what Stripe says.
 
-    Stripe may have read the object as long before that as the call took, so whole seconds of that are taken off: what
-    it tells of meanwhile must not lose against a slow answer.
+    Stripe may have read the object as long before that as the call took, so that is taken off, in whole seconds: what
+    it tells of meanwhile must not lose against the answer, be it slow or over a second's border.
     """
     response = answer.last_response
     if response is None:
         raise ValueError("a Stripe object that was not fetched has no time of its own")
-    return int(parsedate_to_datetime(response.headers["Date"]).timestamp()) - int(_took_s.get())
+    return int(parsedate_to_datetime(response.headers["Date"]).timestamp()) - math.ceil(_took_s.get())

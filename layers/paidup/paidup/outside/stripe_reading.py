@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -74,14 +74,14 @@ class Reader:
 
     def again(self, fact: Fact) -> Fact:
         """Return what Stripe says now of *fact*'s register, from a later second, so that the answer is final for
-        *fact*'s own second; waits at most 1.5 s for that.
+        *fact*'s own second; waits at most 1.6 s for that. It is never older than *fact*, after which it was asked for.
         """
-        for wait in (0.0, 0.3, 0.4, 0.4, 0.4):
+        for wait in (0.0, 0.4, 0.4, 0.4, 0.4):
             time.sleep(wait)
             newer = self._again(fact)
             if newer.entry.at > fact.entry.at:
-                break
-        return newer
+                return newer
+        return replace(newer, entry=replace(newer.entry, at=fact.entry.at))
 
     def plans_of(self, customer: str, find: Find) -> Iterator[Found]:
         """Yield every subscription of *customer* (`cus_…`), ended ones too, every page: none is taken for running
