@@ -196,6 +196,9 @@ class TestABadToken:
     def test_has_wrong_claims(self, provider: Provider, changed: dict[str, Any]) -> None:
         assert_refused(token(**changed))
 
+    def test_ends_in_the_very_second_that_it_names(self, provider: Provider) -> None:
+        assert_refused(token(exp=int(time.time())))
+
     def test_is_signed_by_a_stranger(self, provider: Provider) -> None:
         assert_refused(token(key=STRANGERS))
 
