@@ -16,7 +16,7 @@ from tests.local.conftest import ECHO
 from tests.local.test_stack import descendants
 from tools.local import template
 from tools.local.background import Background
-from tools.local.deployment import DEPENDENCIES
+from tools.local.deployment import DEPENDENCIES, PACKAGE
 from tools.local.door import Door
 from tools.local.functions import Function, runtime_folder
 from tools.local.worker import Code
@@ -117,6 +117,34 @@ def test_an_unknown_route_is_a_problem_that_says_where_to_look(echo: Background)
         refused = httpx.request(method, f"{echo.url}{path}")
         assert refused.status_code == 404
     assert httpx.get(f"{echo.url}/nothing").json()["next"] == "GET /openapi.json lists what there is."
+
+
+def test_whoever_is_not_signed_in_is_told_so_before_the_body_is_looked_at(tmp_path: Path) -> None:
+    """By the deployed template's own routes and authorizer."""
+    described = template.read()
+    path = (DEPENDENCIES, PACKAGE, runtime_folder(tmp_path / "runtime"))
+    settings = dict.fromkeys(described.functions["authorize"].environment, "http://127.0.0.1:9")
+
+    async def knock() -> list[httpx.Response]:
+        functions = {
+            name: Function(Code.of(one, path=path, environment=settings), log=tmp_path / name, most=1)
+            for name, one in described.functions.items()
+        }
+        door = Door(described, functions, origins=[], now=time.time, tell=print)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door.app), base_url="http://door") as client:
+            tokens: list[dict[str, str]] = [{}, {"authorization": "Bearer nobodys"}]
+            answers = [
+                await client.request(route.method, route.path, content="{", headers=headers)
+                for route in described.routes
+                if route.protected
+                for headers in tokens
+            ]
+        for function in functions.values():
+            await function.stop()
+        return answers
+
+    answers = in_a_thread(knock())
+    assert {one.status_code for one in answers} == {401}
 
 
 @pytest.mark.parametrize(
