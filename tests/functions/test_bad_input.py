@@ -264,8 +264,3 @@ class TestEveryRoute:
     def test_is_the_only_one_that_its_function_has(self, world: World, buyer: str, function: str, event: str) -> None:
         problem = assert_problem(world.call(function, event, customer=buyer, path="/elsewhere"), 404, "not-found")
         assert "/elsewhere" in problem["detail"]
-
-    def test_wants_a_customer_before_it_looks_at_the_body(self, world: World, function: str, event: str) -> None:
-        answer = world.call(function, event, customer=None, raw="{}")
-        assert answer.status in (401, 422)
-        assert "customer" not in answer.json["detail"]
