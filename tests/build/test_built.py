@@ -1,23 +1,31 @@
-"""What `sam build` makes: every function runs from it under Lambda's own runtime, layers and all."""
+"""What `sam build` makes: every function runs from it under Lambda's own runtime, layers and all.
+
+The layers are reached in the folders where they were built, on PYTHONPATH behind the function's own. On AWS they are
+unpacked into one folder, /opt, whose /opt/python stands there instead: two layers that hold the same file, or code that
+names /opt, would be seen there alone.
+"""
 
 import importlib.util
 import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.alone import in_a_thread
+from tests.world import sample
 from tools import offers
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.functions import Function, runtime_folder
 from tools.local.template import ROOT
 from tools.local.worker import Answer, Code
-from tools.standins import serve
+from tools.standins import Standins, serve
 
 DESCRIBED = template.read()
 LAMBDA_LIMIT = 250 * 1024 * 1024
@@ -47,9 +55,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "build"
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a built function answers: to its sample event, as the first of a cold start, and to others after it."""
+
+    first: Answer
+    others: list[Answer]
+
+
 @pytest.fixture(scope="module")
-def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Answer]]:
-    """What each built function answers to its sample event, as the first event of a cold start."""
+def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Answers]]:
+    """What each built function answers."""
     folder = tmp_path_factory.mktemp("answers")
     with (
         ministack.running() as aws,
@@ -57,23 +73,48 @@ def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
     ):
         settings = aws.account(
             StripeApiBase=f"{standins.url}/stripe",
-            IdentityJwksUrl=f"{standins.url}/identity/.well-known/jwks.json",
+            IdentityIssuer=standins.issuer,
+            IdentityJwksUrl=f"{standins.issuer}/.well-known/jwks.json",
         )
         offers.load(Cloud.of(settings).table(settings["PAIDUP_TABLE"]), offers.read())
-        yield in_a_thread(_ask_all(built, folder, settings))
+        others = {"authorize": _callers(standins), "process_webhook": [_batch_with_a_broken_message()]}
+        yield in_a_thread(_ask_all(built, folder, settings, others))
 
 
-async def _ask_all(built: Path, folder: Path, settings: Mapping[str, str]) -> dict[str, Answer]:
+async def _ask_all(
+    built: Path, folder: Path, settings: Mapping[str, str], others: Mapping[str, list[Any]]
+) -> dict[str, Answers]:
     layers = tuple(built / layer / "python" for layer in ("DependenciesLayer", "PaidupLayer"))
     path = (*layers, runtime_folder(folder / "runtime"))
     found = {}
-    for described in DESCRIBED.functions.values():
+    for name, described in DESCRIBED.functions.items():
         code = Code.of(described, folder=built / described.logical_id, path=path, environment=settings)
-        function = Function(code, log=folder / f"{described.name}.log", most=1)
-        event = (ROOT / f"events/{described.name}.json").read_bytes()
-        found[described.name] = await function.invoke(event, wait_s=30)
+        function = Function(code, log=folder / f"{name}.log", most=1)
+        events = [json.dumps(event).encode() for event in (sample(name), *others.get(name, ()))]
+        first, *rest = [await function.invoke(event, wait_s=30) for event in events]
+        found[name] = Answers(first, rest)
         await function.stop()
     return found
+
+
+def _callers(standins: Standins) -> list[Any]:
+    """Return events for the authorizer: a good token of every algorithm, then one that says more than was signed."""
+
+    def token(subject: str, alg: str) -> str:
+        answer = httpx.post(f"{standins.issuer}/token", json={"sub": subject, "roles": ["customer"], "alg": alg})
+        return str(answer.raise_for_status().json()["token"])
+
+    header, _, signature = token("ada", "ES256").split(".")
+    _, eves, _ = token("eve", "ES256").split(".")
+    tokens = [*(token("ada", alg) for alg in ("RS256", "ES256", "EdDSA")), f"{header}.{eves}.{signature}"]
+    plain = sample("authorize")
+    return [{**plain, "headers": {**plain["headers"], "authorization": f"Bearer {one}"}} for one in tokens]
+
+
+def _batch_with_a_broken_message() -> Any:
+    batch = sample("process_webhook")
+    batch["Records"].append({**batch["Records"][0], "messageId": "broken", "body": "{"})
+    return batch
 
 
 def told(answer: Answer) -> Any:
@@ -82,9 +123,14 @@ def told(answer: Answer) -> Any:
     return said
 
 
-def test_every_function_of_the_template_answers_its_sample_event(answers: Mapping[str, Answer]) -> None:
+def refused(answer: Answer) -> bool:
+    """Say whether an authorizer answers so that API Gateway answers 401."""
+    return answer.failed and json.loads(answer.payload)["errorMessage"] == "Unauthorized"
+
+
+def test_every_function_of_the_template_answers_its_sample_event(answers: Mapping[str, Answers]) -> None:
     assert set(answers) == set(DESCRIBED.functions)
-    broken = {name: answer.error for name, answer in answers.items() if answer.failed and name != "authorize"}
+    broken = {name: one.first.error for name, one in answers.items() if one.first.failed and name != "authorize"}
     assert not broken
 
 
@@ -100,17 +146,27 @@ def test_every_function_of_the_template_answers_its_sample_event(answers: Mappin
         ("subscription_status", 200),
     ],
 )
-def test_what_answers_http_does_so(answers: Mapping[str, Answer], name: str, status: int) -> None:
-    assert told(answers[name])["statusCode"] == status
+def test_what_answers_http_does_so(answers: Mapping[str, Answers], name: str, status: int) -> None:
+    assert told(answers[name].first)["statusCode"] == status
 
 
-def test_the_authorizer_refuses_a_forged_token_as_api_gateway_expects(answers: Mapping[str, Answer]) -> None:
-    assert answers["authorize"].failed
-    assert json.loads(answers["authorize"].payload)["errorMessage"] == "Unauthorized"
+def test_the_authorizer_refuses_a_forged_token_as_api_gateway_expects(answers: Mapping[str, Answers]) -> None:
+    assert refused(answers["authorize"].first)
 
 
-def test_the_worker_says_which_messages_failed(answers: Mapping[str, Answer]) -> None:
-    assert "batchItemFailures" in told(answers["process_webhook"])
+def test_the_authorizer_lets_in_whom_a_served_key_vouches_for_and_nobody_who_changed_what_it_signed(
+    answers: Mapping[str, Answers],
+) -> None:
+    *good, changed = answers["authorize"].others
+    context = {"customer_id": "ada", "email": "", "roles": "customer"}
+    assert [told(one) for one in good] == [{"isAuthorized": True, "context": context}] * 3
+    assert refused(changed)
+
+
+def test_the_worker_says_which_messages_failed(answers: Mapping[str, Answers]) -> None:
+    settled, (mixed,) = answers["process_webhook"].first, answers["process_webhook"].others
+    assert told(settled) == {"batchItemFailures": []}
+    assert told(mixed) == {"batchItemFailures": [{"itemIdentifier": "broken"}]}
 
 
 def test_a_function_with_its_layers_fits_lambda(built: Path) -> None:
