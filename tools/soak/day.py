@@ -47,13 +47,13 @@ class Day(RuleBasedStateMachine):
         policy = Policy(credit_unaccepted_bookings=self.credit)
         table = Table(client=cast("Any", self.rows), name="paidup", policy=policy)
         self.shop = Shop(table=table, stripe=cast("Stripe", self.provider), policy=policy)
-        self.crash_in: int | None = None
-        self.crash_after = False
+        self.soon: Callable[[], Callable[[], None] | None] | None = None
+        self.calls_left: int | None = None
         self.told_in_the_end = True
         self.last_version = 0
         self.meetings: set[str] = set()
         self._heard: set[int] = set()
-        self._opened: dict[str, Checkout] = {}
+        self._answers: dict[str, str] = {}
         self._read: dict[tuple[str, str], tuple[Wire, Any]] = {}
 
     # -- clock and functions
@@ -70,19 +70,21 @@ class Day(RuleBasedStateMachine):
         except (Refusal, Crash):
             return None
         finally:
-            self.crash_in = None
+            self.soon = self.calls_left = None
 
     def count(self, _: str) -> Callable[[], None] | None:
-        """Count a call, and crash where that was prepared."""
-        if self.crash_in is None:
+        """Count a call, and let come between what was prepared for *soon*: a crash, or another function."""
+        if self.soon is None or self.calls_left is None:
             return None
-        if self.crash_in > 0:
-            self.crash_in -= 1
+        if self.calls_left > 0:
+            self.calls_left -= 1
             return None
-        self.crash_in = None
-        if self.crash_after:
-            return _crash
-        raise Crash
+        soon, self.soon = self.soon, None
+        return soon()
+
+    def calm(self) -> None:
+        """End every fault."""
+        self.soon, self.provider.away, self.provider.ill = None, False, False
 
     # -- events
 
@@ -101,7 +103,7 @@ class Day(RuleBasedStateMachine):
 
     def have_a_quiet_day(self) -> None:
         """Let the provider and the sweeps work for a day, so that pages end and what is due goes back."""
-        self.crash_in, self.provider.away, self.provider.ill = None, False, False
+        self.calm()
         for seconds in (60, 90_000, 60):
             self.pass_time(seconds)
             self._sweep()
@@ -110,7 +112,7 @@ class Day(RuleBasedStateMachine):
         """End every fault, let banks decide and events arrive, or, where none does any more, let the customer poll and
         sync; then let the sweeps run, first after the longest back-off.
         """
-        self.crash_in, self.provider.away, self.provider.ill = None, False, False
+        self.calm()
         self.provider.tick()
         for sheet in list(self.provider.sheets.values()):
             self.provider.decide(sheet.token, succeeds=True)
@@ -137,10 +139,12 @@ class Day(RuleBasedStateMachine):
 
     # -- what is there
 
-    def opened(self, key: str, checkout: Checkout) -> None:
-        """Hold that *key*, under which *checkout* was opened just now, opened no other page before."""
-        before = self._opened.setdefault(key, checkout)
-        assert before.checkout_id == checkout.checkout_id, (before, checkout)
+    def answered(self, key: str, checkout: Checkout) -> None:
+        """Hold that what the caller was given under *key* is what they are given again, unless it never had a page."""
+        before = self._answers.setdefault(key, checkout.checkout_id)
+        known = next((one for one in self.all_of(Checkout) if one.checkout_id == before), checkout)
+        assert before == checkout.checkout_id or known.token is None, (known, checkout)
+        self._answers[key] = checkout.checkout_id
 
     def meet(self, what: str) -> None:
         """Note that this life met *what*."""
@@ -189,5 +193,6 @@ def drawn(nbytes: int | None = None) -> str:
     return random.randbytes(nbytes or 32).hex()  # noqa: S311 - names checkouts of a life in memory, guards nothing
 
 
-def _crash() -> None:
+def crash() -> None:
+    """Die here."""
     raise Crash

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -18,8 +18,8 @@ from paidup.model.fact import DisputeStatus, PaymentStatus, SubscriptionStatus
 from paidup.model.offer import Interval, Kind, Offer
 from paidup.model.passes import Pass
 
-from tools.soak.charges import TAKEN, Charge
-from tools.soak.day import ADA, Day
+from tools.soak.charges import Charge
+from tools.soak.day import ADA, Day, crash
 from tools.soak.ledger import Ledger
 from tools.soak.plans import DAY_S, DRAFT_S, Plan
 from tools.soak.provider import Sheet
@@ -86,8 +86,8 @@ class Life(Day):
         """Open a checkout, or change the package."""
         quantity = 1 if offer == "live" else quantity
         found = self.attempt(lambda: buy(self.order(offer, quantity, key), self.shop, now=self.now))
-        if found and key and found[1]:
-            self.opened(key, found[0])
+        if found and key:
+            self.answered(key, found[0])
 
     @rule(offer=offers)
     def pay_at_once(self, offer: str) -> None:
@@ -154,7 +154,7 @@ class Life(Day):
     # -- what becomes of subscriptions
 
     @precondition(lambda self: self.running())
-    @rule(pick=picks, declines=st.booleans(), late=st.sampled_from([-1, 0, 1, DRAFT_S, DRAFT_S, 8 * DAY_S]))
+    @rule(pick=picks, declines=st.booleans(), late=st.sampled_from([-1, 0, DRAFT_S, DRAFT_S, 2 * DRAFT_S, 8 * DAY_S]))
     def let_a_period_end(self, pick: int, *, declines: bool, late: int) -> None:
         """Let weeks go by without an outage, sweeps and all, until a subscription's period has ended *late* seconds
         ago; its card pays, or declines.
@@ -165,7 +165,9 @@ class Life(Day):
         self.have_a_quiet_day()
         self.pass_time(max(0, ends + late - self.now))
         if plan.invoices > invoices:
-            self.meet("subscription renewed" if plan.newest_charge else "renewal not paid yet or past due")
+            past_due = plan.status is SubscriptionStatus.PAST_DUE
+            paid = "paid" if plan.newest_charge else "declined" if past_due else "not yet paid"
+            self.meet(f"subscription renewed, {paid}")
 
     @precondition(lambda self: self.in_debt())
     @rule(pick=picks, outcome=st.sampled_from(["active", "unpaid", "canceled"]))
@@ -236,7 +238,12 @@ class Life(Day):
     @rule(calls=st.integers(0, 12), after=st.booleans())
     def prepare_a_crash(self, calls: int, *, after: bool) -> None:
         """Let the call after *calls* more kill its function: before it took effect, or *after*."""
-        self.crash_in, self.crash_after = calls, after
+        self.calls_left, self.soon = calls, (lambda: crash) if after else crash
+
+    @rule(calls=st.integers(0, 12), what=st.sampled_from(["event", "sweep", "click", "cancel", "poll", "accept"]))
+    def prepare_a_race(self, calls: int, what: str) -> None:
+        """Let another function do all of its work just before the call after *calls* more."""
+        self.calls_left, self.soon = calls, lambda: self._come_between(what)
 
     @rule(what=st.sampled_from(["away", "ill"]))
     def let_the_provider_come_and_go(self, what: str) -> None:
@@ -316,6 +323,23 @@ class Life(Day):
                     self.meet("subscription refunded and ended by paidup")
         type(self).met.update(self.meetings)
 
+    def _come_between(self, what: str) -> None:
+        """Do *what* another tab, the provider, the clock or a mechanic does at the same time."""
+        self.meet(f"came between: {what}")
+        newest = max(self.all_of(Checkout), key=lambda one: one.created_at, default=None)
+        if what == "event" and self.unheard:
+            self.hear(self.unheard[-1])
+        elif what == "sweep":
+            self.sweep()
+        elif what == "click":
+            self.attempt(lambda: buy(self.order("day", 1), self.shop, now=self.now))
+        elif what == "cancel" and newest:
+            self.attempt(lambda: cancel(ADA, newest.checkout_id, self.shop, now=self.now))
+        elif what == "poll" and newest:
+            self.attempt(lambda: confirm(ADA, newest.checkout_id, self.shop, now=self.now))
+        elif what == "accept" and (waiting := [one for one in self.all_of(Booking) if one.open]):
+            self.attempt(lambda: book.accept(waiting[0].booking_id, "mia", self.shop, now=self.now))
+
     def buy_and_pay_at_once(self, offer: str) -> None:
         """Open a checkout, or come back to the open one, and pay it."""
         found = self.attempt(lambda: buy(self.order(offer, 1), self.shop, now=self.now))
@@ -351,6 +375,3 @@ class LifeOnCredit(Life):
 
     credit = True
     met: ClassVar[Counter[str]] = Counter()
-
-
-__all__ = ["TAKEN", "Life", "LifeOnCredit", "cast"]

@@ -101,13 +101,13 @@ class Speech:
     def plans_of(self, _customer: str, _find: Find) -> Iterator[Found]:
         """Yield every subscription of the one customer."""
         self._asked("list subscriptions")
-        for plan in self.plans.values():
+        for plan in list(self.plans.values()):
             yield Found(ref=plan.ref, read=partial(self._read_plan, plan))
 
     def sessions_of(self, _customer: str | None, _email: str | None, *, since: int) -> Iterator[Found]:
         """Yield every page of the one customer's that was made since *since*."""
         self._asked("list checkout sessions")
-        for sheet in self.sheets.values():
+        for sheet in list(self.sheets.values()):
             if sheet.created_at >= since:
                 yield Found(ref=sheet.token, read=partial(self._of_sheet, sheet, with_plan=False))
 
