@@ -128,9 +128,10 @@ class TestTwoStatesInOneSecond:
     def test_of_a_payment_are_decided_by_its_page(self, story: Story, wire: Wire) -> None:
         story.buys("day_pass", "delayed_success")
         story.world.pass_time(4)
-        completed, succeeded = story.news("checkout.session.completed", "checkout.session.async_payment_succeeded")
+        _, succeeded = story.news("checkout.session.completed", "checkout.session.async_payment_succeeded")
         story.world.pass_time(2)
-        for event in (succeeded, completed | {"created": succeeded["created"]}):
+        failed = twin(succeeded, payment_status="unpaid") | {"type": "checkout.session.async_payment_failed"}
+        for event in (succeeded, failed):
             assert story.world.deliver(event).json == {"received": "settled"}
         assert story.held["status"] == "active"
         assert wire.count(f"{ASK}checkout/sessions/{story.token['token']}") == 1

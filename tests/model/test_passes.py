@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import reduce
+from itertools import permutations
 from random import Random
 
 import pytest
@@ -130,7 +131,20 @@ def test_what_two_roads_heard_apart_is_what_one_would_have_heard(one: list[Fact]
 def test_a_tie_is_two_words_for_one_second_of_one_register(one: Fact, other: Fact) -> None:
     held = blank.heard(one)
     same_place = one.register == other.register and one.entry.at == other.entry.at
+    same_place = same_place and one.entry.weight == other.entry.weight
     assert held.ties_with(other) == (same_place and one.entry.value != other.entry.value)
+
+
+def test_a_payment_that_was_decided_is_not_pending_again_whatever_a_session_looks_like_later() -> None:
+    pending, failed = payment(PaymentStatus.PENDING), payment(PaymentStatus.FAILED)
+    for order in permutations((fact(pending, T0), fact(failed, T0 + 5), fact(pending, T0 + 60, fetched=True))):
+        assert told(*order).payment == failed
+
+
+def test_a_page_that_expires_says_nothing_of_what_was_paid_on_another_one() -> None:
+    paid, expired = payment(PaymentStatus.PAID), payment(PaymentStatus.EXPIRED)
+    for order in permutations((fact(paid, T0), fact(expired, T0 + 86_400))):
+        assert told(*order).payment == paid
 
 
 def test_at_the_same_second_what_was_fetched_beats_what_was_told() -> None:

@@ -13,7 +13,7 @@ from paidup.flows.opening import open_page
 from paidup.flows.shop import Shop
 from paidup.model.access import PassStatus
 from paidup.model.account import Account
-from paidup.model.checkout import Answered, Checkout, CheckoutStatus, reserved
+from paidup.model.checkout import Answered, Checkout, CheckoutStatus, reserved, same_purchase
 from paidup.model.fact import Road
 from paidup.model.offer import Cart, Kind
 from paidup.model.passes import Pass
@@ -97,7 +97,8 @@ def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -
         if paid and paid.status is CheckoutStatus.COMPLETED and paid.cart == cart:
             return _kept(order, shop.table.current(order.customer_id), paid, shop, now=now), False
         seen = shop.table.current(order.customer_id)
-    if (last := _last_of(order, shop)) and bought(last, shop.table.held(order.customer_id, last.checkout_id), now=now):
+    last = _last_of(order, shop, now=now)
+    if last and bought(last, shop.table.held(order.customer_id, last.checkout_id), now=now):
         # bought in another tab: what is paid once more would go back
         return _kept(order, seen, last, shop, now=now), False
     current = seen.checkout
@@ -151,7 +152,7 @@ def _kept(order: Order, seen: Seen, there: Checkout, shop: Shop, *, now: int) ->
 def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *, now: int) -> Checkout:
     """Write the intent to open a new checkout, and end what is in its way in the same transaction."""
     in_the_way = seen.checkout if seen.checkout and not seen.checkout.ended else None
-    last = _last_of(order, shop) or _cancelled(seen.account, shop)
+    last = _last_of(order, shop, now=now) or _cancelled(seen.account, shop)
     checkout_id = new_id(now=now)
     checkout = reserved(
         checkout_id=checkout_id,
@@ -181,20 +182,18 @@ def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *
     return checkout
 
 
-def _last_of(order: Order, shop: Shop) -> Checkout | None:
-    """Return the newest checkout of the purchase that the buyer goes on with, so that one payment of all is kept; None
-    where they go on with nothing.
+def _last_of(order: Order, shop: Shop, *, now: int) -> Checkout | None:
+    """Return the checkout of the purchase that the buyer goes on with which was paid for, or else its newest, so that
+    one payment of all is kept; None where they go on with nothing.
     """
-    if order.recovers is None:
-        return None
-    found, known = shop.table.checkout(order.customer_id, order.recovers), set[str]()
-    while found and found.replaced_by and found.replaced_by not in known:
-        known.add(found.checkout_id)
-        newer = shop.table.checkout(order.customer_id, found.replaced_by)
-        if newer is None:
-            break
-        found = newer
-    return found
+    found = shop.table.checkout(order.customer_id, order.recovers) if order.recovers else None
+    if found is None or not found.linked:
+        return found
+    others = same_purchase(found, shop.table.checkouts_of(order.customer_id))
+    for one in others:
+        if bought(one, shop.table.held(order.customer_id, one.checkout_id), now=now):
+            return one
+    return max([found, *others], key=lambda one: (one.created_at, one.replaces is not None))
 
 
 def _cancelled(account: Account, shop: Shop) -> Checkout | None:

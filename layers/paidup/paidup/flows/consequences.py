@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from paidup.flows.attention import TRIES_BEFORE_ALARM, quarantine_row, stuck_row
+from paidup.flows.attention import quarantine_row, stuck_row
 from paidup.flows.draft import Draft
 from paidup.flows.shop import Shop
 from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting
@@ -31,7 +31,7 @@ def work_out(facts: Sequence[Fact], road: Road, seen: Seen, shop: Shop, *, now: 
         if held.kind is Kind.LIVE_SESSION:
             _book(draft.passes[held.pass_id], draft, shop)
         _quarantine(held, seen, draft)
-        _unstick(draft.passes[held.pass_id], seen, draft)
+        _watch(draft.passes[held.pass_id], seen, draft)
     for fact in facts:
         if draft.account.provider_ref is None and fact.customer_ref:
             draft.account = replace(draft.account, provider_ref=fact.customer_ref)
@@ -70,7 +70,7 @@ def _moved(checkout: Checkout, facts: Sequence[Fact], held: Pass | None, *, now:
     finished = payment and payment.status is not PaymentStatus.EXPIRED  # paid, pending or failed: nobody can pay there
     if finished or (held and held.subscription):
         return checkout if checkout.status is CheckoutStatus.COMPLETED else checkout.completed(now=now)
-    if any(_page_expired(fact) for fact in facts):
+    if any(_page_expired(fact) and fact.source == checkout.token for fact in facts):
         return checkout.page_closed() if checkout.ended else checkout.expired(now=now)
     return checkout
 
@@ -186,11 +186,17 @@ def _quarantine(held: Pass, seen: Seen, draft: Draft) -> None:
     draft.events.append(quarantine_row(held, EventStatus.QUARANTINED, why, now=draft.now))
 
 
-def _unstick(held: Pass, seen: Seen, draft: Draft) -> None:
-    """Take a payment that could not be given back for long from somebody's eyes, now that it is back."""
-    tries = held.give_back.tries if held.give_back else 0
-    if tries >= TRIES_BEFORE_ALARM and held.given_back and not (seen.held and seen.held.given_back):
-        draft.events.append(stuck_row(held, EventStatus.SETTLED, f"given back after {tries} tries", now=draft.now))
+def _watch(held: Pass, seen: Seen, draft: Draft) -> None:
+    """Show somebody a payment that a bank does not take back, and take from their eyes what is back after all."""
+    was_back = seen.held is not None and seen.held.given_back
+    if held.give_back is None or held.given_back == was_back:
+        return
+    if was_back:
+        draft.events.append(stuck_row(held, EventStatus.FAILED, "came back from the buyer's bank", now=draft.now))
+    elif held.give_back.shown:
+        draft.events.append(stuck_row(held, EventStatus.SETTLED, "given back in the end", now=draft.now))
+    if was_back or held.give_back.shown:
+        draft.put_pass(replace(held, give_back=replace(held.give_back, shown=was_back)))
 
 
 def _tell(facts: Sequence[Fact], road: Road, seen: Seen, draft: Draft) -> None:

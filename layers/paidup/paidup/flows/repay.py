@@ -11,12 +11,23 @@ from paidup.flows.shop import Shop
 from paidup.model.fact import Road
 from paidup.model.offer import Kind
 from paidup.model.passes import Pass
-from paidup.model.refusal import Contended, NotFound, ProviderRefused, ProviderUnavailable
+from paidup.model.refusal import Conflict, Contended, NotFound, ProviderRefused, ProviderUnavailable
 from paidup.model.timeline import EventStatus
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 
 REPAY_WITHIN_S = 10.0
+
+
+class NothingPaid(Conflict):
+    """There is no money of the buyer's to give back."""
+
+    title = "Nothing was paid"
+    next_step = "Look at the pass: its payment failed, or was never made."
+
+    def __init__(self, pass_id: str) -> None:
+        """Refuse to give back what was never paid for *pass_id*."""
+        super().__init__(f"Nothing was paid for the pass {pass_id!r}.")
 
 
 def repay(customer_id: str, pass_id: str, shop: Shop, *, now: int, road: Road = Road.SWEEP) -> bool:
@@ -50,10 +61,11 @@ def _try_later(customer_id: str, pass_id: str, shop: Shop, *, now: int) -> None:
         if held is None or held.give_back is None or held.given_back:
             return
         tried = held.give_back.tried(now=now)
-        draft.put_pass(replace(held, give_back=tried))
-        if tried.tries == TRIES_BEFORE_ALARM:
+        if tried.tries >= TRIES_BEFORE_ALARM and not tried.shown:
             why = f"could not be given back in {tried.tries} tries ({tried.why})"
             draft.events.append(stuck_row(held, EventStatus.FAILED, why, now=now))
+            tried = replace(tried, shown=True)
+        draft.put_pass(replace(held, give_back=tried))
 
     rewritten(customer_id, pass_id, step, shop, now=now)
 
@@ -62,15 +74,17 @@ def review(customer_id: str, pass_id: str, shop: Shop, *, grant: bool, now: int)
     """Decide on a payment: *grant* what was bought though it is quarantined, or give any payment back.
 
     A live session that is granted is booked from now on; the booking of one that is given back is called off. Raises
-    NotFound where there is no such pass, and BookingInTheWay where another booking is open. What is going back already
-    goes back.
+    NotFound where there is no such pass, NothingPaid where there is nothing to give back, and BookingInTheWay where
+    another booking is open. What is going back already goes back.
     """
 
     def step(draft: Draft) -> None:
         held = draft.seen.held
         if held is None:
             raise NotFound("pass", pass_id)
-        if held.give_back or (grant and not held.mismatched):
+        if not grant and not held.paid:
+            raise NothingPaid(pass_id)
+        if held.give_back or (grant and not held.undecided):
             return
         decided = replace(held, accepted=True) if grant else held.giving_back("support decided", now=now)
         draft.put_pass(decided)

@@ -1,7 +1,8 @@
 """Facts: what a payment provider said of something bought, stamped with the provider's own time.
 
-A fact speaks of one register of one pass. Registers are ordered by (provider's second, fetched before told, ending
-state), so that hearing the same facts in any order, any number of times, leaves the same pass.
+A fact speaks of one register of one pass. Registers are ordered by (what outweighs any second, provider's second,
+fetched before told, ending state), so that hearing the same facts in any order, any number of times, leaves the same
+pass.
 """
 
 import json
@@ -159,10 +160,18 @@ class Entry:
     value: Value
 
     @property
-    def rank(self) -> tuple[int, bool, int, str]:
+    def weight(self) -> int:
+        """What outweighs any second: a page that expired says nothing of a payment on another page, and a payment that
+        was decided is never pending again, though a session may look so.
+        """
+        status = self.value.status if isinstance(self.value, Payment) else None
+        return {PaymentStatus.EXPIRED: 0, PaymentStatus.PENDING: 1}.get(status, 2) if status else 2
+
+    @property
+    def rank(self) -> tuple[int, int, bool, int, str]:
         """The total order of a register; the text at its end only breaks what nothing else decides."""
         text = json.dumps(asdict(self.value), sort_keys=True)
-        return (self.at, self.fetched, self.value.finality, text)
+        return (self.weight, self.at, self.fetched, self.value.finality, text)
 
     def newer(self, other: "Entry | None") -> "Entry":
         """Return whichever of the two ranks higher."""
@@ -170,7 +179,9 @@ class Entry:
 
     def ties_with(self, other: "Entry | None") -> bool:
         """Whether the two say different things of the same second, so that only the provider can decide."""
-        return other is not None and self.at == other.at and self.value != other.value
+        if other is None or self.weight != other.weight:
+            return False
+        return self.at == other.at and self.value != other.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

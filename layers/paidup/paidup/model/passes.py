@@ -54,7 +54,8 @@ class Heard:
 class GiveBack:
     """The decision to give a buyer their money back: `why` for people, and when to try next (epoch seconds).
 
-    `paid_before` is the pass that the same purchase had been paid with already, where that is why.
+    `paid_before` is the pass that the same purchase had been paid with already, where that is why; `shown` says that
+    `attention` lists it.
     """
 
     why: str
@@ -62,6 +63,7 @@ class GiveBack:
     due_at: int
     tries: int = 0
     paid_before: str | None = None
+    shown: bool = False
 
     def tried(self, *, now: int) -> "GiveBack":
         """Return it due again later, twice as late each time up to an hour, unless the money is back by then."""
@@ -164,8 +166,9 @@ class Pass:
         if any(dispute.status is DisputeStatus.LOST for dispute in self._values(Dispute)):
             return plan is None or plan.status in NEVER_RENEWS
         if self.kind is not Kind.SUBSCRIPTION:
-            free = self.payment is not None and self.payment.amount == 0
-            return free or any(refund.full for refund in self._values(Refund))
+            payment = self.payment
+            nothing = payment is not None and (payment.amount == 0 or payment.status is PaymentStatus.FAILED)
+            return nothing or any(refund.full for refund in self._values(Refund))
         ended = plan is not None and plan.status in NEVER_RENEWS
         return ended and any(refund.full and refund.invoice == plan.invoice for refund in self._values(Refund) if plan)
 
@@ -186,9 +189,13 @@ class Pass:
     @property
     def keeps_money(self) -> bool:
         """Whether it was paid as asked, and the money is neither back nor on its way back."""
-        failed = self.payment is not None and self.payment.status is not PaymentStatus.PAID
-        ours = self.paid_at is not None and not failed
-        return ours and not (self.give_back or self.mismatched or self._taken_back())
+        return self.paid and not (self.give_back or self.mismatched or self._taken_back())
+
+    @property
+    def paid(self) -> bool:
+        """Whether money was taken for it, or will be after a trial, whatever became of it since."""
+        unpaid = self.payment is not None and self.payment.status is not PaymentStatus.PAID
+        return self.paid_at is not None and not unpaid
 
     def giving_back(self, why: str, *, now: int, paid_before: str | None = None) -> "Pass":
         """Return it with the decision, taken at *now*, to give the money back; the first decision stands."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from paidup.model.fact import (
+    REGISTER_OF,
     Dispute,
     DisputeStatus,
     Entry,
@@ -61,7 +62,7 @@ def fact(
 ) -> Fact:
     """Return the fact that *owner*'s register has *value*, as *said* of the Stripe object *source*."""
     return Fact(
-        fact_id=said.by if not said.fetched else f"{source['id']}@{said.at}",
+        fact_id=_fetched_id(source["id"], value, said) if said.fetched else said.by,
         provider=NAME,
         customer_id=owner.customer_id,
         pass_id=owner.pass_id,
@@ -133,7 +134,12 @@ def of_dispute(dispute: Object, said: Said, owner: Owner) -> Fact:
 def restated(before: Fact, value: Value, said: Said) -> Fact:
     """Return *before* with what Stripe says of it since."""
     entry = Entry(at=said.at, fetched=said.fetched, value=value)
-    return replace(before, entry=entry, fact_id=f"{before.source}@{said.at}")
+    return replace(before, entry=entry, fact_id=_fetched_id(before.source, value, said))
+
+
+def _fetched_id(source: str, value: Value, said: Said) -> str:
+    """Return the id of what was fetched: one answer may tell of several registers."""
+    return f"{source}@{said.at}.{REGISTER_OF[type(value)]}"
 
 
 def refund_value(charge: Object, invoice: str | None) -> Refund:

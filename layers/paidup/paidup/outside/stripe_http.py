@@ -25,6 +25,7 @@ LATE = "the caller's deadline has passed"
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
 _took_s: ContextVar[float] = ContextVar("took_s", default=0.0)
+_told_at: ContextVar[int] = ContextVar("told_at", default=0)
 
 
 class DeadAnswer(ProviderUnavailable):
@@ -103,13 +104,25 @@ def asking(what: str) -> Iterator[None]:
         raise kind_of_outage("stripe", f"it was asked {what} ({error.http_status})") from error
 
 
+@contextmanager
+def told_of(second: int) -> Iterator[None]:
+    """Let whatever is fetched in the block be no older than *second*, of which Stripe had told before."""
+    token = _told_at.set(second)
+    try:
+        yield
+    finally:
+        _told_at.reset(token)
+
+
 def stamp(answer: stripe.StripeObject) -> int:
     """Return Stripe's own second of *answer*, from its HTTP Date header: our clock never stamps what Stripe says.
 
     Stripe may have read the object as long before that as the call took, so that is taken off, in whole seconds: what
-    it tells of meanwhile must not lose against the answer, be it slow or over a second's border.
+    it tells of meanwhile must not lose against the answer, be it slow or over a second's border. But what it had told
+    of before it was asked (see `told_of`) is no newer than the answer.
     """
     response = answer.last_response
     if response is None:
         raise ValueError("a Stripe object that was not fetched has no time of its own")
-    return int(parsedate_to_datetime(response.headers["Date"]).timestamp()) - math.ceil(_took_s.get())
+    answered_at = int(parsedate_to_datetime(response.headers["Date"]).timestamp())
+    return max(answered_at - math.ceil(_took_s.get()), min(_told_at.get(), answered_at))

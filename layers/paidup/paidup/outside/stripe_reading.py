@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from paidup.model.fact import Dispute, Fact, Refund, Subscription
 from paidup.model.refusal import NotYetKnown
 from paidup.outside import stripe_facts as facts
 from paidup.outside.stripe_facts import Said
-from paidup.outside.stripe_http import asking, stamp
+from paidup.outside.stripe_http import asking, stamp, told_of
 from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, owner_in, owner_of_plan
 from paidup.outside.stripe_webhook import Event
 
@@ -43,7 +43,7 @@ class Reader:
         *find* returns whose one of Stripe's customers (`stripe#cus_…`) or subscriptions (`stripe#sub_…`) is, so that
         subscriptions made or edited in the dashboard find theirs. Raises NotYetKnown where nobody knows so far.
         """
-        with asking(f"about {event.type}"):
+        with asking(f"about {event.type}"), told_of(event.created):
             thing, said = self._told_or_fetched(event)
             match event.type.split("."):
                 case ["checkout", *_, last]:
@@ -78,10 +78,11 @@ class Reader:
         """
         for wait in (0.0, 0.4, 0.4, 0.4, 0.4):
             time.sleep(wait)
-            newer = self._again(fact)
+            with told_of(fact.entry.at):
+                newer = self._again(fact)
             if newer.entry.at > fact.entry.at:
-                return newer
-        return replace(newer, entry=replace(newer.entry, at=fact.entry.at))
+                break
+        return newer
 
     def plans_of(self, customer: str, find: Find) -> Iterator[Found]:
         """Yield every subscription of *customer* (`cus_…`), ended ones too, every page: none is taken for running

@@ -35,6 +35,9 @@ QUEUED = frozenset(
         "charge.refunded",
         "refund.failed",
         "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.funds_reinstated",
         "charge.dispute.closed",
     }
 )
