@@ -11,6 +11,7 @@ from paidup.model.checkout import Checkout, reserved
 from paidup.outside.rows import DUE_SHARDS, due_shard
 from paidup.outside.seen import Change
 
+from tests.functions.door import forbidden
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Exchange, Wire, be_down, pass_on
 from tests.world import ORIGIN, Context, World, function, sample
@@ -168,6 +169,18 @@ class TestWhileStripeIsAway:
         world.pass_time(60)
         assert world.sweep()["ended"] == 5
         assert {checkout(one).status for one in buyers} == {"expired"}
+
+    def test_pages_that_it_refuses_to_close_hold_up_no_other(self, world: World, wire: Wire) -> None:
+        """A refusal is an answer: the next one is asked about as ever."""
+        stories = [Story(world, world.customer()) for _ in range(6)]
+        for one in stories:
+            one.opens("day_pass")
+        world.pass_time(1)
+        for one in stories[:5]:
+            wire.spoil(f"GET /v1/checkout/sessions/{one.token['token']}", forbidden)
+        world.pass_time(DAY)
+        swept = world.sweep()
+        assert (swept["ended"], swept["postponed"], swept["silences"]) == (1, 5, 0)
 
     def test_passes_end_all_the_same(self, story: Story, wire: Wire) -> None:
         story.buys("ten_class_pass")

@@ -11,8 +11,9 @@ import pytest
 from paidup.model.offer import Kind, Offer
 from paidup.outside import rows
 
-from tests.functions.door import give_up, go_on, gone, hear, knock, look, outage, told
-from tests.functions.wire import Wire, lose_the_answer
+from tests.functions.door import give_up, go_on, gone, hear, knock, look, outage, pages_of, told
+from tests.functions.story import REFUND_FAILS
+from tests.functions.wire import Exchange, Wire, lose_the_answer
 from tests.world import World
 from tools import cli
 from tools.local import state
@@ -139,6 +140,41 @@ class TestAPaymentAfterTheEnd:
         assert refunds(world, newer) == []
 
 
+def fail_after_all(exchange: Exchange) -> None:
+    """Answer like a Stripe that fails after it has done what it was asked for."""
+    exchange.forward()
+    outage(exchange)
+
+
+class TestAPageThatNobodyKnows:
+    """Stripe made it and answered 500: the next click has another page, in the name of the same checkout."""
+
+    @pytest.fixture
+    def two_pages(self, world: World, buyer: str, wire: Wire) -> tuple[Any, str]:
+        wire.spoil(f"POST {SESSIONS}", fail_after_all)
+        assert world.buy(customer=buyer).status == 503
+        wire.mend()
+        world.pass_time(3)
+        token = world.buy(customer=buyer).json
+        (orphan,) = [page.id for page in pages_of(world, buyer) if page.id != token["token"]]
+        return token, orphan
+
+    def test_takes_nothing_away_when_it_expires(self, world: World, buyer: str, two_pages: tuple[Any, str]) -> None:
+        token, orphan = two_pages
+        world.pay(token["url"])
+        hear(world, token["token"])
+        world.pass_time(DAY + 60)
+        hear(world, orphan)
+        assert page_status(world, {"token": orphan}) == "expired"
+        assert bought(world, buyer) == ["ten_class_pass"]
+
+    def test_ends_nothing_when_it_expires(self, world: World, buyer: str, two_pages: tuple[Any, str]) -> None:
+        token, orphan = two_pages
+        world.stripe.v1.checkout.sessions.expire(orphan)
+        hear(world, orphan)
+        assert look(token["checkout_id"], customer=buyer)["next"] == "pay"
+
+
 class TestTwoPaymentsForOnePurchase:
     @pytest.mark.parametrize("later_is_heard_first", [False, True])
     def test_the_later_one_goes_back_once(self, world: World, buyer: str, later_is_heard_first: bool) -> None:
@@ -183,6 +219,22 @@ class TestTwoPaymentsForOnePurchase:
         again = go_on(old["checkout_id"], customer=buyer).json
         assert again["checkout_id"] not in (old["checkout_id"], new["checkout_id"])
         assert again["next"] == "pay"
+
+    def test_is_not_offered_where_the_tab_in_between_was_paid(self, world: World, buyer: str) -> None:
+        first, paid, _ = (world.buy(offer, customer=buyer).json for offer in ("day_pass", "ten_class_pass", "monthly"))
+        world.pay(paid["url"])
+        hear(world, paid["token"])
+        found = go_on(first["checkout_id"], customer=buyer).json
+        assert (found["checkout_id"], found["next"]) == (paid["checkout_id"], "done")
+
+    def test_needs_no_refund_where_the_bank_took_the_later_one_back(self, world: World, buyer: str) -> None:
+        first, later = both_paid(world, buyer)
+        hear(world, first["token"], later["token"])
+        intent = world.stripe.v1.checkout.sessions.retrieve(later["token"]).payment_intent
+        dispute = misfortune(world, "disputes", payment_intent=intent)["id"]
+        misfortune(world, f"disputes/{dispute}/close", status="lost")
+        hear(world, later["token"])
+        assert "due_at" not in row_of_pass(buyer, later["checkout_id"])
 
     def test_is_found_however_often_the_buyer_changed_their_mind(self, world: World, buyer: str) -> None:
         first = world.buy("day_pass", customer=buyer).json
@@ -282,6 +334,13 @@ def about_plan(world: World, token: Any) -> list[dict[str, Any]]:
     """Return Stripe's events about the subscription that was bought, the oldest first."""
     plan = world.stripe.v1.checkout.sessions.retrieve(token["token"]).subscription
     return [event for event in world.events() if event["data"]["object"]["id"] == plan]
+
+
+def misfortune(world: World, path: str, **fields: Any) -> Any:
+    """Let something happen at Stripe that no API call brings about."""
+    answer = world.http.post(f"{world.standins.url}/dev/stripe/{path}", json=fields)
+    assert answer.status_code < 300, answer.text
+    return answer.json()
 
 
 def row_of_pass(buyer: str, pass_id: str) -> dict[str, Any]:
@@ -461,6 +520,47 @@ class TestSupport:
         world.sweep()
         assert refunds(world, later) == [12_000]
         assert attention(stack, capsys, later["checkout_id"]) == []
+
+    def test_sees_a_refund_that_the_bank_takes_back_every_time(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        old, new = changed_package(world, buyer)
+        world.pay(new["url"])
+        world.pass_time(5)
+        world.pay(old["url"], REFUND_FAILS)
+        hear(world, new["token"], old["token"])
+        for _ in range(10):
+            world.sweep()
+            world.pass_time(3_600)
+            hear(world, old["token"])
+            for event in world.events(types=["refund.failed"]):
+                world.deliver(event)
+            assert world.work_queue() == []
+            (line,) = attention(stack, capsys, old["checkout_id"])
+            assert "refund.stuck" in line
+
+    def test_has_nothing_to_give_back_where_nothing_was_paid(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        token = world.buy(customer=buyer).json
+        world.pay(token["url"], "delayed_failure")
+        world.pass_time(7 * DAY)
+        hear(world, token["token"])
+        words = ["support", "refund", buyer, token["checkout_id"]]
+        assert cli.main(["--folder", str(stack), *words]) == 1
+        assert "Nothing was paid" in capsys.readouterr().err
+        assert state_of(world, token, buyer) == "failed"
+
+    def test_grants_nothing_that_went_back_by_hand(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        token = paid_otherwise(world, buyer, "live_session", 6_400, "eur")
+        intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
+        world.pass_time(4)
+        world.stripe.v1.refunds.create({"payment_intent": str(intent)})
+        hear(world, token["token"])
+        assert "refunded" in support(stack, capsys, "support", "grant", buyer, token["checkout_id"])
+        assert world.account(customer=buyer).get("booking") is None
 
     def test_sees_an_event_that_could_not_be_settled(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str], wire: Wire
