@@ -3,7 +3,7 @@
 #   make run          the whole of paidup on this machine (FRESH=1 empties its data first, PAIDUP_PORT moves it)
 #   make test         every test (ARGS="…" goes to pytest)
 #   make check        style, types, architecture, template, build, pinned requirements
-#   make bench        how fast the functions start and answer, and what the minute's sweep consumes
+#   make bench        how fast the functions start and answer, what the minute's sweep consumes, how long buyers wait
 #   make soak         100,000 random lives of one customer (SEQUENCES=… for fewer)
 #   make build        what `sam deploy` deploys
 #   make openapi      write the API's description anew, after a change of routes or models
@@ -90,6 +90,7 @@ build: .venv/.sam
 bench: setup
 	.venv/bin/python -m tools.bench
 	.venv/bin/python -m tools.bench_sweep
+	.venv/bin/python -m tools.bench_stack
 
 SEQUENCES ?= 100000
 soak: .venv/.app
