@@ -34,7 +34,7 @@ def payment(status: PaymentStatus = PaymentStatus.PAID) -> Payment:
 
 
 def plan(status: SubscriptionStatus = SubscriptionStatus.ACTIVE, **more: int | str | None) -> Subscription:
-    usual = {"period_start": T0, "period_end": T0 + 30 * DAY_S, "invoice": "in_2"}
+    usual = {"period_start": T0, "period_end": T0 + 30 * DAY_S}
     return Subscription(status=status, ref="sub_1", **{**usual, **more})  # type: ignore[arg-type]  # mixed by design
 
 
@@ -225,11 +225,19 @@ def test_a_won_dispute_restores_what_an_open_one_held() -> None:
 
 
 def test_refunding_last_months_invoice_leaves_this_month_alone() -> None:
-    last = fact(Refund(amount=100, refunded=100, currency="eur", invoice="in_1"), T0 + 1, about="pi_1")
-    this = fact(Refund(amount=100, refunded=100, currency="eur", invoice="in_2"), T0 + 1, about="pi_2")
-    held = told(fact(plan()), last)
+    def refund(invoice: str, period: int | None) -> Fact:
+        value = Refund(amount=100, refunded=100, currency="eur", invoice=invoice, period=period)
+        return fact(value, T0 + 1, about=f"pi_of_{invoice}")
+
+    held = told(fact(plan()), refund("in_last", T0 - 30 * DAY_S), refund("in_upgrade", None))
     assert status(held) is PassStatus.ACTIVE
-    assert status(held.heard(this)) is PassStatus.REFUNDED
+    assert status(held.heard(refund("in_this", T0))) is PassStatus.REFUNDED
+
+
+def test_losing_last_months_payment_to_a_dispute_leaves_this_month_alone() -> None:
+    lost = Dispute(status=DisputeStatus.LOST, amount=100, currency="eur", invoice="in_last", period=T0 - 30 * DAY_S)
+    assert status(told(fact(plan()), fact(lost, T0 + 1, about="du_1"))) is PassStatus.ACTIVE
+    assert status(told(fact(plan()), fact(replace(lost, period=T0), T0 + 1, about="du_1"))) is PassStatus.CHARGED_BACK
 
 
 def test_past_due_keeps_access_for_the_grace_and_not_a_second_longer() -> None:
@@ -278,11 +286,11 @@ def test_an_end_far_ahead_does_not_stand_in_for_renewals() -> None:
     assert status(held, T0 + 30 * DAY_S + GRACE_S) is PassStatus.ENDED
 
 
-def test_a_subscription_is_given_back_when_its_own_invoice_is() -> None:
+def test_a_subscription_is_given_back_when_its_periods_payment_is() -> None:
     ended = told(fact(plan(SubscriptionStatus.CANCELED)), fact(payment(), kind=Kind.SUBSCRIPTION))
     ended = replace(ended, kind=Kind.SUBSCRIPTION).giving_back("support decided", now=T0)
-    earlier = fact(Refund(amount=100, refunded=100, currency="eur", invoice="in_1"), about="pi_1")
-    its_own = fact(Refund(amount=100, refunded=100, currency="eur", invoice="in_2"), about="pi_2")
+    back = Refund(amount=100, refunded=100, currency="eur", invoice="in_1", period=T0 - 30 * DAY_S)
+    earlier, its_own = fact(back, about="pi_1"), fact(replace(back, invoice="in_2", period=T0), about="pi_2")
     assert not ended.given_back
     assert not ended.heard(earlier).given_back
     assert ended.heard(its_own).given_back

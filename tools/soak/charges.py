@@ -10,7 +10,7 @@ TAKEN = (DisputeStatus.OPEN, DisputeStatus.LOST)
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Charge:
-    """A payment of *amount* (minor units), for an *invoice* of a subscription where it renewed one.
+    """A payment of *amount* (minor units), for an *invoice* and *period* of a subscription where it renewed one.
 
     `refunds` holds what each refund gave back, under its idempotency key; a failed one gave back nothing.
     """
@@ -20,10 +20,10 @@ class Charge:
     currency: str
     at: int
     invoice: str | None = None
+    period: int | None = None
     refunds: dict[str, int] = field(default_factory=dict)
     dispute: DisputeStatus | None = None
     disputed: int = 0
-    lost_at: int | None = None
 
     @property
     def refunded(self) -> int:
@@ -58,8 +58,20 @@ class Charge:
 
     def refund_value(self) -> Refund:
         """Return what the provider says of its refunds."""
-        return Refund(amount=self.amount, refunded=self.refunded, currency=self.currency, invoice=self.invoice)
+        return Refund(
+            amount=self.amount,
+            refunded=self.refunded,
+            currency=self.currency,
+            invoice=self.invoice,
+            period=self.period,
+        )
 
     def dispute_value(self) -> Dispute:
         """Return what the provider says of its dispute."""
-        return Dispute(status=self.dispute or DisputeStatus.OPEN, amount=self.disputed, currency=self.currency)
+        return Dispute(
+            status=self.dispute or DisputeStatus.OPEN,
+            amount=self.disputed,
+            currency=self.currency,
+            invoice=self.invoice,
+            period=self.period,
+        )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from paidup.model.checkout import Checkout
-from paidup.model.fact import DisputeStatus, PaymentStatus, SubscriptionStatus
+from paidup.model.fact import PaymentStatus, SubscriptionStatus
 from paidup.model.offer import Kind
 from paidup.model.passes import Pass, end_of_day
 
@@ -47,11 +47,8 @@ class Ledger:
             assert charge.kept == 0 or charge.dispute in TAKEN or not self._owed(charge, plan), (plan, held)
 
     def _owed(self, charge: Charge, plan: Plan) -> bool:
-        """Whether a payment must not have been kept: for the newest period, or since a bank took another for good."""
-        lost_at = min((one.lost_at for one in plan.charges if one.lost_at), default=None)
-        if lost_at is not None:
-            return charge.at > lost_at
-        return charge is plan.newest_charge and all(one.dispute is not DisputeStatus.OPEN for one in plan.charges)
+        """Whether a payment must not have been kept: the newest period's, of a pass that grants nothing for it."""
+        return charge is plan.newest_charge
 
     def one_payment_of_each_purchase_is_kept(self) -> None:
         """One payment of what was meant as one purchase stays; others go back for that, or for a booking's end."""
@@ -92,7 +89,7 @@ class Ledger:
 
     def _plan_grants(self, plan: Plan) -> bool:
         newest = plan.newest_charge
-        if any(one.dispute in TAKEN for one in plan.charges) or (newest and newest.refunded >= newest.amount):
+        if newest and (newest.dispute in TAKEN or newest.refunded >= newest.amount):
             return False
         if plan.status is SubscriptionStatus.PAST_DUE:
             return self.now < plan.period_start + self.grace_s

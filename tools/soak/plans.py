@@ -76,8 +76,16 @@ class Plan:
         """Pay the newest invoice; one that was late is not any more."""
         amount, currency = self.checkout.cart.amount, self.checkout.cart.currency
         if self.newest_charge is None:
-            ref = f"pi_{self.invoice}"
-            self.charges.append(Charge(ref=ref, amount=amount, currency=currency, at=at, invoice=self.invoice))
+            self.charges.append(
+                Charge(
+                    ref=f"pi_{self.invoice}",
+                    amount=amount,
+                    currency=currency,
+                    at=at,
+                    invoice=self.invoice,
+                    period=self.period_start,
+                )
+            )
         self.status, self.unpaid_since = SubscriptionStatus.ACTIVE, None
 
     def end(self, status: SubscriptionStatus, at: int) -> None:
@@ -94,7 +102,6 @@ class Plan:
             period_end=self.period_end,
             cancel_at=self.cancel_at,
             ended_at=self.ended_at,
-            invoice=self.invoice,
             unpaid_since=self.unpaid_since,
             amount=self.checkout.cart.amount,
             currency=self.checkout.cart.currency,

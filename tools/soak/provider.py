@@ -70,7 +70,10 @@ class MemoryProvider(Speech):
             found.append(self._of_plan(plan))
             charge = plan.newest_charge
             if charge is None:
-                nothing = Refund(amount=0, refunded=0, currency=plan.checkout.cart.currency, invoice=plan.invoice)
+                currency = plan.checkout.cart.currency
+                nothing = Refund(
+                    amount=0, refunded=0, currency=currency, invoice=plan.invoice, period=plan.period_start
+                )
                 found.append(self._fact(plan.checkout, nothing, plan.ref, None, about=plan.ref))
         else:
             charge = self._charge(held.payment.ref or "") if held.payment else None
@@ -143,16 +146,11 @@ class MemoryProvider(Speech):
         return failed
 
     def dispute(self, charge: Charge, status: DisputeStatus) -> None:
-        """Let a bank take what is left of a payment, and keep it, or give it back. The shop has asked the provider to
-        end a subscription of which a payment was lost.
-        """
+        """Let a bank take what is left of a payment, and keep it, or give it back."""
         if status is DisputeStatus.OPEN:
             charge.disputed = charge.amount - charge.refunded
-        charge.dispute, charge.lost_at = status, self.now() if status is DisputeStatus.LOST else None
+        charge.dispute = status
         self._tell_charge(charge, charge.dispute_value())
-        for plan in self.plans.values():
-            if charge in plan.charges and charge.lost_at and plan.status is not SubscriptionStatus.CANCELED:
-                self.cancel(plan)
 
     def _take(self, sheet: Sheet) -> None:
         if sheet.payment is PaymentStatus.PAID:

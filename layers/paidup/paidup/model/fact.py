@@ -81,7 +81,7 @@ class Price:
 class Subscription:
     """Register `subscription`: times are epoch seconds of the provider, `amount` minor units a period.
 
-    `unpaid_since` is when the invoice that made it past due was to be paid.
+    `unpaid_since` is when the oldest invoice that is still open was to be paid.
     """
 
     status: SubscriptionStatus
@@ -91,7 +91,6 @@ class Subscription:
     trial_end: int | None = None
     cancel_at: int | None = None
     ended_at: int | None = None
-    invoice: str | None = None
     unpaid_since: int | None = None
     offer_id: str | None = None
     amount: int = 0
@@ -105,12 +104,17 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """Register `refund#<payment>`: `refunded` is the total so far of `amount`, both in minor units."""
+    """Register `refund#<payment>`: `refunded` is the total so far of `amount`, both in minor units.
+
+    Of a subscription's payment, `invoice` is what it paid and `period` the second at which the period begins that it
+    paid for; None where it paid for a change within one.
+    """
 
     amount: int
     refunded: int
     currency: str
     invoice: str | None = None
+    period: int | None = None
 
     @property
     def none(self) -> bool:
@@ -130,11 +134,15 @@ class Refund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """Register `dispute#<dispute>`: a bank's customer took the payment back, or tries to."""
+    """Register `dispute#<dispute>`: a bank's customer took the payment back, or tries to. `invoice` and `period` as in
+    `Refund`.
+    """
 
     status: DisputeStatus
     amount: int
     currency: str
+    invoice: str | None = None
+    period: int | None = None
 
     @property
     def finality(self) -> int:

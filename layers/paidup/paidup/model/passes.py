@@ -113,7 +113,7 @@ class Pass:
         """Return this pass with *fact* merged in: the newest entry of each register is kept."""
         entry, value = fact.entry, fact.entry.value
         paid = isinstance(value, Payment) and value.status is PaymentStatus.PAID
-        paid_at = min(filter(None, (self.paid_at, fact.paid_at, entry.at if paid else None)), default=None)
+        paid_at = min(filter(None, (self.paid_at, fact.paid_at or (entry.at if paid else None))), default=None)
         return replace(
             self,
             paid_at=paid_at,
@@ -163,14 +163,14 @@ class Pass:
     def given_back(self) -> bool:
         """Whether nothing of the buyer's money is left with us, and nothing more will be taken."""
         plan = self.subscription
-        if any(dispute.status is DisputeStatus.LOST for dispute in self._values(Dispute)):
+        if any(dispute.status is DisputeStatus.LOST and self._of_now(dispute) for dispute in self._values(Dispute)):
             return plan is None or plan.status in NEVER_RENEWS
         if self.kind is not Kind.SUBSCRIPTION:
             payment = self.payment
             nothing = payment is not None and (payment.amount == 0 or payment.status is PaymentStatus.FAILED)
             return nothing or any(refund.full for refund in self._values(Refund))
         ended = plan is not None and plan.status in NEVER_RENEWS
-        return ended and any(refund.full and refund.invoice == plan.invoice for refund in self._values(Refund) if plan)
+        return ended and any(refund.full and self._of_now(refund) for refund in self._values(Refund))
 
     @property
     def undecided(self) -> bool:
@@ -179,7 +179,7 @@ class Pass:
 
     @property
     def refund_key(self) -> str:
-        """The idempotency key of giving the money back: a new one for each try, since a provider replays its failures.
+        """What begins the idempotency keys of giving money back: new for each try, since a provider replays failures.
 
         All that is left is asked for each time, so that two tries never give back more than was paid.
         """
@@ -212,7 +212,8 @@ class Pass:
     def standing(self, *, now: int, grace_s: int) -> Standing:
         """Return how the pass stands at *now* (epoch seconds); past due keeps access for *grace_s* seconds.
 
-        A full refund and a lost dispute revoke, an open dispute holds, a won one restores, a partial refund keeps.
+        A full refund and a lost dispute revoke, an open dispute holds, a won one restores, a partial refund keeps; of a
+        subscription, those of the present period's payment.
         A renewing subscription of which nothing is heard at its period's end is given the same grace.
         """
         taken_back = self._taken_back()
@@ -245,17 +246,19 @@ class Pass:
         )
 
     def _taken_back(self) -> PassStatus | None:
-        disputes = {dispute.status for dispute in self._values(Dispute)}
+        disputes = {dispute.status for dispute in self._values(Dispute) if self._of_now(dispute)}
         if DisputeStatus.LOST in disputes:
             return PassStatus.CHARGED_BACK
         if DisputeStatus.OPEN in disputes:
             return PassStatus.DISPUTED
-        plan = self.subscription
-        for refund in self._values(Refund):
-            of_an_earlier_period = plan and refund.invoice and refund.invoice != plan.invoice
-            if refund.full and not of_an_earlier_period:
-                return PassStatus.REFUNDED
+        if any(refund.full and self._of_now(refund) for refund in self._values(Refund)):
+            return PassStatus.REFUNDED
         return None
+
+    def _of_now(self, taken: Refund | Dispute) -> bool:
+        """Whether the payment that was *taken* back is what access stands on: a subscription's present period."""
+        plan = self.subscription
+        return plan is None or taken.invoice is None or taken.period == plan.period_start
 
     def _by_payment(self, grace_s: int) -> Standing:
         payment = self.payment
@@ -273,7 +276,7 @@ class Pass:
         if plan.status in WITHOUT_ACCESS:
             return Standing(status=WITHOUT_ACCESS[plan.status])
         if plan.status is SubscriptionStatus.PAST_DUE:
-            until = max(plan.period_start, plan.unpaid_since or 0) + grace_s
+            until = (plan.unpaid_since or plan.period_start) + grace_s
             return Standing(status=PassStatus.PAST_DUE, until=min(filter(None, (until, plan.cancel_at))))
         trialing = plan.status is SubscriptionStatus.TRIALING
         status = PassStatus.TRIALING if trialing else PassStatus.ACTIVE

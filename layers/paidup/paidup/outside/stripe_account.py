@@ -1,5 +1,6 @@
 """What Stripe is asked to do: make a customer, open, look at and close a page, give money back."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -12,7 +13,7 @@ from paidup.model.offer import Kind
 from paidup.model.passes import Pass
 from paidup.model.refusal import ProviderRefused
 from paidup.outside import stripe_facts as facts
-from paidup.outside.stripe_facts import Said
+from paidup.outside.stripe_facts import Bill, Said
 from paidup.outside.stripe_http import asking, client
 from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, metadata_of
 from paidup.outside.stripe_reading import SESSION_WHOLE, Reader, fetched, pages
@@ -97,20 +98,16 @@ class Stripe(Reader):
             asked=held.asked,
         )
         found: list[Fact] = []
-        intent, invoice = held.payment.ref if held.payment else None, None
         with asking("to give a payment back"):
             if held.kind is Kind.SUBSCRIPTION and held.provider_ref:
                 plan, when = self._ended_plan(held.provider_ref.removeprefix(f"{NAME}#"))
                 found.append(facts.of_subscription(plan, when, owner))
-                invoice = id_of(plan.get("latest_invoice"))
-                intent = self._intent_of(invoice) if invoice else None
-                if intent is None:
+                paid = list(self._paid_for_now(plan))
+                found += [self._refunded(intent, held, owner, bill) for intent, bill in paid]
+                if not paid:
                     found.append(facts.nothing_to_refund(plan, when, owner))
-            if intent:
-                self._refund(intent, held)
-                answer = self.api.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]})
-                charge = answer.to_dict()["latest_charge"]
-                found.append(facts.of_charge(charge, fetched(answer), owner, invoice=invoice))
+            elif held.payment and held.payment.ref:
+                found.append(self._refunded(held.payment.ref, held, owner, None))
         return found
 
     def _ended_plan(self, plan: str) -> tuple[Object, Said]:
@@ -119,15 +116,28 @@ class Stripe(Reader):
             answer = self.api.v1.subscriptions.cancel(plan)
         return answer.to_dict(), fetched(answer)
 
-    def _intent_of(self, invoice: str) -> str | None:
-        for payment, _ in pages(self.api.v1.invoice_payments.list({"invoice": invoice, "status": "paid"})):
-            return id_of(payment["payment"].get("payment_intent"))
-        return None
+    def _paid_for_now(self, plan: Object) -> Iterator[tuple[str, Bill]]:
+        """Yield what was paid for the present period of the subscription *plan*, by payment intent: for changes within
+        it first, for itself last, since that says that all is back.
+        """
+        began = plan["items"]["data"][0]["current_period_start"]
+        listed = pages(self.api.v1.invoices.list({"subscription": plan["id"], "status": "paid", "limit": 100}))
+        invoices = [one for one, _ in listed if any(line["period"]["start"] >= began for line in one["lines"]["data"])]
+        for invoice in sorted(invoices, key=lambda one: -one["created"]):
+            for payment, _ in pages(self.api.v1.invoice_payments.list({"invoice": invoice["id"], "status": "paid"})):
+                if intent := id_of(payment["payment"].get("payment_intent")):
+                    yield intent, facts.bill(invoice)
+
+    def _refunded(self, intent: str, held: Pass, owner: Owner, paid: Bill | None) -> Fact:
+        """Give back what is left of one payment, and return how it stands."""
+        self._refund(intent, held)
+        answer = self.api.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]})
+        return facts.of_charge(answer.to_dict()["latest_charge"], fetched(answer), owner, paid=paid)
 
     def _refund(self, intent: str, held: Pass) -> None:
         why: Any = {"payment_intent": intent, "metadata": {"pass_id": held.pass_id}}
         try:
-            self.api.v1.refunds.create(why, {"idempotency_key": held.refund_key})
+            self.api.v1.refunds.create(why, {"idempotency_key": f"{held.refund_key}-{intent}"})
         except stripe.InvalidRequestError as error:
             if error.code != "charge_already_refunded":
                 raise

@@ -106,12 +106,29 @@ def of_session(session: Object, said: Said, *, failed: bool = False) -> Fact | N
     )
 
 
-def of_subscription(subscription: Object, said: Said, owner: Owner) -> Fact:
-    """Return what a subscription says of itself, and when it was paid for first: Checkout makes it only then."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """An invoice of a subscription, by its id, and the second at which the period begins that it is for: see Refund."""
+
+    invoice: str
+    period: int | None
+
+
+def bill(invoice: Object) -> Bill:
+    """Return what *invoice* is for: the period of its lines, but for those that settle a change within one."""
+    starts = [line["period"]["start"] for line in invoice["lines"]["data"] if not _prorated(line)]
+    return Bill(invoice=invoice["id"], period=max(starts, default=None))
+
+
+def of_subscription(subscription: Object, said: Said, owner: Owner, *, unpaid_since: int | None = None) -> Fact:
+    """Return what a subscription says of itself, and when it was paid for first: Checkout makes it only then.
+
+    Of one that is past due, *unpaid_since* is since when: it does not say so itself.
+    """
     incomplete = subscription["status"] in ("incomplete", "incomplete_expired")
     return fact(
         owner,
-        subscription_value(subscription, ours=owner.pass_id != subscription["id"]),
+        subscription_value(subscription, ours=owner.pass_id != subscription["id"], unpaid_since=unpaid_since),
         said,
         subscription,
         provider_ref=f"{NAME}#{subscription['id']}",
@@ -119,16 +136,16 @@ def of_subscription(subscription: Object, said: Said, owner: Owner) -> Fact:
     )
 
 
-def of_charge(charge: Object, said: Said, owner: Owner, *, invoice: str | None = None) -> Fact:
-    """Return what a charge says of its refunds, and of the *invoice* that it paid, if it paid one."""
+def of_charge(charge: Object, said: Said, owner: Owner, *, paid: Bill | None = None) -> Fact:
+    """Return what a charge says of its refunds; *paid* is the bill that it paid, if it paid one."""
     about = id_of(charge.get("payment_intent")) or charge["id"]
-    value = refund_value(charge, invoice)
+    value = refund_value(charge, paid)
     return fact(owner, value, said, charge, about=about)
 
 
-def of_dispute(dispute: Object, said: Said, owner: Owner) -> Fact:
-    """Return what a dispute says of itself."""
-    return fact(owner, dispute_value(dispute), said, dispute, about=dispute["id"])
+def of_dispute(dispute: Object, said: Said, owner: Owner, *, paid: Bill | None = None) -> Fact:
+    """Return what a dispute says of itself; *paid* is the bill that its charge paid, if it paid one."""
+    return fact(owner, dispute_value(dispute, paid), said, dispute, about=dispute["id"])
 
 
 def restated(before: Fact, value: Value, said: Said) -> Fact:
@@ -142,36 +159,42 @@ def _fetched_id(source: str, value: Value, said: Said) -> str:
     return f"{source}@{said.at}.{REGISTER_OF[type(value)]}"
 
 
-def refund_value(charge: Object, invoice: str | None) -> Refund:
+def refund_value(charge: Object, paid: Bill | None) -> Refund:
     """Return the register's value; `amount_refunded` is Stripe's total so far."""
     return Refund(
-        amount=charge["amount"], refunded=charge["amount_refunded"], currency=charge["currency"], invoice=invoice
+        amount=charge["amount"],
+        refunded=charge["amount_refunded"],
+        currency=charge["currency"],
+        invoice=paid.invoice if paid else None,
+        period=paid.period if paid else None,
     )
 
 
-def dispute_value(dispute: Object) -> Dispute:
+def dispute_value(dispute: Object, paid: Bill | None) -> Dispute:
     """Return the register's value; a status that we do not know yet counts as open."""
     return Dispute(
         status=DISPUTE_STATUS.get(dispute["status"], DisputeStatus.OPEN),
         amount=dispute["amount"],
         currency=dispute["currency"],
+        invoice=paid.invoice if paid else None,
+        period=paid.period if paid else None,
     )
 
 
 def nothing_to_refund(plan: Object, said: Said, owner: Owner) -> Fact:
-    """Return that the latest invoice of the subscription *plan* took nothing, so that all of it is back."""
-    value = Refund(amount=0, refunded=0, currency=plan["currency"], invoice=id_of(plan.get("latest_invoice")))
+    """Return that nothing was taken for the present period of the subscription *plan*, so that all of it is back."""
+    period = plan["items"]["data"][0]["current_period_start"]
+    invoice = id_of(plan.get("latest_invoice")) or plan["id"]
+    value = Refund(amount=0, refunded=0, currency=plan["currency"], invoice=invoice, period=period)
     return fact(owner, value, said, plan, about=plan["id"])
 
 
-def subscription_value(subscription: Object, *, ours: bool) -> Subscription:
+def subscription_value(subscription: Object, *, ours: bool, unpaid_since: int | None = None) -> Subscription:
     """Return the register's value; `cancel_at_period_end` is told as the `cancel_at` that it comes to.
 
     *ours*: it was bought through a checkout, which knows its offer; one made in the dashboard is named by its price.
-    An event names the unpaid invoice only; the whole of it tells since when it is unpaid (see `needs_its_invoice`).
     """
     item = subscription["items"]["data"][0]
-    invoice, past_due = subscription.get("latest_invoice"), subscription["status"] == "past_due"
     at_period_end = item["current_period_end"] if subscription.get("cancel_at_period_end") else None
     return Subscription(
         status=SubscriptionStatus(subscription["status"]),
@@ -181,19 +204,21 @@ def subscription_value(subscription: Object, *, ours: bool) -> Subscription:
         trial_end=subscription.get("trial_end"),
         cancel_at=subscription.get("cancel_at") or at_period_end,
         ended_at=subscription.get("ended_at"),
-        invoice=id_of(invoice),
-        unpaid_since=(invoice.get("due_date") or invoice["created"])
-        if past_due and isinstance(invoice, Mapping)
-        else None,
+        unpaid_since=unpaid_since,
         offer_id=offer_of_price(item["price"]) or (None if ours else item["price"]["id"]),
         amount=(item["price"].get("unit_amount") or 0) * (item.get("quantity") or 1),
         currency=item["price"]["currency"],
     )
 
 
-def needs_its_invoice(subscription: Object) -> bool:
-    """Whether a subscription as told leaves open since when it is unpaid."""
-    return subscription["status"] == "past_due" and not isinstance(subscription.get("latest_invoice"), Mapping)
+def past_due(subscription: Object) -> bool:
+    """Whether its renewal is not paid; since when, its open invoices tell."""
+    return bool(subscription["status"] == "past_due")
+
+
+def _prorated(line: Object) -> bool:
+    parent = line.get("parent") or {}
+    return bool((parent.get(parent.get("type", "")) or {}).get("proration"))
 
 
 def _customer_ref(thing: Object) -> str | None:
@@ -212,10 +237,11 @@ def _paid_at(session: Object, said: Said) -> int:
     charge = intent.get("latest_charge") if isinstance(intent, Mapping) else None
     if not said.fetched:
         return said.at
+    seen_at = said.at + 1  # `at` is the second that was certainly over when it was read
     if not isinstance(charge, Mapping):
-        return said.at if session.get("payment_intent") else min(said.at, session["expires_at"])
+        return seen_at if session.get("payment_intent") else min(seen_at, session["expires_at"])
     method = (charge.get("payment_method_details") or {}).get("type")
-    return min(said.at, charge["created"]) if method in PAID_AT_ONCE else said.at
+    return min(seen_at, charge["created"]) if method in PAID_AT_ONCE else seen_at
 
 
 def _payment_status(session: Object, *, failed: bool) -> PaymentStatus | None:

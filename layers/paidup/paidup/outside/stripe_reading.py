@@ -12,13 +12,12 @@ from paidup.model.account import Whose
 from paidup.model.fact import Dispute, Fact, Refund, Subscription
 from paidup.model.refusal import NotYetKnown
 from paidup.outside import stripe_facts as facts
-from paidup.outside.stripe_facts import Said
+from paidup.outside.stripe_facts import Bill, Said
 from paidup.outside.stripe_http import asking, stamp, told_of
 from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, owner_in, owner_of_plan
 from paidup.outside.stripe_webhook import Event
 
-SESSION_WHOLE = ["payment_intent.latest_charge", "subscription.latest_invoice"]
-PLAN_WHOLE: Any = {"expand": ["latest_invoice"]}
+SESSION_WHOLE = ["payment_intent.latest_charge", "subscription"]
 
 Find = Callable[[str], Whose | None]
 
@@ -48,15 +47,15 @@ class Reader:
             match event.type.split("."):
                 case ["checkout", *_, last]:
                     return self._of_session(thing, said, failed=last == "async_payment_failed")
-                case ["customer", "subscription", _] if facts.needs_its_invoice(thing):
+                case ["customer", "subscription", _] if facts.past_due(thing) and not said.fetched:
                     return [self.subscription(thing["id"], find)]
                 case ["customer", "subscription", _]:
-                    return [facts.of_subscription(thing, said, self._owner_of_plan(thing, find))]
+                    return [self._of_plan(thing, said, self._owner_of_plan(thing, find))]
                 case ["invoice", _]:
                     return self._of_invoice(thing, find)
                 case ["charge", "dispute", _]:
-                    owner, _ = self._owner_of_payment(thing, find)
-                    return [facts.of_dispute(thing, said, owner)] if owner else []
+                    owner, paid = self._owner_of_payment(thing, find)
+                    return [facts.of_dispute(thing, said, owner, paid=paid)] if owner else []
                 case ["charge", _]:
                     return self._of_charge(thing, said, find)
                 case ["refund", _] if charge := id_of(thing.get("charge")):
@@ -67,10 +66,9 @@ class Reader:
     def subscription(self, subscription: str, find: Find, *, of: Owner | None = None) -> Fact:
         """Return how the subscription (`sub_…`) stands now; *of* is whose it is where it does not say so itself."""
         with asking("for a subscription"):
-            answer = self.api.v1.subscriptions.retrieve(subscription, PLAN_WHOLE)
+            answer = self.api.v1.subscriptions.retrieve(subscription)
             thing, said = answer.to_dict(), fetched(answer)
-            owner = owner_in(thing.get("metadata")) or of or self._owner_of_plan(thing, find)
-            return facts.of_subscription(thing, said, owner)
+            return self._of_plan(thing, said, owner_in(thing.get("metadata")) or of or self._owner_of_plan(thing, find))
 
     def again(self, fact: Fact) -> Fact:
         """Return what Stripe says now of *fact*'s register, from a later second, so that the answer is final for
@@ -88,11 +86,11 @@ class Reader:
         """Yield every subscription of *customer* (`cus_…`), ended ones too, every page: none is taken for running
         because it was paid for once.
         """
-        asked: Any = {"customer": customer, "status": "all", "limit": 100, "expand": ["data.latest_invoice"]}
+        asked: Any = {"customer": customer, "status": "all", "limit": 100}
 
         def read(plan: Object, said: Said) -> list[Fact]:
             with asking("about a subscription"):
-                return [facts.of_subscription(plan, said, self._owner_of_plan(plan, find))]
+                return [self._of_plan(plan, said, self._owner_of_plan(plan, find))]
 
         with asking("for a customer's subscriptions"):
             for plan, said in pages(self.api.v1.subscriptions.list(asked)):
@@ -124,7 +122,7 @@ class Reader:
         if plan and with_plan and isinstance(plan, str):
             found.insert(0, self.subscription(plan, lambda _: None, of=owner))
         elif plan and with_plan:
-            found.insert(0, facts.of_subscription(plan, said, owner_in(plan.get("metadata")) or owner))
+            found.insert(0, self._of_plan(plan, said, owner_in(plan.get("metadata")) or owner))
         intent = session.get("payment_intent")
         charge = intent.get("latest_charge") if isinstance(intent, dict) else None
         return found + (self._of_expanded_charge(charge, said, owner) if isinstance(charge, dict) else [])
@@ -136,14 +134,23 @@ class Reader:
             found += [facts.of_dispute(one, when, owner) for one, when in pages(disputes)]
         return found
 
+    def _of_plan(self, plan: Object, said: Said, owner: Owner) -> Fact:
+        """Return what a subscription says; the oldest of its open invoices tells since when it is past due."""
+        unpaid_since = None
+        if facts.past_due(plan):
+            asked: Any = {"subscription": plan["id"], "status": "open", "limit": 100}
+            invoices = pages(self.api.v1.invoices.list(asked))
+            unpaid_since = min((one.get("due_date") or one["created"] for one, _ in invoices), default=None)
+        return facts.of_subscription(plan, said, owner, unpaid_since=unpaid_since)
+
     def _of_invoice(self, invoice: Object, find: Find) -> list[Fact]:
         details = (invoice.get("parent") or {}).get("subscription_details") or {}
         plan = id_of(details.get("subscription"))
         return [self.subscription(plan, find)] if plan else []
 
     def _of_charge(self, charge: Object, said: Said, find: Find) -> list[Fact]:
-        owner, invoice = self._owner_of_payment(charge, find)
-        return [facts.of_charge(charge, said, owner, invoice=invoice)] if owner else []
+        owner, paid = self._owner_of_payment(charge, find)
+        return [facts.of_charge(charge, said, owner, paid=paid)] if owner else []
 
     def _told_or_fetched(self, event: Event) -> tuple[Object, Said]:
         """Return the object that *event* is about: as told, or, of a thin event, as it stands now."""
@@ -152,7 +159,7 @@ class Reader:
         v1 = self.api.v1
         retrieve: dict[str, Callable[[str], Any]] = {
             "cs": lambda a: v1.checkout.sessions.retrieve(a, {"expand": SESSION_WHOLE}),
-            "sub": lambda a: v1.subscriptions.retrieve(a, PLAN_WHOLE),
+            "sub": v1.subscriptions.retrieve,
             "in": v1.invoices.retrieve,
             "ch": v1.charges.retrieve,
             "py": v1.charges.retrieve,
@@ -177,8 +184,8 @@ class Reader:
             raise NotYetKnown(f"{plan['id']} of {customer}")
         return owner_of_plan(plan, metadata["customer_id"])
 
-    def _owner_of_payment(self, thing: Object, find: Find) -> tuple[Owner | None, str | None]:
-        """Return the owner of a charge or a dispute, and the invoice that it paid, if it paid one.
+    def _owner_of_payment(self, thing: Object, find: Find) -> tuple[Owner | None, Bill | None]:
+        """Return the owner of a charge or a dispute, and the bill that it paid, if it paid one.
 
         A charge of ours has our metadata, a dispute's payment intent too; a subscription's payment has neither, and
         leads by its invoice to the subscription.
@@ -196,7 +203,7 @@ class Reader:
                 owner = Owner(
                     customer_id=found.customer_id, pass_id=found.pass_id, offer_id=found.offer_id, kind=found.kind
                 )
-                return owner, payment["invoice"]["id"]
+                return owner, facts.bill(payment["invoice"])
         return owner_in(self.api.v1.payment_intents.retrieve(intent).to_dict().get("metadata")), None
 
     def _again(self, fact: Fact) -> Fact:
@@ -204,20 +211,33 @@ class Reader:
         with asking(f"again for {fact.register}"):
             match fact.entry.value:
                 case Subscription():
-                    answer: Any = self.api.v1.subscriptions.retrieve(fact.source, PLAN_WHOLE)
-                    value: Any = facts.subscription_value(answer.to_dict(), ours=fact.pass_id != fact.source)
-                case Refund(invoice=invoice):
-                    answer = self.api.v1.charges.retrieve(fact.source)
-                    value = facts.refund_value(answer.to_dict(), invoice)
-                case Dispute():
+                    return self.subscription(fact.source, lambda _: None, of=whose(fact))
+                case Refund(invoice=invoice, period=period):
+                    answer: Any = self.api.v1.charges.retrieve(fact.source)
+                    paid = Bill(invoice=invoice, period=period) if invoice else None
+                    value: Any = facts.refund_value(answer.to_dict(), paid)
+                case Dispute(invoice=invoice, period=period):
                     answer = self.api.v1.disputes.retrieve(fact.source)
-                    value = facts.dispute_value(answer.to_dict())
+                    paid = Bill(invoice=invoice, period=period) if invoice else None
+                    value = facts.dispute_value(answer.to_dict(), paid)
                 case _:
                     answer = self.api.v1.checkout.sessions.retrieve(fact.source, {"expand": SESSION_WHOLE})
                     told = self._of_session(answer.to_dict(), fetched(answer))
                     found = [one for one in told if one.register == fact.register]
                     return found[0] if found else fact
         return facts.restated(fact, value, fetched(answer))
+
+
+def whose(fact: Fact) -> Owner:
+    """Return the owner of what *fact* speaks of."""
+    return Owner(
+        customer_id=fact.customer_id,
+        pass_id=fact.pass_id,
+        offer_id=fact.offer_id,
+        kind=fact.kind,
+        valid_days=fact.valid_days,
+        asked=fact.asked,
+    )
 
 
 def fetched(answer: stripe.StripeObject) -> Said:
