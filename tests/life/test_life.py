@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from paidup.model.checkout import Checkout
 
 from tools.soak.day import drawn
 from tools.soak.life import Life, LifeOnCredit
@@ -29,3 +30,13 @@ def test_nobody_is_ever_stuck_and_no_money_is_lost() -> None:
 
 def test_nobody_is_ever_stuck_where_bookings_are_credited() -> None:
     run_state_machine_as_test(LifeOnCredit, settings=ordinary)
+
+
+@pytest.mark.parametrize("calls", range(13))
+def test_a_key_opens_no_second_checkout_though_another_tab_clicks_in_the_midst_of_its_retry(calls: int) -> None:
+    life = Life()
+    life.open_the_shop(told=True, owns="", knows=False)
+    life.click_buy(offer="ten", quantity=1, key="key-1")
+    life.prepare_a_race(calls=calls, what="click")
+    life.click_buy(offer="ten", quantity=1, key="key-1")
+    assert [one.cart.offer_id for one in life.all_of(Checkout)].count("ten") == 1

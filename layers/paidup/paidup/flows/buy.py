@@ -108,6 +108,8 @@ def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -
         again = current.reserved_again(now=now)
         shop.table.commit(seen.account, Change(account=seen.account, checkouts=(again,)), now=now)
         return again, True
+    if mine:
+        raise LostRace  # it was in the slot a moment ago: whoever ended it meanwhile, its key opens no second one
     return _replaced(order, cart, provider, seen, shop, now=now), True
 
 
