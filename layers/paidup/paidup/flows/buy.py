@@ -15,7 +15,7 @@ from paidup.model.access import PassStatus
 from paidup.model.account import Account
 from paidup.model.checkout import Answered, Checkout, CheckoutStatus, reserved, same_purchase
 from paidup.model.fact import Road
-from paidup.model.offer import Cart, Kind
+from paidup.model.offer import Cart, Kind, Offer
 from paidup.model.passes import Pass
 from paidup.model.refusal import Contended, Malformed, UnknownOffer
 from paidup.outside.deadline import within
@@ -31,8 +31,8 @@ BUY_WITHIN_S = 8.0
 class Order:
     """What a buyer asks for: *quantity* of an offer, by which provider, where to come back to, and their own state.
 
-    `key` is the caller's Idempotency-Key: for a week it is answered with the same checkout. `recovers` is the checkout
-    that the buyer goes on from.
+    `cart` is what they chose before, at the price of that time; `recovers` is the checkout that they go on from. `key`
+    is the caller's Idempotency-Key: for a week it is answered with the same checkout.
     """
 
     customer_id: str
@@ -43,6 +43,7 @@ class Order:
     success_url: str
     cancel_url: str
     context: Mapping[str, Any] | None = None
+    cart: Cart | None = None
     key: str | None = None
     recovers: str | None = None
 
@@ -59,10 +60,13 @@ def buy(order: Order, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
     Raises UnknownOffer, Malformed, Replaced, BookingInTheWay; ProviderUnavailable or ProviderRefused within 10 s, with
     the choice kept.
     """
-    cart, provider = _cart(order, shop)
+    offer = shop.table.offer(order.offer_id)
     with within(BUY_WITHIN_S):
         for _ in attempts():
             try:
+                if (offer is None or offer.kind is Kind.LIVE_SESSION) and (paid := _on_credit(order, shop, now=now)):
+                    return paid, False
+                cart, provider = _cart(order, offer)
                 checkout, reserved_now = _reserve(order, cart, provider, shop, now=now)
                 if checkout.status is not CheckoutStatus.OPENING:
                     return checkout, False
@@ -72,14 +76,13 @@ def buy(order: Order, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
     raise Contended(order.customer_id)
 
 
-def _cart(order: Order, shop: Shop) -> tuple[Cart, str]:
-    offer = shop.table.offer(order.offer_id)
+def _cart(order: Order, offer: Offer | None) -> tuple[Cart, str]:
     if offer is None:
         raise UnknownOffer(order.offer_id)
     provider = order.provider or offer.providers[0]
     if provider not in offer.providers or provider != NAME:
         raise Malformed("provider", f"{order.offer_id} is sold through {', '.join(offer.providers)}")
-    return offer.cart(order.quantity), provider
+    return order.cart or offer.cart(order.quantity), provider
 
 
 def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
@@ -89,12 +92,10 @@ def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -
         return mine, False
     if mine:
         cart = mine.cart  # priced when it was chosen
-    if credited := _on_credit(order, cart, shop, now=now):
-        return credited, False
     seen = shop.table.current(order.customer_id)
     if seen.checkout and seen.checkout.holds_slot(now=now) and ask(seen.checkout, Road.POLL, shop, now=now):
         paid = shop.table.checkout(order.customer_id, seen.checkout.checkout_id)
-        if paid and paid.status is CheckoutStatus.COMPLETED and paid.cart == cart:
+        if paid and paid.status is CheckoutStatus.COMPLETED and paid.cart.same_choice(cart):
             return _kept(order, shop.table.current(order.customer_id), paid, shop, now=now), False
         seen = shop.table.current(order.customer_id)
     last = _last_of(order, shop, now=now)
@@ -199,21 +200,26 @@ def _last_of(order: Order, shop: Shop, *, now: int) -> Checkout | None:
 
 
 def _cancelled(account: Account, shop: Shop) -> Checkout | None:
-    """Return what the buyer cancelled while its page could not be closed: it may be paid yet, and the new one too."""
+    """Return what the buyer cancelled while its page, or one that it replaced, was not closed yet: that may be paid
+    beside the new one.
+    """
     if account.cancelled_checkout_id is None:
         return None
     found = shop.table.checkout(account.customer_id, account.cancelled_checkout_id)
-    payable = found and found.status is CheckoutStatus.INVALIDATED and (found.due_at is not None or not found.token)
-    return found if payable else None
+    if found is None or found.status is not CheckoutStatus.INVALIDATED:
+        return None
+    others = same_purchase(found, shop.table.checkouts_of(account.customer_id)) if found.linked else []
+    payable = (one for one in (found, *others) if one.due_at is not None or (one.ended and not one.token))
+    return found if next(payable, None) else None
 
 
-def _on_credit(order: Order, cart: Cart, shop: Shop, *, now: int) -> Checkout | None:
+def _on_credit(order: Order, shop: Shop, *, now: int) -> Checkout | None:
     """Book with a pass whose earlier booking did not take place; None where there is no such credit.
 
-    What was credited stays so, whatever the policy is by now.
+    What was credited stays so, whatever the policy is by now, and whether the offer is still sold.
     """
-    if cart.kind is not Kind.LIVE_SESSION:
-        return None
+    if answered := _answer_to(order, shop):
+        return answered if answered.ended else None
     seen, passes = shop.table.snapshot(order.customer_id)
     draft = Draft(seen=Seen(account=seen.account), account=seen.account, now=now, grace_s=shop.policy.grace_s)
     if not slot_freed(draft, shop):
@@ -221,7 +227,7 @@ def _on_credit(order: Order, cart: Cart, shop: Shop, *, now: int) -> Checkout | 
     for held in (draft.passes.get(one.pass_id, one) for one in passes):
         grants = held.standing(now=now, grace_s=shop.policy.grace_s).grants
         paid = shop.table.checkout(order.customer_id, held.pass_id) if grants else None
-        if paid and held.kind is Kind.LIVE_SESSION and held.offer_id == cart.offer_id:
+        if paid and held.kind is Kind.LIVE_SESSION and held.offer_id == order.offer_id:
             book_on_credit(held, new_id(now=now), draft, shop)
             change = draft.change() or Change(account=draft.account)
             shop.table.commit(seen.account, replace(change, answered=_answered(order, paid, now=now)), now=now)

@@ -106,5 +106,6 @@ def _order_again(checkout: Checkout, email: str | None) -> Order:
         success_url=setting_out(checkout.success_url, checkout.checkout_id),
         cancel_url=setting_out(checkout.cancel_url, checkout.checkout_id),
         context=checkout.context,
+        cart=checkout.cart,
         recovers=checkout.checkout_id,
     )

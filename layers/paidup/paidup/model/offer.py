@@ -85,6 +85,10 @@ class Cart:
     valid_days: int | None = None
     trial_days: int | None = None
 
+    def same_choice(self, other: "Cart") -> bool:
+        """Whether both are the same quantity of one offer, whatever it costs."""
+        return (self.offer_id, self.quantity) == (other.offer_id, other.quantity)
+
     @property
     def amount(self) -> int:
         """The whole price in minor units."""

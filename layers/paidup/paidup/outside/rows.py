@@ -157,13 +157,15 @@ def timeline_row(entry: TimelineEntry, policy: Policy) -> Wire:
 
 
 def event_row(event: EventRow, policy: Policy) -> Wire:
-    """Return the row of a provider's event: body compressed, in the attention set while it needs somebody."""
+    """Return the row of a provider's event: body compressed, in the attention set while it needs somebody, and never
+    purged while somebody must decide about money.
+    """
     worrying = event.status in (EventStatus.FAILED, EventStatus.QUARANTINED)
     row = _row(
         event_key(event.provider, event.event_id),
         event,
         ref=_ref(ATTENTION if worrying else None, event.received_at),
-        purge_at=event.received_at + policy.event_retention_s,
+        purge_at=None if event.status is EventStatus.QUARANTINED else event.received_at + policy.event_retention_s,
     )
     return {**row, "body": _serialize(gzip.compress(event.body.encode(), mtime=0))}
 

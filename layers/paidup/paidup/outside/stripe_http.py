@@ -29,7 +29,7 @@ _told_at: ContextVar[int] = ContextVar("told_at", default=0)
 
 
 class DeadAnswer(ProviderUnavailable):
-    """Stripe answered 5xx: it replays that under the same idempotency key for 24 h, so the next try needs a new one."""
+    """Stripe has nothing else to say under this idempotency key for 24 h: the next try needs another one."""
 
 
 class Gone(ProviderRefused):
@@ -93,7 +93,9 @@ def asking(what: str) -> Iterator[None]:
     except stripe.InvalidRequestError as error:
         kind = Gone if error.code == "resource_missing" else ProviderRefused
         raise kind("stripe", f"it was asked {what} ({error.code or error.http_status}, {error.param})") from error
-    except (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError, stripe.CardError) as error:
+    except stripe.IdempotencyError as error:  # asked otherwise under the same key before: a new one will do
+        raise DeadAnswer("stripe", f"it was asked {what} ({error.http_status})") from error
+    except (stripe.AuthenticationError, stripe.PermissionError, stripe.CardError) as error:
         raise ProviderRefused("stripe", f"it was asked {what} ({error.http_status})") from error
     except (KeyError, IndexError, ValueError) as error:
         why = f"it was asked {what}, and answered what cannot be read ({type(error).__name__})"

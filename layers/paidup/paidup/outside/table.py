@@ -131,10 +131,9 @@ class Table(Rows):
         last = answer.get("LastEvaluatedKey")
         return [rows.read_row(Booking, row) for row in answer["Items"]], rows.unwire(last) if last else None
 
-    def attention(self, *, most: int = PAGE) -> list[EventRow]:
-        """Return up to *most* events that need somebody: failed or quarantined, the oldest first."""
-        answer = self.client.query(**self._asked_by_ref(rows.ATTENTION, Limit=most))
-        return [rows.read_row(EventRow, row) for row in answer["Items"]]
+    def attention(self) -> list[EventRow]:
+        """Return every event that needs somebody: failed or quarantined, the oldest first."""
+        return [rows.read_row(EventRow, row) for row in self._pages(self._asked_by_ref(rows.ATTENTION))]
 
     def event(self, provider: str, event_id: str) -> EventRow | None:
         """Return a provider's event from the log, if it is there."""
