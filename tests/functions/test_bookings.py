@@ -521,6 +521,18 @@ class TestOnCredit:
         assert credited.buy("live_session", customer=buyer).json["checkout_id"] == token["checkout_id"]
         assert credited.account(customer=buyer)["booking"]["pass_id"] == token["checkout_id"]
 
+    def test_a_credit_outlives_the_offer(self, credited: World, buyer: str) -> None:
+        """What was paid for is still owed when the shop sells it no more."""
+        credited.shop.table.put_offer(replace(LIVE, offer_id="for_a_while"))
+        token = paid(credited, buyer, "for_a_while")
+        wait_until_lapsed(credited)
+        credited.sweep()
+        key = rows.wire(rows.offer_key("for_a_while"))
+        boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
+        assert credited.buy("for_a_while", customer=buyer).json["checkout_id"] == token["checkout_id"]
+        assert credited.account(customer=buyer)["booking"]["pass_id"] == token["checkout_id"]
+        assert credited.buy("for_a_while", customer=credited.customer()).status == 422
+
     def test_money_given_back_by_hand_calls_the_next_one_off(self, credited: World, buyer: str) -> None:
         token = paid(credited, buyer)
         wait_until_lapsed(credited)
@@ -554,6 +566,26 @@ class TestADispute:
         if outcome == "won":
             assert 14 * MINUTE < booking["accept_by"] - world.now() <= 15 * MINUTE
             assert act("accept", token["checkout_id"], MIA).status == 200
+
+    @pytest.mark.parametrize("swept_before", [True, False])
+    def test_that_is_won_after_nobody_accepted_gives_all_back(
+        self, world: World, buyer: str, swept_before: bool
+    ) -> None:
+        token = paid(world, buyer)
+        wait_until_lapsed(world)
+        intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
+        dispute = misfortune(world, "disputes", payment_intent=intent)["id"]
+        if not swept_before:
+            hear(world, token["token"])
+        world.sweep()
+        hear(world, token["token"])
+        world.pass_time(3_600)
+        misfortune(world, f"disputes/{dispute}/close", status="won")
+        hear(world, token["token"])
+        for _ in range(3):
+            world.sweep()
+            world.pass_time(20 * MINUTE)
+        assert refunds(world, token) == [6_500]
 
 
 class TestTwoPaymentsForOneSession:

@@ -287,6 +287,23 @@ class TestAnIdempotencyKey:
 
 
 class TestACrash:
+    def test_is_finished_by_a_click_under_another_address(self, world: World, buyer: str, wire: Wire) -> None:
+        """The buyer changed their address in between: Stripe is asked otherwise, and so under another key."""
+        wire.spoil(CREATE, lose_the_answer)
+        assert world.buy(customer=buyer).status == 503
+        wire.mend()
+        world.pass_time(3)
+        account = world.shop.table.account(buyer)
+        moved = replace(account, provider_ref=None)
+        world.shop.table.commit(account, Change(account=moved), now=world.now())
+        other = str(world.stripe.v1.customers.create({"metadata": {"customer_id": buyer}}).id)
+        account = world.shop.table.account(buyer)
+        known = replace(account, provider_ref=f"stripe#{other}")
+        world.shop.table.commit(account, Change(account=known), now=world.now())
+        assert world.buy(customer=buyer).status == 503
+        again = world.buy(customer=buyer)
+        assert (again.status, again.json["status"]) == (200, "open")
+
     def test_before_stripe_was_asked_is_finished_by_the_next_click(self, world: World, buyer: str, wire: Wire) -> None:
         wire.spoil(CREATE, lose_the_request)
         assert world.buy(customer=buyer).status == 503

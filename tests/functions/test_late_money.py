@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from paidup.model.offer import Kind, Offer
+from paidup.model.timeline import EventRow, EventStatus
 from paidup.outside import rows
 
 from tests.functions.door import give_up, go_on, gone, hear, knock, look, outage, pages_of, told
@@ -208,6 +209,33 @@ class TestTwoPaymentsForOnePurchase:
         hear(world, new["token"], old["token"])
         world.sweep()
         assert (refunds(world, old), refunds(world, new)) == ([12_000], [])
+
+    def test_is_found_behind_a_cancelled_one_that_had_replaced_it(self, world: World, buyer: str) -> None:
+        """Its page is closed by the next sweep: until then it can be paid beside the one that was chosen last."""
+        first, second = changed_package(world, buyer)
+        give_up(second["checkout_id"], customer=buyer)
+        third = world.buy("monthly", customer=buyer).json
+        world.pay(third["url"])
+        world.pass_time(5)
+        world.pay(first["url"])
+        hear(world, third["token"], first["token"])
+        world.sweep()
+        assert bought(world, buyer) == ["monthly"]
+        assert refunds(world, first) == [12_000]
+
+    def test_is_not_begun_by_a_click_after_the_price_changed(self, world: World, buyer: str) -> None:
+        """The page was paid a moment ago, and nobody has heard of it yet."""
+        offer = world.shop.table.offer("ten_class_pass")
+        assert offer
+        token = world.buy(customer=buyer).json
+        world.pay(token["url"])
+        world.pass_time(4)
+        world.shop.table.put_offer(replace(offer, amount=13_000))
+        try:
+            again = world.buy(customer=buyer).json
+        finally:
+            world.shop.table.put_offer(offer)
+        assert (again["checkout_id"], again["status"]) == (token["checkout_id"], "completed")
 
     def test_is_another_one_after_a_cancelled_one_whose_page_was_closed(self, world: World, buyer: str) -> None:
         """The buyer may come back to either, whatever became of the other."""
@@ -538,6 +566,27 @@ class TestSupport:
             assert world.work_queue() == []
             (line,) = attention(stack, capsys, old["checkout_id"])
             assert "refund.stuck" in line
+
+    def test_sees_what_waits_behind_a_hundred_others(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for n in range(101):
+            row = EventRow(
+                provider="stripe",
+                event_id=f"evt_old_{n}",
+                type="invoice.paid",
+                status=EventStatus.FAILED,
+                received_at=world.now() - 1_000,
+                body="{}",
+            )
+            world.shop.table.log(row)
+        token = paid_otherwise(world, buyer, "ten_class_pass", 9_900, "eur")
+        try:
+            assert len(attention(stack, capsys, token["checkout_id"])) == 1
+        finally:
+            for n in range(101):
+                key = rows.wire(rows.event_key("stripe", f"evt_old_{n}"))
+                boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
 
     def test_has_nothing_to_give_back_where_nothing_was_paid(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -314,6 +315,19 @@ class TestGoingOn:
         assert len({checkout_id for checkout_id, _ in found}) == 1
         assert [new for _, new in found].count(True) == 1
         assert len(pages_of(world, buyer)) == 2
+
+    def test_keeps_the_price_that_its_buyer_chose(self, world: World, buyer: str) -> None:
+        offer = world.shop.table.offer("ten_class_pass")
+        assert offer
+        old = world.buy(customer=buyer).json
+        world.pass_time(DAY)
+        world.shop.table.put_offer(replace(offer, amount=15_000, currency="usd"))
+        try:
+            new = go_on(old["checkout_id"], customer=buyer).json
+        finally:
+            world.shop.table.put_offer(offer)
+        assert new["checkout_id"] != old["checkout_id"]
+        assert (new["amount"], new["currency"]) == (old["amount"], old["currency"])
 
     def test_with_a_recovered_one_that_expired_too_opens_a_third(self, world: World, buyer: str) -> None:
         first = world.buy(customer=buyer, context={"step": 3}).json

@@ -6,8 +6,10 @@ from typing import Any
 
 import boto3
 import pytest
+from paidup.flows.repay import review
 from paidup.model.offer import Interval, Kind, Offer
 
+from tests.functions.door import look
 from tests.functions.story import ASKS_ALWAYS, DECLINED_LATER, Story
 from tests.world import World
 
@@ -259,6 +261,45 @@ class TestAnUnpaidRenewal:
         assert story.access == {}
         assert story.world.status(story.token["checkout_id"], customer=story.buyer)["state"] == "failed"
 
+    def test_that_stays_past_due_has_its_grace_once(self, story: Story) -> None:
+        """Every month another invoice is not paid, and the shop lets the subscription be."""
+        story.misfortune("settings", after_retries="past_due")
+        story.buys("monthly", DECLINED_LATER)
+        story.hear()
+        due = story.period_end()
+        seen = []
+        for _ in range(24):
+            story.world.pass_time(4 * DAY)
+            story.hear()
+            seen.append((story.world.now() < due + GRACE, bool(story.access)))
+        assert story.plan()["status"] == "past_due"
+        assert all(access is in_time for in_time, access in seen)
+
+    def test_in_the_second_of_its_renewal_counts(self, story: Story) -> None:
+        """That it was renewed and that it is past due has one and the same second: Stripe is asked which it is."""
+        story.buys("monthly", DECLINED_LATER)
+        story.hear()
+        story.world.pass_time(story.period_end() - story.world.now())
+        fresh = story.news(f"{PLAN}.updated", "invoice.payment_failed")
+        renewed = min(event["created"] for event in fresh)
+        for event in fresh:
+            story.world.deliver(event | {"created": renewed})
+        assert story.world.work_queue(100) == []
+        assert story.plan()["status"] == story.held["status"] == "past_due"
+
+
+class TestADelayedPayment:
+    def test_that_failed_stays_so_whoever_looks_again(self, story: Story) -> None:
+        """A page that is complete and not paid looks as if the bank were still at it."""
+        story.buys("monthly", "delayed_failure")
+        story.hear("checkout.session.completed")
+        story.world.pass_time(5)
+        story.hear()
+        story.world.pass_time(5)
+        story.world.sync(customer=story.buyer)
+        assert story.held["status"] == "failed"
+        assert look(story.token["checkout_id"], customer=story.buyer)["next"] == "recover"
+
 
 class TestMoneyBackForASubscription:
     def charge(self, story: Story, invoice: str) -> str:
@@ -296,6 +337,81 @@ class TestMoneyBackForASubscription:
         story.misfortune(f"disputes/{dispute['id']}/close", status="lost")
         story.hear("charge.dispute.closed")
         assert story.held["status"] == "charged_back"
+
+    def test_stays_back_when_it_is_changed_within_the_period(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        story.post("refunds", payment_intent=paid_with(story))
+        story.hear()
+        assert story.access == {}
+        upgrade(story)
+        assert story.held["status"] == "refunded"
+        assert story.access == {}
+
+    def test_for_a_change_alone_leaves_the_period(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        upgrade(story)
+        story.post("refunds", payment_intent=paid_with(story))
+        story.hear()
+        assert story.held["status"] == "active"
+
+    def test_by_support_gives_back_the_change_too(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        first = paid_with(story)
+        upgrade(story)
+        second = paid_with(story)
+        review(story.buyer, story.token["checkout_id"], story.world.shop, grant=False, now=story.world.now())
+        for intent in (first, second):
+            charge = story.world.stripe.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]}).latest_charge
+            assert getattr(charge, "refunded", None) is True
+        assert story.held["status"] == "refunded"
+        assert story.plan()["status"] == "canceled"
+
+    def test_by_a_dispute_of_an_earlier_period_takes_nothing_that_was_paid_since(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        first = paid_with(story)
+        story.world.pass_time(32 * DAY)
+        story.hear()
+        dispute = story.misfortune("disputes", payment_intent=first)["id"]
+        story.hear()
+        assert story.held["status"] == "active"
+        story.misfortune(f"disputes/{dispute}/close", status="lost")
+        story.hear()
+        assert story.held["status"] == "active"
+
+    def test_by_an_inquiry_that_becomes_a_dispute_holds_access(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        story.misfortune("disputes", payment_intent=paid_with(story), inquiry=True)
+        (asked,) = story.news("charge.dispute.created")
+        story.world.deliver(asked)
+        assert story.world.work_queue() == []
+        assert story.held["status"] == "active"
+        escalated = {"object": asked["data"]["object"] | {"status": "needs_response"}}
+        told = {"id": "evt_escalated", "type": "charge.dispute.updated", "created": asked["created"] + 1}
+        story.world.deliver(asked | told | {"data": escalated})
+        assert story.world.work_queue() == []
+        assert story.held["status"] == "disputed"
+
+
+def paid_with(story: Story) -> str:
+    """Return the payment intent of the subscription's newest invoice."""
+    invoice = story.plan()["latest_invoice"]
+    (payment,) = story.world.stripe.v1.invoice_payments.list({"invoice": invoice}).data
+    return str(payment.payment.payment_intent)
+
+
+def upgrade(story: Story) -> None:
+    """Let the merchant double the quantity, billed at once, two days later."""
+    story.world.pass_time(2 * DAY)
+    plan = story.plan()
+    item = {"items[0][id]": plan["items"]["data"][0]["id"], "items[0][quantity]": "2"}
+    story.post(f"subscriptions/{plan['id']}", **item, proration_behavior="always_invoice")
+    assert story.plan()["latest_invoice"] != plan["latest_invoice"]
+    story.hear()
 
 
 class TestASubscriptionMadeInTheDashboard:
