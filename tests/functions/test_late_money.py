@@ -255,6 +255,17 @@ class TestTwoPaymentsForOnePurchase:
         found = go_on(first["checkout_id"], customer=buyer).json
         assert (found["checkout_id"], found["next"]) == (paid["checkout_id"], "done")
 
+    def test_leads_to_the_one_that_was_kept(self, world: World, buyer: str) -> None:
+        offers = ("day_pass", "ten_class_pass", "monthly")
+        oldest, kept, later = (world.buy(offer, customer=buyer).json for offer in offers)
+        world.pay(kept["url"])
+        world.pass_time(5)
+        world.pay(later["url"])
+        hear(world, kept["token"], later["token"])
+        world.sweep()
+        found = go_on(oldest["checkout_id"], customer=buyer).json
+        assert (found["checkout_id"], found["pass"]["status"]) == (kept["checkout_id"], "active")
+
     def test_needs_no_refund_where_the_bank_took_the_later_one_back(self, world: World, buyer: str) -> None:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])

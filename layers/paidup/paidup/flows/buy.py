@@ -186,17 +186,20 @@ def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, shop: Shop, *
 
 
 def _last_of(order: Order, shop: Shop, *, now: int) -> Checkout | None:
-    """Return the checkout of the purchase that the buyer goes on with which was paid for, or else its newest, so that
-    one payment of all is kept; None where they go on with nothing.
+    """Return the checkout of the purchase that the buyer goes on with which is paid for and kept, or was paid for, or
+    is the newest, so that one payment of all is kept; None where they go on with nothing.
     """
     found = shop.table.checkout(order.customer_id, order.recovers) if order.recovers else None
     if found is None or not found.linked:
         return found
-    others = same_purchase(found, shop.table.checkouts_of(order.customer_id))
-    for one in others:
-        if bought(one, shop.table.held(order.customer_id, one.checkout_id), now=now):
-            return one
-    return max([found, *others], key=lambda one: (one.created_at, one.replaces is not None))
+    family = [found, *same_purchase(found, shop.table.checkouts_of(order.customer_id))]
+
+    def rank(one: Checkout) -> tuple[bool, bool, int, bool]:
+        held = shop.table.held(order.customer_id, one.checkout_id) if one.status is CheckoutStatus.COMPLETED else None
+        kept = held is not None and held.keeps_money
+        return (kept, bought(one, held, now=now), one.created_at, one.replaces is not None)
+
+    return max(family, key=rank)
 
 
 def _cancelled(account: Account, shop: Shop) -> Checkout | None:
