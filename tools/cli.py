@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     attention.set_defaults(run=lambda given: support.attention(_shop(given)))
     decide = commands.add_parser("support", help="decide about a payment").add_subparsers(required=True)
     grant = decide.add_parser("grant", help="grant what was bought, though another amount was paid than was asked for")
-    refund = decide.add_parser("refund", help="give all that was paid back; a subscription ends")
+    refund = decide.add_parser("refund", help="give back what was paid; a subscription ends, too")
     for one, granted in ((grant, True), (refund, False)):
         one.add_argument("customer", help="the customer's id")
         one.add_argument("pass_id", metavar="pass", help="the pass's id, which is its checkout's, too")

@@ -331,6 +331,15 @@ class TestFinishing:
         world.sweep()
         assert refunds(world, token) == []
 
+    def test_by_the_clock_after_a_day_uses_the_pass_up_too(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        act("accept", token["checkout_id"], MIA)
+        world.pass_time(86_400)
+        world.sweep()
+        assert own(buyer)[0]["status"] == "finished"
+        assert [one["status"] for one in world.account(customer=buyer)["passes"]] == ["ended"]
+        assert world.buy("live_session", customer=buyer).status == 201
+
     def test_is_for_the_one_who_accepted(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
         assert_conflict(act("finish", token["checkout_id"], MIA), "has not been accepted yet")
@@ -471,6 +480,19 @@ class TestBuyingAgain:
         assert refunds(world, new) == []
         assert world.account(customer=buyer)["booking"]["booking_id"] == new["checkout_id"]
 
+    def test_while_a_slow_bank_has_not_paid_the_other_gives_that_back(self, world: World, buyer: str) -> None:
+        """Nobody changed their mind here: two sessions were bought, and one takes the slot."""
+        slow = world.buy("double_session", customer=buyer).json
+        world.pay(slow["url"], "delayed_success")
+        hear(world, slow["token"])
+        world.pass_time(3 * 86_400 - 60)
+        new = paid(world, buyer)
+        world.pass_time(120)
+        hear(world, slow["token"])
+        world.sweep()
+        assert (refunds(world, slow), refunds(world, new)) == ([13_000], [])
+        assert world.account(customer=buyer)["booking"]["booking_id"] == new["checkout_id"]
+
 
 class TestOnCredit:
     def test_a_booking_that_nobody_accepted_leaves_the_pass_for_the_next_one(
@@ -510,6 +532,21 @@ class TestOnCredit:
         wait_until_lapsed(credited)
         assert credited.buy("live_session", customer=buyer).status == 200
         assert sorted(one["status"] for one in own(buyer)) == ["lapsed", "waiting"]
+
+    def test_a_credit_buys_no_dearer_session(self, credited: World, buyer: str) -> None:
+        paid(credited, buyer)
+        wait_until_lapsed(credited)
+        dearer = credited.buy("double_session", customer=buyer)
+        assert (dearer.status, dearer.json["amount"], dearer.json["status"]) == (201, 13_000, "open")
+        assert credited.account(customer=buyer).get("booking") is None
+
+    def test_a_pass_is_no_credit_when_the_shop_sells_it_no_more(self, world: World, buyer: str) -> None:
+        world.shop.table.put_offer(replace(LIVE, offer_id="summer_pass", kind=Kind.PASS))
+        paid(world, buyer, "summer_pass")
+        key = rows.wire(rows.offer_key("summer_pass"))
+        boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
+        assert world.buy("summer_pass", customer=buyer).status == 422
+        assert own(buyer) == []
 
     def test_a_credit_outlives_the_policy_that_gave_it(
         self, credited: World, buyer: str, monkeypatch: pytest.MonkeyPatch
@@ -567,6 +604,22 @@ class TestADispute:
             assert 14 * MINUTE < booking["accept_by"] - world.now() <= 15 * MINUTE
             assert act("accept", token["checkout_id"], MIA).status == 200
 
+    def test_that_is_won_leaves_a_session_that_began_as_it_was(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        assert act("accept", token["checkout_id"], MIA).status == 200
+        intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
+        dispute = misfortune(world, "disputes", payment_intent=intent)["id"]
+        hear(world, token["token"])
+        world.pass_time(3_600)
+        misfortune(world, f"disputes/{dispute}/close", status="won")
+        hear(world, token["token"])
+        world.pass_time(20 * MINUTE)
+        world.sweep()
+        account = world.account(customer=buyer)
+        assert account.get("booking") is None
+        assert [one["status"] for one in account["passes"]] == ["ended"]
+        assert refunds(world, token) == []
+
     @pytest.mark.parametrize("swept_before", [True, False])
     def test_that_is_won_after_nobody_accepted_gives_all_back(
         self, world: World, buyer: str, swept_before: bool
@@ -603,6 +656,19 @@ class TestTwoPaymentsForOneSession:
         assert world.account(customer=buyer)["booking"]["status"] == "live"
         held = world.status(old["checkout_id"], customer=buyer)["pass"]
         assert held["paid_before"] == new["checkout_id"]
+
+    def test_keep_the_one_that_took_place_though_the_other_was_paid_before(self, world: World, buyer: str) -> None:
+        old, new = (world.buy(offer, customer=buyer).json for offer in ("double_session", "live_session"))
+        world.pay(old["url"])
+        world.pass_time(5)
+        world.pay(new["url"])
+        hear(world, new["token"])
+        for what in ("accept", "finish"):
+            assert act(what, new["checkout_id"], MIA).status == 200
+        hear(world, old["token"])
+        world.sweep()
+        assert (refunds(world, old), refunds(world, new)) == ([13_000], [])
+        assert world.account(customer=buyer).get("booking") is None
 
 
 def misfortune(world: World, path: str, **fields: Any) -> Any:

@@ -210,6 +210,25 @@ class TestTime:
         assert world.sweep() == {"ended": 2, "postponed": 0, "silences": 0, "failed": 0, "unfinished": False}
         assert {checkout(one).status for one in buyers} == {"expired"}
 
+    def test_is_spent_on_access_before_pages(self, story: Story) -> None:
+        """Somebody waits for what ends or goes back; a page that is due to be closed waits for nobody."""
+        story.buys("ten_class_pass")
+        story.hear()
+        story.opens("day_pass")  # due long before
+        until = story.access["ten_class_pass"]
+        assert until
+        story.world.pass_time(until - story.world.now())
+        remaining = iter([60.0, 9.9])
+
+        class Short(Context):
+            def get_remaining_time_in_millis(self) -> int:
+                return int(next(remaining) * 1000)
+
+        swept = function("expire_sessions")(sample("expire_sessions"), Short())
+        assert (swept["ended"], swept["unfinished"]) == (1, True)
+        assert story.access == {}
+        assert checkout(story).due_at is not None
+
     def test_that_is_up_at_once_is_no_harm(self, story: Story) -> None:
         story.opens("day_pass")
         story.world.pass_time(DAY)

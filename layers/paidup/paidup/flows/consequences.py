@@ -125,6 +125,9 @@ def _book(held: Pass, draft: Draft, shop: Shop) -> None:
         return
     if (mine and not came_back) or not grants or held.paid_at is None or held.used_at is not None:
         return
+    if mine and mine.accepted_at is not None:  # somebody was there: it is not given twice
+        draft.put_pass(replace(held, used_at=mine.accepted_at))
+        return
     if not slot_freed(draft, shop):
         draft.put_pass(held.giving_back("another booking is open", now=draft.now))
         note(held, "refund due: another booking is open", draft)
