@@ -4,11 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from paidup.flows.recover import cancel
 from paidup.model.checkout import reserved
 from paidup.outside.seen import Change
 from stripe.checkout import Session
 
-from tests.functions.wire import Wire, lose_the_answer, lose_the_request
+from tests.functions.wire import Exchange, Wire, lose_the_answer, lose_the_request, pass_on
 from tests.world import ORIGIN, World
 
 CREATE = "POST /v1/checkout/sessions"
@@ -108,6 +109,21 @@ def test_a_buyer_whom_stripe_has_forgotten_is_made_known_to_it_again(world: Worl
     assert len(customers) == 2
 
 
+def test_a_page_is_asked_for_under_another_key_for_another_customer(world: World, buyer: str, wire: Wire) -> None:
+    """Stripe refuses other parameters under a key that it has seen."""
+    forgotten = session(world, world.buy(customer=buyer).json["token"]).customer
+    world.stripe.v1.customers.delete(str(forgotten))
+    keys = []
+
+    def note(exchange: Exchange) -> None:
+        keys.append(exchange.headers["Idempotency-Key"])
+        pass_on(exchange)
+
+    wire.spoil(CREATE, note)
+    assert world.buy("day_pass", customer=buyer).status == 201
+    assert len(keys) == len(set(keys)) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "sent"),
     [
@@ -130,6 +146,20 @@ def test_a_buyer_who_names_no_place_comes_back_to_the_shop(world: World, buyer: 
     assert page.success_url == f"{ORIGIN}/success?checkout_id={token['checkout_id']}"
     assert str(page.cancel_url).startswith(f"{ORIGIN}/")
     assert str(page.cancel_url).endswith(f"checkout_id={token['checkout_id']}")
+
+
+def test_a_page_made_while_its_buyer_gave_up_is_closed_by_the_next_sweep(world: World, buyer: str, wire: Wire) -> None:
+    def give_up_meanwhile(exchange: Exchange) -> None:
+        made = exchange.forward()
+        cancel(buyer, str(world.shop.table.account(buyer).open_checkout_id), world.shop, now=world.now())
+        exchange.answer(*made)
+
+    wire.spoil(CREATE, give_up_meanwhile)
+    assert world.buy(customer=buyer).status == 409
+    (page,) = pages_of(world, buyer)
+    assert session(world, page).status == "open"
+    world.sweep()
+    assert session(world, page).status == "expired"
 
 
 class TestAnotherCart:

@@ -210,6 +210,21 @@ class TestTwoPaymentsForOnePurchase:
         world.sweep()
         assert (refunds(world, old), refunds(world, new)) == ([12_000], [])
 
+    def test_that_was_cancelled_before_anybody_knew_its_page(self, world: World, buyer: str, wire: Wire) -> None:
+        wire.spoil(f"POST {SESSIONS}", lose_the_answer)
+        assert world.buy(customer=buyer).status == 503
+        wire.mend()
+        give_up(str(world.shop.table.account(buyer).open_checkout_id), customer=buyer)
+        (unknown,) = pages_of(world, buyer)
+        new = world.buy("day_pass", customer=buyer).json
+        world.pay(new["url"])
+        world.pass_time(5)
+        world.pay(unknown.url)
+        hear(world, new["token"], unknown.id)
+        world.sweep()
+        assert bought(world, buyer) == ["day_pass"]
+        assert refunds(world, {"token": unknown.id}) == [12_000]
+
     def test_is_found_behind_a_cancelled_one_that_had_replaced_it(self, world: World, buyer: str) -> None:
         """Its page is closed by the next sweep: until then it can be paid beside the one that was chosen last."""
         first, second = changed_package(world, buyer)
@@ -466,6 +481,14 @@ class TestAnotherAmountThanWasAskedFor:
         assert "quarantined" in line
         hear(world, token["token"])
         assert len(attention(stack, capsys, token["checkout_id"])) == 1
+
+    def test_is_known_though_somebody_took_what_was_asked_for_off_the_page(self, world: World, buyer: str) -> None:
+        """Edited in Stripe's dashboard: the cart still tells."""
+        token = world.buy(customer=buyer).json
+        world.stripe.v1.checkout.sessions.update(token["token"], {"metadata": {"asked": ""}})
+        assert paid_otherwise(world, buyer, "ten_class_pass", 9_900, "eur")["checkout_id"] == token["checkout_id"]
+        assert bought(world, buyer) == []
+        assert world.status(token["checkout_id"], customer=buyer)["pass"]["status"] == "quarantined"
 
     def test_asks_for_nothing_any_more_once_it_went_back_by_hand(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
