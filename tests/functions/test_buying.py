@@ -156,6 +156,7 @@ def test_a_page_made_while_its_buyer_gave_up_is_closed_by_the_next_sweep(world: 
 
     wire.spoil(CREATE, give_up_meanwhile)
     assert world.buy(customer=buyer).status == 409
+    wire.mend()
     (page,) = pages_of(world, buyer)
     assert session(world, page).status == "open"
     world.sweep()
