@@ -123,7 +123,7 @@ def _book(held: Pass, draft: Draft, shop: Shop) -> None:
     if again and mine and mine.status is BookingStatus.LAPSED and not shop.policy.credit_unaccepted_bookings:
         draft.put_pass(held.giving_back("nobody accepted it in time", now=draft.now))
         return
-    if (mine and not came_back) or not grants or held.paid_at is None or held.used_at is not None:
+    if (mine and not came_back) or not grants or held.paid_at is None:
         return
     if mine and mine.accepted_at is not None:  # somebody was there: it is not given twice
         draft.put_pass(replace(held, used_at=mine.accepted_at))
