@@ -24,6 +24,14 @@ from tests.world import World, opened
 from tools.standins import Standins, serve
 
 
+LONGEST = ("test_browser.py", "test_stack.py", "test_deliveries.py", "test_life.py", "test_built.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no processor waits for them in the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope="session")
 def aws() -> Iterator[ministack.Running]:
     """MiniStack, for as long as the tests run."""
