@@ -23,7 +23,6 @@ os.environ |= {
 from tests.world import World, opened
 from tools.standins import Standins, serve
 
-
 LONGEST = ("test_browser.py", "test_stack.py", "test_deliveries.py", "test_life.py", "test_built.py")
 
 
