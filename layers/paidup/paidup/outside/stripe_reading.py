@@ -72,9 +72,9 @@ class Reader:
 
     def again(self, fact: Fact) -> Fact:
         """Return what Stripe says now of *fact*'s register, from a later second, so that the answer is final for
-        *fact*'s own second; waits at most 1.6 s for that. It is never older than *fact*, after which it was asked for.
+        *fact*'s own second; waits at most 2.2 s for that. It is never older than *fact*, after which it was asked for.
         """
-        for wait in (0.0, 0.4, 0.4, 0.4, 0.4):
+        for wait in (0.0, 0.5, 0.5, 0.6, 0.6):
             time.sleep(wait)
             with told_of(fact.entry.at):
                 newer = self._again(fact)
