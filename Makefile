@@ -72,9 +72,9 @@ run: setup
 	@exec .venv/bin/python -m tools.local $(if $(FRESH),--fresh)
 
 # A file's tests stay together, so that what they share is started once; the longest files come first. Much of the time is
-# spent waiting for other programs, so that three workers serve two processors.
+# spent waiting for other programs, so that four workers serve two processors.
 test: setup .venv/.sam
-	.venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	.venv/bin/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup .venv/.sam
 	.venv/bin/ruff check

@@ -18,7 +18,7 @@ def crowd() -> Iterator[Crowd]:
         yield made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standins]:
     """Stripe, for all of these tests: each has customers of its own."""
     folder = tmp_path_factory.mktemp("crowd")
@@ -26,7 +26,7 @@ def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standins]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def world(aws: ministack.Running, standins: Standins) -> Iterator[World]:
     """The town."""
     with opened(aws.account(), standins) as made:
