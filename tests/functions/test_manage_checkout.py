@@ -329,6 +329,18 @@ class TestGoingOn:
         assert new["checkout_id"] != old["checkout_id"]
         assert (new["amount"], new["currency"]) == (old["amount"], old["currency"])
 
+    def test_goes_on_though_the_offer_is_sold_no_more(self, world: World, buyer: str) -> None:
+        offer = world.shop.table.offer("ten_class_pass")
+        assert offer
+        world.shop.table.put_offer(replace(offer, offer_id="for_a_while"))
+        old = world.buy("for_a_while", customer=buyer).json
+        world.pass_time(DAY)
+        key = rows.wire(rows.offer_key("for_a_while"))
+        boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
+        assert look(old["checkout_id"], customer=buyer)["next"] == "recover"
+        new = go_on(old["checkout_id"], customer=buyer).json
+        assert (new["next"], new["amount"]) == ("pay", old["amount"])
+
     def test_with_a_recovered_one_that_expired_too_opens_a_third(self, world: World, buyer: str) -> None:
         first = world.buy(customer=buyer, context={"step": 3}).json
         world.pass_time(DAY)

@@ -77,12 +77,15 @@ def buy(order: Order, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
 
 
 def _cart(order: Order, offer: Offer | None) -> tuple[Cart, str]:
+    """Return what is bought, and through whom: as it was chosen, where the buyer goes on; else as it is sold today."""
+    if order.cart and order.provider:
+        return order.cart, order.provider
     if offer is None:
         raise UnknownOffer(order.offer_id)
     provider = order.provider or offer.providers[0]
     if provider not in offer.providers or provider != NAME:
         raise Malformed("provider", f"{order.offer_id} is sold through {', '.join(offer.providers)}")
-    return order.cart or offer.cart(order.quantity), provider
+    return offer.cart(order.quantity), provider
 
 
 def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -> tuple[Checkout, bool]:

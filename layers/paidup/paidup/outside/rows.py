@@ -44,6 +44,7 @@ WAITING = "bookings#waiting"
 VERSION_AS_READ = "version = :read"
 NOT_THERE_YET = "attribute_not_exists(pk)"
 NOT_SETTLED_YET = "attribute_not_exists(pk) OR #status <> :settled"
+NAMED_STATUS = {"#status": "status"}
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize

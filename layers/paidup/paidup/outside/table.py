@@ -185,7 +185,7 @@ class Table(Rows):
                 TableName=self.name,
                 Item=rows.event_row(event, self.policy),
                 ConditionExpression=rows.NOT_SETTLED_YET,
-                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeNames=rows.NAMED_STATUS,
                 ExpressionAttributeValues=rows.wire({":settled": EventStatus.SETTLED.value}),
             )
         except self.client.exceptions.ConditionalCheckFailedException:
