@@ -69,8 +69,9 @@ def shelf(aws: ministack.Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[T
 
 
 def _chromium(own: str) -> str | None:
-    candidates = [os.environ.get("CHROMIUM", ""), "/usr/bin/chromium", own]
-    return next((path for path in candidates if path and shutil.which(path)), None)
+    """Find a Chromium: the headless shell opens a page in a third of the time that the whole browser takes."""
+    candidates = [os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium", own]
+    return next((path for path in map(shutil.which, candidates) if path), None)
 
 
 @pytest.fixture(scope="session")

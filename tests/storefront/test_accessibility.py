@@ -7,8 +7,6 @@ from playwright.sync_api import Page, expect
 
 from tests.storefront.web import LATER, Answer, Web, a_booking, a_pass, account, problem, purchase
 
-pytestmark = pytest.mark.xdist_group("storefront")
-
 STATES = ["active", "past_due", "failed", "disputed", "refunded", "refunding", "quarantined", "pending"]
 UNNAMED = re.compile(r"^\s*- (button|link|heading|region|progressbar|navigation|textbox|combobox)(?! \")", re.MULTILINE)
 # What is wrong with the page as it is now, in sentences: contrast (WCAG 1.4.3), reflow, sizes of targets, structure.

@@ -15,8 +15,6 @@ from tests.storefront.web import (
     purchase,
 )
 
-pytestmark = pytest.mark.xdist_group("storefront")
-
 EVERY_TITLE = """
     globalThis.titles = [];
     globalThis.announced = [];

@@ -14,8 +14,6 @@ from tests.world import EVENTS
 from tools.local import background
 from tools.local.background import Background
 
-pytestmark = pytest.mark.xdist_group("storefront")
-
 TOLD_WITHIN_MS = 30_000  # as long as the page itself goes on asking
 PAYS, IS_DECLINED, ASKS_FIRST = "4242 4242 4242 4242", "4000 0000 0000 0002", "4000 0025 0000 3155"
 

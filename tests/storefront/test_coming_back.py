@@ -8,8 +8,6 @@ from playwright.sync_api import Page, expect
 
 from tests.storefront.web import LATER, Answer, Web, a_pass, account, checkout, problem, purchase
 
-pytestmark = pytest.mark.xdist_group("storefront")
-
 
 def heading(page: Page, text: str) -> None:
     """Wait for the page's title to be *text*."""

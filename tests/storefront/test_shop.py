@@ -8,8 +8,6 @@ from playwright.sync_api import Page, expect
 
 from tests.storefront.web import LATER, LOST, SILENT, Answer, Web, problem
 
-pytestmark = pytest.mark.xdist_group("storefront")
-
 OUTAGE = problem(503, "The payment provider does not answer", "Try again in a few seconds.")
 
 

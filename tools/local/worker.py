@@ -36,7 +36,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """What a function's process is made of: its folder, the folders below it on the path, and its environment."""
+    """What a function's process is made of: its folder, the folders below it on the path, and its environment.
+
+    `within` is the command that starts the process, where it is to run in surroundings of its own.
+    """
 
     name: str
     folder: Path
@@ -45,6 +48,7 @@ class Code:
     memory_mb: int
     path: tuple[Path, ...]
     environment: Mapping[str, str]
+    within: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -54,6 +58,7 @@ class Code:
         path: tuple[Path, ...],
         environment: Mapping[str, str],
         folder: Path | None = None,
+        within: tuple[str, ...] = (),
     ) -> "Code":
         """Return the code of a function of the template, as it is in *folder* (where it was built) or in the tree."""
         return cls(
@@ -64,6 +69,7 @@ class Code:
             memory_mb=function.memory_mb,
             path=path,
             environment=environment,
+            within=within,
         )
 
     def process_environment(self, runtime_api: str) -> dict[str, str]:
@@ -114,7 +120,7 @@ class Worker:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-S", "-m", "awslambdaric", self.code.handler),
+            *(*self.code.within, sys.executable, "-S", "-m", "awslambdaric", self.code.handler),
             cwd=self.code.folder,
             env=self.code.process_environment(f"127.0.0.1:{port}"),
             stdin=asyncio.subprocess.DEVNULL,
