@@ -64,10 +64,14 @@ def buy(order: Order, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
     with within(BUY_WITHIN_S):
         for _ in attempts():
             try:
-                if (offer is None or offer.kind is Kind.LIVE_SESSION) and (paid := _on_credit(order, shop, now=now)):
+                mine = _answer_to(order, shop)
+                if mine and (mine.ended or (mine.token and not mine.holds_slot(now=now))):
+                    return mine, False
+                live_session = offer is None or offer.kind is Kind.LIVE_SESSION
+                if live_session and mine is None and (paid := _on_credit(order, shop, now=now)):
                     return paid, False
-                cart, provider = _cart(order, offer)
-                checkout, reserved_now = _reserve(order, cart, provider, shop, now=now)
+                cart, provider = (mine.cart, mine.provider) if mine else _cart(order, offer)
+                checkout, reserved_now = _reserve(order, mine, cart, provider, shop, now=now)
                 if checkout.status is not CheckoutStatus.OPENING:
                     return checkout, False
                 return open_page(checkout, order.email, shop, ours=reserved_now, now=now), reserved_now
@@ -88,13 +92,12 @@ def _cart(order: Order, offer: Offer | None) -> tuple[Cart, str]:
     return offer.cart(order.quantity), provider
 
 
-def _reserve(order: Order, cart: Cart, provider: str, shop: Shop, *, now: int) -> tuple[Checkout, bool]:
-    """Return the checkout to go on with, and whether it was reserved here. Raises LostRace."""
-    mine = _answer_to(order, shop)
-    if mine and (mine.ended or (mine.token and not mine.holds_slot(now=now))):
-        return mine, False
-    if mine:
-        cart = mine.cart  # priced when it was chosen
+def _reserve(
+    order: Order, mine: Checkout | None, cart: Cart, provider: str, shop: Shop, *, now: int
+) -> tuple[Checkout, bool]:
+    """Return the checkout to go on with, and whether it was reserved here; *mine* is what the order's key was answered
+    with before. Raises LostRace.
+    """
     seen = shop.table.current(order.customer_id)
     if seen.checkout and seen.checkout.holds_slot(now=now) and ask(seen.checkout, Road.POLL, shop, now=now):
         paid = shop.table.checkout(order.customer_id, seen.checkout.checkout_id)
@@ -224,8 +227,6 @@ def _on_credit(order: Order, shop: Shop, *, now: int) -> Checkout | None:
 
     What was credited stays so, whatever the policy is by now, and whether the offer is still sold.
     """
-    if answered := _answer_to(order, shop):
-        return answered if answered.ended else None
     seen, passes = shop.table.snapshot(order.customer_id)
     draft = Draft(seen=Seen(account=seen.account), account=seen.account, now=now, grace_s=shop.policy.grace_s)
     if not slot_freed(draft, shop):

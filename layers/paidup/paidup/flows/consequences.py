@@ -41,8 +41,11 @@ def work_out(facts: Sequence[Fact], road: Road, seen: Seen, shop: Shop, *, now: 
 
 def call_off(held: Pass, booking: Booking, why: str, draft: Draft, shop: Shop) -> None:
     """End the open *booking* that *held* paid for: the money goes back, or the pass is kept for the next booking."""
-    lapsed = booking.stale(now=draft.now) and why != TAKEN_BACK
-    ended = booking.lapse(now=draft.now) if lapsed else booking.called_off(why, now=draft.now)
+    ended = booking.lapse(now=draft.now) if booking.stale(now=draft.now) else booking.called_off(why, now=draft.now)
+    _close(ended, held, why, draft, shop)
+
+
+def _close(ended: Booking, held: Pass, why: str, draft: Draft, shop: Shop) -> None:
     draft.put_booking(ended)
     if held.keeps_money and not shop.policy.credit_unaccepted_bookings:
         held = held.giving_back(why, now=draft.now)
@@ -114,16 +117,15 @@ def _book(held: Pass, draft: Draft, shop: Shop) -> None:
     grants = held.standing(now=draft.now, grace_s=draft.grace_s).grants
     if there and there.pass_id == held.pass_id:  # its first booking, or a later one on credit
         if not grants:
-            call_off(held, there, TAKEN_BACK, draft, shop)
+            _close(there.unpaid(TAKEN_BACK, now=draft.now), held, TAKEN_BACK, draft, shop)
         return
     mine = draft.seen.booking
-    came_back = mine is not None and mine.ended_by == TAKEN_BACK
     seen = draft.seen.held
     again = grants and seen and not seen.standing(now=draft.now, grace_s=draft.grace_s).grants
     if again and mine and mine.status is BookingStatus.LAPSED and not shop.policy.credit_unaccepted_bookings:
         draft.put_pass(held.giving_back("nobody accepted it in time", now=draft.now))
         return
-    if (mine and not came_back) or not grants or held.paid_at is None:
+    if (mine and not mine.lost_payment) or not grants or held.paid_at is None:
         return
     if mine and mine.accepted_at is not None:  # somebody was there: it is not given twice
         draft.put_pass(replace(held, used_at=mine.accepted_at))

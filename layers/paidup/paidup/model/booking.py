@@ -69,7 +69,7 @@ class BookingInTheWay(Conflict):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
     """One live session for one customer, paid by the pass `pass_id`. Times are epoch seconds; `mechanic` is who
-    accepted it, `ended_by` who or what ended it.
+    accepted it, `ended_by` who or what ended it; one that `lost_payment` waits again if its payment comes back.
     """
 
     booking_id: str
@@ -83,6 +83,7 @@ class Booking:
     accepted_at: int | None = None
     ended_at: int | None = None
     ended_by: str | None = None
+    lost_payment: bool = False
 
     @property
     def open(self) -> bool:
@@ -141,8 +142,12 @@ class Booking:
         return self.called_off(by, now=now)
 
     def called_off(self, by: str, *, now: int) -> "Booking":
-        """Return this booking cancelled because what paid for it was taken back (*by* says by what)."""
+        """Return this booking cancelled; *by* says by whom or what."""
         return replace(self, status=BookingStatus.CANCELLED, ended_at=now, ended_by=by)
+
+    def unpaid(self, by: str, *, now: int) -> "Booking":
+        """Return this booking cancelled because what paid for it was taken back (*by* says by what)."""
+        return replace(self.called_off(by, now=now), lost_payment=True)
 
     def over(self, *, now: int) -> "Booking":
         """Return this booking finished by the clock: it was live for a day. Raises BookingClosed before that."""
@@ -153,7 +158,12 @@ class Booking:
     def waiting_again(self, *, now: int, within_s: int) -> "Booking":
         """Return this booking open once more: what had been taken back from its payment came back."""
         return replace(
-            self, status=BookingStatus.WAITING, accept_by=now + within_s, ended_at=None, ended_by=None, mechanic=None
+            self,
+            status=BookingStatus.WAITING,
+            accept_by=now + within_s,
+            ended_at=None,
+            ended_by=None,
+            lost_payment=False,
         )
 
     def lapse(self, *, now: int) -> "Booking":

@@ -15,7 +15,7 @@ from paidup.model.refusal import ProviderRefused
 from paidup.outside import stripe_facts as facts
 from paidup.outside.stripe_facts import Bill, Said
 from paidup.outside.stripe_http import asking, client
-from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, metadata_of
+from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, metadata_of, owner_of
 from paidup.outside.stripe_reading import SESSION_WHOLE, Reader, fetched, pages
 
 LONGEST_LIFE_S = 86_400  # Stripe's own default: not sent, nor what comes near it, for its clock and ours may differ
@@ -89,14 +89,7 @@ class Stripe(Reader):
         """Give the buyer of *held* back all that is left of their money, end its subscription, and return how both
         stand now. Asked again, it gives back nothing more.
         """
-        owner = Owner(
-            customer_id=held.customer_id,
-            pass_id=held.pass_id,
-            offer_id=held.offer_id,
-            kind=held.kind,
-            valid_days=held.valid_days,
-            asked=held.asked,
-        )
+        owner = owner_of(held)
         found: list[Fact] = []
         with asking("to give a payment back"):
             if held.kind is Kind.SUBSCRIPTION and held.provider_ref:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from paidup.model.checkout import Checkout
-from paidup.model.fact import Price
+from paidup.model.fact import Fact, Price
 from paidup.model.offer import Kind
+from paidup.model.passes import Pass
 
 NAME = "stripe"
 
@@ -27,6 +28,18 @@ class Owner:
     kind: Kind
     valid_days: int | None = None
     asked: Price | None = None
+
+
+def owner_of(thing: Fact | Pass) -> Owner:
+    """Return the owner of what we know already."""
+    return Owner(
+        customer_id=thing.customer_id,
+        pass_id=thing.pass_id,
+        offer_id=thing.offer_id,
+        kind=thing.kind,
+        valid_days=thing.valid_days,
+        asked=thing.asked,
+    )
 
 
 def metadata_of(checkout: Checkout) -> dict[str, str]:

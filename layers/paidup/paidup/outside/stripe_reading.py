@@ -14,7 +14,7 @@ from paidup.model.refusal import NotYetKnown
 from paidup.outside import stripe_facts as facts
 from paidup.outside.stripe_facts import Bill, Said
 from paidup.outside.stripe_http import asking, stamp, told_of
-from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, owner_in, owner_of_plan
+from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, owner_in, owner_of, owner_of_plan
 from paidup.outside.stripe_webhook import Event
 
 SESSION_WHOLE = ["payment_intent.latest_charge", "subscription"]
@@ -199,11 +199,7 @@ class Reader:
         for payment, _ in pages(self.api.v1.invoice_payments.list(paid)):
             details = (payment["invoice"].get("parent") or {}).get("subscription_details") or {}
             if plan := id_of(details.get("subscription")):
-                found = self.subscription(plan, find)
-                owner = Owner(
-                    customer_id=found.customer_id, pass_id=found.pass_id, offer_id=found.offer_id, kind=found.kind
-                )
-                return owner, facts.bill(payment["invoice"])
+                return owner_of(self.subscription(plan, find)), facts.bill(payment["invoice"])
         return owner_in(self.api.v1.payment_intents.retrieve(intent).to_dict().get("metadata")), None
 
     def _again(self, fact: Fact) -> Fact:
@@ -211,7 +207,7 @@ class Reader:
         with asking(f"again for {fact.register}"):
             match fact.entry.value:
                 case Subscription():
-                    return self.subscription(fact.source, lambda _: None, of=whose(fact))
+                    return self.subscription(fact.source, lambda _: None, of=owner_of(fact))
                 case Refund(invoice=invoice, period=period):
                     answer: Any = self.api.v1.charges.retrieve(fact.source)
                     paid = Bill(invoice=invoice, period=period) if invoice else None
@@ -226,18 +222,6 @@ class Reader:
                     found = [one for one in told if one.register == fact.register]
                     return found[0] if found else fact
         return facts.restated(fact, value, fetched(answer))
-
-
-def whose(fact: Fact) -> Owner:
-    """Return the owner of what *fact* speaks of."""
-    return Owner(
-        customer_id=fact.customer_id,
-        pass_id=fact.pass_id,
-        offer_id=fact.offer_id,
-        kind=fact.kind,
-        valid_days=fact.valid_days,
-        asked=fact.asked,
-    )
 
 
 def fetched(answer: stripe.StripeObject) -> Said:
