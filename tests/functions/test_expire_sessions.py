@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from paidup.model.checkout import Checkout, reserved
-from paidup.outside.rows import DUE_SHARDS, due_shard
+from paidup.outside.rows import DUE_SHARDS, PAGE_SHARDS, due_shard
 from paidup.outside.seen import Change
 
 from tests.functions.door import forbidden
@@ -60,6 +60,30 @@ def asked_of_the_table(world: World) -> Iterator[list[str]]:
         yield asked
     finally:
         events.unregister("before-call.dynamodb", note)
+
+
+def reserve_in_one_shard(story: Story, *, begun: int) -> list[str]:
+    """Reserve a checkout for each of 101 buyers, whose rows all lie in one shard, and return them."""
+    world = story.world
+    table, offer = world.shop.table, world.shop.table.offer("day_pass")
+    assert offer
+    names = (f"{story.buyer}-{n}" for n in count())
+    buyers = list(islice((name for name in names if due_shard(name, PAGE_SHARDS) == PAGE_SHARDS[7]), 101))
+    for name in buyers:
+        account = table.account(name)
+        one = reserved(
+            checkout_id="co_1",
+            customer_id=name,
+            cart=offer.cart(1),
+            provider="stripe",
+            success_url=ORIGIN,
+            cancel_url=ORIGIN,
+            lifetime_s=DAY,
+            now=begun,
+        )
+        owned = replace(account, open_checkout_id="co_1")
+        table.commit(account, Change(account=owned, checkouts=(one,)), now=1)
+    return buyers
 
 
 class TestACheckout:
@@ -242,36 +266,34 @@ class TestTime:
         assert checkout(story).status == "open"
 
     def test_and_reads_grow_with_what_is_due_and_not_with_the_table(self, story: Story, world: World) -> None:
+        """A page of the index holds a hundred; what is not due yet is not even read, though it is more than that."""
         with asked_of_the_table(world) as empty:
             world.sweep()
-        for _ in range(5):
-            Story(world, world.customer()).opens("day_pass")
+        reserve_in_one_shard(story, begun=world.now())
         with asked_of_the_table(world) as full:
             world.sweep()
-        assert empty == full == ["Query"] * len(DUE_SHARDS)
+        assert empty == full == ["Query"] * len(DUE_SHARDS + PAGE_SHARDS)
 
     def test_is_spent_on_every_page_of_what_is_due(self, story: Story, world: World) -> None:
-        """A page of the index holds a hundred; these all lie in one shard."""
-        table, offer = world.shop.table, world.shop.table.offer("day_pass")
-        assert offer
-        names = (f"{story.buyer}-{n}" for n in count())
-        buyers = list(islice((name for name in names if due_shard(name) == DUE_SHARDS[7]), 101))
-        for name in buyers:
-            account = table.account(name)
-            one = reserved(
-                checkout_id="co_1",
-                customer_id=name,
-                cart=offer.cart(1),
-                provider="stripe",
-                success_url=ORIGIN,
-                cancel_url=ORIGIN,
-                lifetime_s=DAY,
-                now=world.now() - 121,
-            )
-            owned = replace(account, open_checkout_id="co_1")
-            table.commit(account, Change(account=owned, checkouts=(one,)), now=1)
-        assert world.sweep()["ended"] == 101
-        assert all(table.checkout(name, "co_1").status == "expired" for name in buyers)  # type: ignore[union-attr]  # there
+        buyers = reserve_in_one_shard(story, begun=world.now() - 121)
+        assert world.sweep()["ended"] == len(buyers)
+        found = [world.shop.table.checkout(name, "co_1") for name in buyers]
+        assert [one.status for one in found if one] == ["expired"] * len(buyers)
+
+    def test_is_never_spent_on_reading_alone(self, story: Story, world: World) -> None:
+        """However much is due, the first of it has ended before the rest is read."""
+        buyers = reserve_in_one_shard(story, begun=world.now() - 121)
+        remaining = iter([60.0, 60.0, 60.0, 9.9])
+
+        class Short(Context):
+            def get_remaining_time_in_millis(self) -> int:
+                return int(next(remaining) * 1000)
+
+        with asked_of_the_table(world) as asked:
+            swept = function("expire_sessions")(sample("expire_sessions"), Short())
+        assert (swept["ended"], swept["unfinished"]) == (3, True)
+        assert asked.count("Query") <= len(DUE_SHARDS + PAGE_SHARDS)  # one page of each, at most
+        assert world.sweep()["ended"] == len(buyers) - 3
 
 
 class TestOneThatCannotBeDealtWith:
@@ -281,7 +303,7 @@ class TestOneThatCannotBeDealtWith:
         other = next(name for n in count() if due_shard(name := f"{broken}-{n}") == due_shard(broken))
         Story(world, other).opens("day_pass")
         key = {"pk": {"S": f"CUSTOMER#{broken}"}, "sk": {"S": "CHECKOUT#co_broken"}}
-        due = {"customer_id": {"S": broken}, "due_shard": {"S": due_shard(broken)}, "due_at": {"N": "1"}}
+        due = {"customer_id": {"S": broken}, "due_shard": {"S": due_shard(broken, PAGE_SHARDS)}, "due_at": {"N": "1"}}
         table.client.put_item(TableName=table.name, Item={**key, **due})
         world.pass_time(DAY)
         try:
@@ -414,4 +436,5 @@ def test_a_pass_that_ended_by_the_clock_is_not_due_again(world: World) -> None:
     world.hear_everything()
     world.pass_time(182 * 86_400)
     assert world.sweep()["ended"] == 1
-    assert [list(world.shop.table.due(shard, now=world.now())) for shard in DUE_SHARDS] == [[]] * len(DUE_SHARDS)
+    due = (one for shard in DUE_SHARDS + PAGE_SHARDS for one in world.shop.table.due(shard, now=world.now()))
+    assert list(due) == []

@@ -16,13 +16,12 @@ from paidup.model.refusal import NotYetKnown, ProviderRefused, ProviderUnavailab
 from paidup.model.timeline import TimelineEntry
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
-from paidup.outside.rows import DUE_SHARDS
+from paidup.outside.rows import DUE_SHARDS, PAGE_SHARDS, SHARDS
 from paidup.outside.seen import Due
 from paidup.outside.stripe_http import Gone
 
 ASK_WITHIN_S = 6.0
 ASK_AGAIN_S = 600
-MOST_PAGES = 2_000
 SPARE_S = 10.0
 TO_WRITE_S = 3.0
 OUTAGES_ENDURED = 3
@@ -51,24 +50,20 @@ class Unswept(Exception):
 
 
 def expire(shop: Shop, *, now: int, time_left: Callable[[], float]) -> Swept:
-    """End what is due at *now* (epoch seconds), the longest due first in each of the index's shards.
+    """End what is due at *now* (epoch seconds): bookings, access and refunds first, then checkouts; the longest due
+    first in each of the index's shards.
 
     Stops 10 s before *time_left* (seconds) runs out, and after three outages of the provider: the next run goes on,
     beginning at another shard. Touches only what is due. What fails does not hold up the others.
     """
     swept = Swept()
-    first = now // 60 % len(DUE_SHARDS)
-    shards = DUE_SHARDS[first:] + DUE_SHARDS[:first]
-    pages: list[Due] = []
-    for due in (due for shard in shards for due in shop.table.due(shard, now=now)):
-        if due.checkout_id is None:  # bookings, access and refunds first: somebody waits for them
+    first = now // 60 % SHARDS
+    for shards in (DUE_SHARDS, PAGE_SHARDS):
+        for due in (due for shard in shards[first:] + shards[:first] for due in shop.table.due(shard, now=now)):
+            if due.checkout_id and swept.silences >= OUTAGES_ENDURED:
+                return swept
             if not _dealt_with(due, shop, swept, left_s=time_left(), now=now):
                 return swept
-        elif len(pages) < MOST_PAGES:
-            pages.append(due)
-    for due in pages:
-        if not _dealt_with(due, shop, swept, left_s=time_left(), now=now):
-            break
     return swept
 
 
@@ -97,7 +92,7 @@ def _act_on(due: Due, shop: Shop, swept: Swept, *, silent: bool, now: int) -> No
         _end_pass(due, shop, swept, ask=not silent, now=now)
         if not silent and not repay(due.customer_id, due.pass_id, shop, now=now):
             swept.put_off(silent=True)
-    elif due.checkout_id and not silent:
+    elif due.checkout_id:
         _end_checkout(due, shop, swept, now=now)
 
 

@@ -15,7 +15,7 @@
 """
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 from zlib import crc32
@@ -37,7 +37,9 @@ Wire = dict[str, Any]
 
 BY_REF = "by_ref"
 BY_DUE = "by_due"
-DUE_SHARDS = tuple(f"due#{n:02d}" for n in range(16))
+SHARDS = 16
+DUE_SHARDS = tuple(f"due#{n:02d}" for n in range(SHARDS))  # passes and bookings: somebody waits for them
+PAGE_SHARDS = tuple(f"pages#{n:02d}" for n in range(SHARDS))  # checkouts, whose pages are closed one by one
 ATTENTION = "attention"
 WAITING = "bookings#waiting"
 
@@ -100,9 +102,9 @@ def live_with(mechanic: str) -> str:
     return f"bookings#live#{mechanic}"
 
 
-def due_shard(customer_id: str) -> str:
+def due_shard(customer_id: str, shards: Sequence[str] = DUE_SHARDS) -> str:
     """Return the one of 16 partitions of the due index that holds the customer's rows."""
-    return DUE_SHARDS[crc32(customer_id.encode()) % len(DUE_SHARDS)]
+    return shards[crc32(customer_id.encode()) % len(shards)]
 
 
 def account_row(account: Account) -> Wire:
@@ -117,7 +119,7 @@ def checkout_row(checkout: Checkout) -> Wire:
         checkout_key(checkout.customer_id, checkout.checkout_id),
         checkout,
         ref=_ref(f"{checkout.provider}#{checkout.token}" if checkout.token else None, checkout.created_at),
-        due=_due(checkout.customer_id, checkout.due_at),
+        due=_due(checkout.customer_id, checkout.due_at, PAGE_SHARDS),
         purge_at=None if ended is None else ended + KEPT_AFTER_END_S,
     )
 
@@ -215,5 +217,5 @@ def _listed(booking: Booking) -> Mapping[str, Any] | None:
     return _ref(WAITING if booking.status is BookingStatus.WAITING else None, booking.created_at)
 
 
-def _due(customer_id: str, at: int | None) -> Mapping[str, Any] | None:
-    return {"due_shard": due_shard(customer_id), "due_at": at} if at is not None else None
+def _due(customer_id: str, at: int | None, shards: Sequence[str] = DUE_SHARDS) -> Mapping[str, Any] | None:
+    return {"due_shard": due_shard(customer_id, shards), "due_at": at} if at is not None else None
