@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -221,6 +222,11 @@ class World:
     def pass_time(self, seconds: int) -> None:
         """Let time pass for Stripe and for the functions alike."""
         self.http.post(f"{self.standins.url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
+
+    def begin_a_second(self) -> None:
+        """Wait for the next second where this one is half over, so that what is done next is done within it."""
+        over = time.time() % 1
+        time.sleep(1 - over if over > 0.5 else 0)
 
     def faults(self, **faults: Any) -> None:
         """Make Stripe as bad as the world."""

@@ -369,6 +369,20 @@ class TestACrash:
         assert again.json["status"] == "open"
         assert pages_of(world, buyer) == [again.json["token"]]
 
+    def test_is_finished_by_the_next_click_until_its_two_minutes_are_over(
+        self, world: World, buyer: str, wire: Wire
+    ) -> None:
+        wire.spoil(CREATE, lose_the_answer)
+        assert world.buy(customer=buyer).status == 503
+        wire.mend()
+        half = world.shop.table.current(buyer).checkout
+        assert half
+        world.begin_a_second()
+        world.pass_time(half.created_at + 119 - world.now())
+        again = world.buy(customer=buyer)
+        assert (again.status, again.json["checkout_id"]) == (200, half.checkout_id)
+        assert pages_of(world, buyer) == [again.json["token"]]
+
     def test_blocks_nobody_for_longer_than_two_minutes(self, world: World, buyer: str) -> None:
         reservation = reserve(world, buyer, at=world.now() - 120)
         fresh = world.buy(customer=buyer)

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from paidup.model.checkout import (
     ARROWS,
-    OPENING_LASTS_S,
     Checkout,
     CheckoutStatus,
     IllegalMove,
@@ -49,7 +48,17 @@ MOVES: dict[CheckoutStatus, Callable[[Checkout], Checkout]] = {
     CheckoutStatus.EXPIRED: lambda one: one.expired(now=T0 + 3),
     CheckoutStatus.INVALIDATED: lambda one: one.invalidated(by="co_3", now=T0 + 3),
 }
-LEGAL = {(start, end) for start, ends in ARROWS.items() for end in ends}
+LEGAL = {
+    (CheckoutStatus.OPENING, CheckoutStatus.OPEN),
+    (CheckoutStatus.OPENING, CheckoutStatus.COMPLETED),
+    (CheckoutStatus.OPENING, CheckoutStatus.EXPIRED),
+    (CheckoutStatus.OPENING, CheckoutStatus.INVALIDATED),
+    (CheckoutStatus.OPEN, CheckoutStatus.COMPLETED),
+    (CheckoutStatus.OPEN, CheckoutStatus.EXPIRED),
+    (CheckoutStatus.OPEN, CheckoutStatus.INVALIDATED),
+    (CheckoutStatus.EXPIRED, CheckoutStatus.COMPLETED),
+    (CheckoutStatus.INVALIDATED, CheckoutStatus.COMPLETED),
+}
 
 
 @pytest.mark.parametrize("start", list(CheckoutStatus))
@@ -60,6 +69,10 @@ def test_a_checkout_moves_along_its_arrows_and_nowhere_else(start: CheckoutStatu
     else:
         with pytest.raises(IllegalMove, match=f"{start} -> {end}"):
             MOVES[end](REACHED[start]())
+
+
+def test_nothing_leads_back_to_opening() -> None:
+    assert all(CheckoutStatus.OPENING not in ends for ends in ARROWS.values())
 
 
 def test_late_money_completes_what_had_ended() -> None:
@@ -75,8 +88,16 @@ def test_readers_see_an_open_checkout_as_expired_from_its_deadline_on() -> None:
 
 
 def test_a_reservation_that_nobody_finishes_frees_its_slot_after_two_minutes() -> None:
-    assert new().holds_slot(now=T0 + OPENING_LASTS_S - 1)
-    assert not new().holds_slot(now=T0 + OPENING_LASTS_S)
+    assert new().holds_slot(now=T0 + 119)
+    assert not new().holds_slot(now=T0 + 120)
+    assert new().due_at == T0 + 120
+
+
+def test_one_that_is_asked_for_again_has_two_more_minutes_from_then_on() -> None:
+    again = new().reserved_again(now=T0 + 300)
+    assert again.holds_slot(now=T0 + 419)
+    assert not again.holds_slot(now=T0 + 420)
+    assert again.due_at == T0 + 420
 
 
 def test_an_invalidated_page_is_due_to_be_closed_at_once_and_a_reservation_has_none() -> None:
