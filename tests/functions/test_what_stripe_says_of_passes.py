@@ -47,6 +47,16 @@ class TestAPass:
         story.world.deliver(succeeded)
         assert story.held["paid_at"] == succeeded["created"]
 
+    def test_is_what_was_sold_whatever_somebody_made_of_its_metadata_in_the_dashboard(self, story: Story) -> None:
+        story.opens("ten_class_pass")
+        garbled = {"offer_id": "", "kind": "classes", "valid_days": "half a year", "asked": "12,00"}
+        metadata = {f"metadata[{field}]": text for field, text in garbled.items()}
+        story.post(f"checkout/sessions/{story.token['token']}", **metadata)
+        story.pays()
+        story.hear("checkout.session.completed")
+        midnight = -(-(story.held["paid_at"] + 180 * DAY) // DAY) * DAY
+        assert story.access == {"ten_class_pass": midnight}
+
     def test_can_hold_for_good(self, story: Story) -> None:
         story.buys("day_pass")
         story.hear("checkout.session.completed")

@@ -17,6 +17,7 @@ from paidup.model.fact import (
     Fact,
     Payment,
     PaymentStatus,
+    Price,
     Refund,
     Subscription,
     SubscriptionStatus,
@@ -84,14 +85,25 @@ values: st.SearchStrategy[tuple[Value, str]] = st.one_of(
         st.sampled_from(["dp_1", "dp_2"]),
     ),
 )
+prices = st.builds(Price, amount=st.sampled_from([12_000, 9_000]), currency=st.sampled_from(["eur", "usd"]))
 facts = st.builds(
-    lambda said, at, fetched, ref: fact(said[0], at, fetched=fetched, about=said[1], provider_ref=ref),
+    lambda said, at, **more: fact(said[0], at, about=said[1], **more),
     values,
     seconds,
-    st.booleans(),
-    st.sampled_from([None, "stripe#pi_1", "stripe#sub_1"]),
+    fetched=st.booleans(),
+    provider_ref=st.sampled_from([None, "stripe#pi_1", "stripe#sub_1"]),
+    paid_at=st.sampled_from([None, T0 - 1, T0 + 1]),
+    offer_id=st.sampled_from(["", "ten_classes", "price_1"]),
+    kind=st.sampled_from(Kind),
+    valid_days=st.sampled_from([None, 10, 90]),
+    asked=st.none() | prices,
 )
 blank = Pass(pass_id="co_1", customer_id="ada", offer_id="ten_classes", kind=Kind.PASS, provider="stripe")
+
+
+@given(facts, facts)
+def test_the_first_word_of_a_pass_weighs_no_more_than_the_second(one: Fact, other: Fact) -> None:
+    assert told(one, other) == told(other, one)
 
 
 @given(st.lists(facts, max_size=6), facts, facts)

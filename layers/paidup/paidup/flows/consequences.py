@@ -63,9 +63,10 @@ def _merged(facts: Sequence[Fact], road: Road, seen: Seen, *, now: int) -> Pass 
         held = before.heard(fact)
         if held.registers.get(fact.register) != before.registers.get(fact.register):
             held = replace(held, roads={**before.roads, fact.register: Heard(road=road, at=now)})
-    if held and held.asked is None and seen.checkout:  # somebody took our metadata away in the provider's dashboard
+    if held and seen.checkout:  # whatever somebody made of our metadata in the provider's dashboard
         cart = seen.checkout.cart
-        held = replace(held, asked=Price(amount=cart.amount, currency=cart.currency))
+        asked = Price(amount=cart.amount, currency=cart.currency)
+        held = replace(held, offer_id=cart.offer_id, kind=cart.kind, valid_days=cart.valid_days, asked=asked)
     return held
 
 

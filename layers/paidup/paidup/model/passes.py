@@ -110,14 +110,20 @@ class Pass:
         )
 
     def heard(self, fact: Fact) -> "Pass":
-        """Return this pass with *fact* merged in: the newest entry of each register is kept."""
+        """Return this pass with *fact* merged in: the newest entry of each register is kept, and of what was sold the
+        word that knows most, since metadata can be edited or lost at the provider.
+        """
         entry, value = fact.entry, fact.entry.value
         paid = isinstance(value, Payment) and value.status is PaymentStatus.PAID
         paid_at = min(filter(None, (self.paid_at, fact.paid_at or (entry.at if paid else None))), default=None)
+        sold: Pass | Fact = self if _knowledge(self) >= _knowledge(fact) else fact
         return replace(
             self,
+            offer_id=sold.offer_id,
+            kind=sold.kind,
+            valid_days=sold.valid_days,
+            asked=sold.asked,
             paid_at=paid_at,
-            asked=self.asked or fact.asked,
             provider_ref=max(filter(None, (self.provider_ref, fact.provider_ref)), default=None),
             registers={**self.registers, fact.register: entry.newer(self.registers.get(fact.register))},
         )
@@ -292,3 +298,10 @@ def end_of_day(second: int) -> int:
     It also keeps the end from moving when the same payment is heard again with a stamp some seconds earlier.
     """
     return -(-second // DAY_S) * DAY_S
+
+
+def _knowledge(thing: Pass | Fact) -> tuple[object, ...]:
+    """Return what orders the words about what was sold, whoever came first: equal only where they say the same."""
+    asked, days = thing.asked, thing.valid_days
+    said = (asked is not None, days is not None, thing.kind is not Kind.PASS)
+    return (*said, asked.amount if asked else 0, asked.currency if asked else "", days or 0, thing.kind, thing.offer_id)
