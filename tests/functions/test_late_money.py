@@ -384,9 +384,20 @@ class TestTwoPaymentsForOnePurchase:
         assert account["booking"]["booking_id"] == new["checkout_id"]
 
 
+def plan_of(world: World, token: Any) -> Any:
+    """Return the subscription that was bought, as Stripe has it."""
+    page = world.stripe.v1.checkout.sessions.retrieve(token["token"], {"expand": ["subscription"]})
+    return page.to_dict()["subscription"]
+
+
+def period_end(world: World, token: Any) -> int:
+    """Return the second at which the subscription's present period ends."""
+    return int(plan_of(world, token)["items"]["data"][0]["current_period_end"])
+
+
 def about_plan(world: World, token: Any) -> list[dict[str, Any]]:
     """Return Stripe's events about the subscription that was bought, the oldest first."""
-    plan = world.stripe.v1.checkout.sessions.retrieve(token["token"]).subscription
+    plan = plan_of(world, token)["id"]
     return [event for event in world.events() if event["data"]["object"]["id"] == plan]
 
 
@@ -440,19 +451,21 @@ def attention(stack: Path, capsys: pytest.CaptureFixture[str], about: str) -> li
     return [line for line in support(stack, capsys, "attention").splitlines() if about in line]
 
 
-def paid_otherwise(world: World, buyer: str, offer_id: str, amount: int, currency: str) -> Any:
+def paid_otherwise(world: World, buyer: str, offer_id: str, amount: int, currency: str, **more: Any) -> Any:
     """Let *buyer* pay another price than was asked for, on a page that somebody made in our checkout's name."""
     token = world.buy(offer_id, customer=buyer).json
     page = world.stripe.v1.checkout.sessions.retrieve(token["token"])
-    product = {"currency": currency, "unit_amount": amount, "product_data": {"name": "By hand"}}
+    product: Any = {"currency": currency, "unit_amount": amount, "product_data": {"name": "By hand"}}
+    if page.mode == "subscription":
+        product["recurring"] = {"interval": "month"}
     metadata = dict(page.metadata.to_dict()) if page.metadata else {}
     params: Any = {
-        "mode": "payment",
+        "mode": page.mode,
         "customer": page.customer,
         "client_reference_id": buyer,
         "success_url": page.success_url,
         "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata},
+        "subscription_data" if page.mode == "subscription" else "payment_intent_data": {"metadata": metadata, **more},
         "line_items": [{"price_data": product, "quantity": 1}],
     }
     by_hand = world.stripe.v1.checkout.sessions.create(params)
@@ -541,6 +554,64 @@ class TestAnotherAmountThanWasAskedFor:
         assert refunds(world, token) == []
         accepted = knock("bookings", f"POST /bookings/{booking['booking_id']}/accept", customer="mia", roles="provider")
         assert accepted.json["status"] == "live"
+
+
+class TestAnotherAmountThanASubscriptionAskedFor:
+    @pytest.mark.parametrize(("amount", "currency"), [(4_899, "eur"), (4_901, "eur"), (4_900, "usd")])
+    def test_grants_nothing_and_asks_for_attention(
+        self,
+        world: World,
+        buyer: str,
+        stack: Path,
+        capsys: pytest.CaptureFixture[str],
+        amount: int,
+        currency: str,
+    ) -> None:
+        token = paid_otherwise(world, buyer, "monthly", amount, currency)
+        assert bought(world, buyer) == []
+        found = world.status(token["checkout_id"], customer=buyer)
+        assert (found["state"], found["pass"]["status"]) == ("failed", "quarantined")
+        (line,) = attention(stack, capsys, token["checkout_id"])
+        assert f"asked 4900 eur, paid {amount} {currency}" in line
+        assert refunds(world, token) == []
+
+    def test_is_granted_by_support(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        token = paid_otherwise(world, buyer, "monthly", 3_900, "eur")
+        said = support(stack, capsys, "support", "grant", buyer, token["checkout_id"])
+        assert said == f"{token['checkout_id']} of {buyer}: quarantined -> active\n"
+        (access,) = world.account(customer=buyer)["access"]
+        assert access["offer_id"] == "monthly"
+        assert access["until"] == period_end(world, token) + 7 * DAY
+        assert attention(stack, capsys, token["checkout_id"]) == []
+        world.pass_time(period_end(world, token) + 60 - world.now())
+        for event in about_plan(world, token):
+            world.deliver(event)
+        assert world.work_queue() == []
+        assert bought(world, buyer) == ["monthly"]
+        assert attention(stack, capsys, token["checkout_id"]) == []
+
+    def test_is_refunded_by_support_and_never_renews(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        token = paid_otherwise(world, buyer, "monthly", 3_900, "eur")
+        said = support(stack, capsys, "support", "refund", buyer, token["checkout_id"])
+        assert said == f"{token['checkout_id']} of {buyer}: quarantined -> refunded (3900 of 3900 eur back)\n"
+        assert refunds(world, token) == [3_900]
+        assert plan_of(world, token)["status"] == "canceled"
+        assert attention(stack, capsys, token["checkout_id"]) == []
+        hear(world, token["token"])
+        assert (bought(world, buyer), state_of(world, token, buyer)) == ([], "refunded")
+        assert refunds(world, token) == [3_900]
+
+    def test_is_no_matter_where_a_trial_asks_for_nothing_yet(
+        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        token = paid_otherwise(world, buyer, "monthly", 4_900, "eur", trial_period_days=14)
+        assert world.status(token["checkout_id"], customer=buyer)["pass"]["status"] == "trialing"
+        assert bought(world, buyer) == ["monthly"]
+        assert attention(stack, capsys, token["checkout_id"]) == []
 
 
 class TestSupport:
