@@ -13,14 +13,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from stripe import WebhookSignature
-
 from tools import offers
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.deployment import DEPENDENCIES, PACKAGE
 from tools.local.functions import runtime_folder
 from tools.local.worker import Code, Worker
+from tools.signing import signed
 from tools.standins import serve
 
 STARTS = 5
@@ -80,9 +79,7 @@ def _event(name: str) -> bytes:
     """Return the event events/<name>.json; a webhook is signed, and signed now."""
     event = json.loads((template.ROOT / f"events/{name}.json").read_bytes())
     if "stripe-signature" in event.get("headers", {}):
-        secret = ministack.STRIPE_SECRET["webhook_secrets"][0]
-        signature = WebhookSignature.generate_signature_header(event["body"], secret)
-        event["headers"]["stripe-signature"] = signature
+        event = signed(event, ministack.STRIPE_SECRET["webhook_secrets"][0], at=int(time.time()))
     return json.dumps(event).encode()
 
 

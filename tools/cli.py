@@ -4,11 +4,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from logging import StreamHandler
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,6 +23,7 @@ from paidup.outside.table import Table
 from tools import offers, support
 from tools.local import state
 from tools.local.cloud import PATIENT, Cloud
+from tools.signing import signed
 
 LIKE = "expire_sessions"  # the function whose settings support works with: it gives money back, too
 
@@ -63,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     invoke = commands.add_parser("invoke", help="invoke one function with an event, and print its answer")
     invoke.add_argument("function", help="the name of its folder in functions/")
     invoke.add_argument("event", help="a JSON file, like those in events/; - reads standard input")
-    invoke.add_argument("--stack", help="the deployed stack to invoke it in; the local one, if none is named")
+    where = invoke.add_mutually_exclusive_group()
+    where.add_argument("--stack", help="the deployed stack to invoke it in; the local one, if none is named")
+    where.add_argument("--sign", action="store_true", help="sign a webhook anew, as the local stack's Stripe does now")
     invoke.set_defaults(run=_invoke)
 
     on_sale = commands.add_parser("offers", help="what is on sale").add_subparsers(required=True)
@@ -99,11 +102,20 @@ def _invoke(given: argparse.Namespace) -> int:
     if given.stack:
         client, name = boto3.client("lambda", config=PATIENT), f"{given.stack}-{given.function}"
     else:
-        local = Cloud(endpoint=state.announcement(given.folder)["invocations_url"])
-        client, name = local.client("lambda"), given.function
+        where = state.announcement(given.folder)
+        client, name = Cloud(endpoint=where["invocations_url"]).client("lambda"), given.function
+        event = _signed(event, where, given) if given.sign else event
     answer = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
     print(json.dumps(json.loads(answer["Payload"].read() or b"null"), indent=2, ensure_ascii=False))
     return 1 if "FunctionError" in answer else 0
+
+
+def _signed(event: Any, where: Mapping[str, Any], given: argparse.Namespace) -> dict[str, Any]:
+    """Return *event*, a webhook, signed with the local stack's own secret at the time of its own clock."""
+    if not isinstance(event, dict) or not isinstance(event.get("body"), str) or event.get("isBase64Encoded"):
+        raise Stopped(f"{given.event} is no webhook that can be signed: it has no body of text.")
+    secret, *_ = Cloud.of(where["aws"]).secret(where["stripe_secret"])["webhook_secrets"]
+    return signed(event, secret, at=int(state.clock(given.folder / "clock")()))
 
 
 def _load_offers(given: argparse.Namespace) -> int:

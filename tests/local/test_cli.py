@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
+from paidup.outside import stripe_webhook
 
+from tests.world import EVENTS
 from tools import cli, offers
 from tools.local.background import Background
 from tools.offers import BadOffers
 
+WEBHOOK = EVENTS / "receive_webhook.json"
 OFFER = """
 [[offers]]
 offer_id = "trial"
@@ -39,6 +43,40 @@ def test_a_function_that_fails_fails_the_command(
     event.write_text('{"do": "crash"}')
     assert run(echo, "invoke", "echo", str(event)) == 1
     assert json.loads(capsys.readouterr().out)["errorType"] == "ValueError"
+
+
+class TestSigning:
+    def test_signs_a_webhook_anew_as_the_stacks_stripe_does_now(
+        self, echo: Background, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        httpx.post(f"{echo.standins_url}/dev/clock", json={"advance_s": 3_600}).raise_for_status()
+        now = httpx.get(f"{echo.standins_url}/dev/clock").json()["now"]
+        assert run(echo, "invoke", "echo", str(WEBHOOK), "--sign") == 0
+        sent, received = json.loads(WEBHOOK.read_text()), json.loads(capsys.readouterr().out)["event"]
+        signature = received["headers"]["stripe-signature"]
+        stripe_webhook.verify(received["body"].encode(), signature, ["whsec_local"], now=now)
+        received["headers"]["stripe-signature"] = sent["headers"]["stripe-signature"]
+        assert received == sent
+
+    def test_leaves_a_webhook_as_it_was_unless_asked(
+        self, echo: Background, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(echo, "invoke", "echo", str(WEBHOOK)) == 0
+        assert json.loads(capsys.readouterr().out)["event"] == json.loads(WEBHOOK.read_text())
+
+    @pytest.mark.parametrize("text", ["[]", "{}", '{"body": null}', '{"body": "YQ==", "isBase64Encoded": true}'])
+    def test_refuses_what_is_no_webhook(
+        self, echo: Background, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+    ) -> None:
+        event = tmp_path / "event.json"
+        event.write_text(text)
+        assert run(echo, "invoke", "echo", str(event), "--sign") == 1
+        assert capsys.readouterr().err == f"paidup: {event} is no webhook that can be signed: it has no body of text.\n"
+
+    def test_is_for_the_local_stack_alone(self, echo: Background, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            run(echo, "invoke", "echo", str(WEBHOOK), "--sign", "--stack", "paidup")
+        assert "not allowed with argument" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.local import stack, state, template
@@ -16,15 +17,15 @@ from tools.local.deployment import StripeAccount
 def main() -> int:
     """Run the local stack until Ctrl-C; return 1 when it cannot start, or ends by itself."""
     try:
-        asyncio.run(_run(_options()))
+        asyncio.run(_run(options()))
     except NotStarted as sentence:
         print(f"! {sentence}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _run(options: stack.Options) -> None:
-    running = asyncio.ensure_future(stack.run(options))
+async def _run(chosen: stack.Options) -> None:
+    running = asyncio.ensure_future(stack.run(chosen))
 
     def stop() -> None:
         # Once: what ends the parts is not to be cancelled itself, however impatient somebody is.
@@ -38,14 +39,15 @@ async def _run(options: stack.Options) -> None:
         await running
 
 
-def _options() -> stack.Options:
+def options(argv: Sequence[str] | None = None) -> stack.Options:
+    """Return how the command line *argv* and the environment want the stack to be run; raises NotStarted."""
     parser = argparse.ArgumentParser(prog="python -m tools.local", description="Run the whole of paidup here.")
     parser.add_argument("--port", type=int, help="the front door's port (PAIDUP_PORT, 8787; 0: any free one)")
     parser.add_argument("--folder", type=Path, default=state.FOLDER, help="where data and logs are kept (.paidup)")
     parser.add_argument("--fresh", action="store_true", help="start without the data of earlier runs")
     parser.add_argument("--template", type=Path, default=template.PATH, help="what to deploy (template.yaml)")
     parser.add_argument("--workers", type=int, default=4, help="how many events a function works on at once (4)")
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     port = os.environ.get("PAIDUP_PORT", "8787") if given.port is None else str(given.port)
     if not port.isdecimal() or int(port) > 65_534:
         raise NotStarted(f"PAIDUP_PORT must be a port number up to 65534, not {port!r}.")

@@ -110,6 +110,12 @@ class Cloud:
         except secrets.exceptions.ResourceNotFoundException:
             secrets.create_secret(Name=name, SecretString=text)
 
+    def secret(self, name: str) -> dict[str, Any]:
+        """Return the value of the secret called *name*."""
+        text = self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+        value: dict[str, Any] = json.loads(text)
+        return value
+
     def _table(self, name: str, properties: Properties) -> str:
         dynamodb = self.client("dynamodb")
         try:

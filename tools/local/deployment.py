@@ -85,6 +85,11 @@ class Deployment:
         """The name of the table."""
         return str(self.resolver({"Ref": "Table"}))
 
+    @property
+    def stripe_secret(self) -> str:
+        """The name of the secret that Stripe's keys are in."""
+        return str(self.resolver({"Ref": "StripeSecretName"}))
+
     def functions(self, folder: Path, stripe: StripeAccount, *, most: int) -> dict[str, Function]:
         """Return the functions, each with its own settings and permissions and at most *most* workers.
 
@@ -110,6 +115,7 @@ class Deployment:
             "aws": self.at.aws.environment,
             "settings": {one.name: self.resolver.environment(one) for one in self.template.functions.values()},
             "table": self.table,
+            "stripe_secret": self.stripe_secret,
             "queues": {name: self.resolver.refs[name] for name in self.template.queues},
             "pid": os.getpid(),
         }
@@ -134,6 +140,6 @@ def deploy(template: Template, at: Addresses, stripe: StripeAccount) -> Deployme
         sentence = f"{error} has other keys now than when its data were written: start empty, with `make run FRESH=1`."
         raise NotStarted(sentence) from None
     deployment = Deployment(template=template, resolver=resolver, at=at)
-    at.aws.put_secret(resolver({"Ref": "StripeSecretName"}), stripe.secret())
+    at.aws.put_secret(deployment.stripe_secret, stripe.secret())
     offers.load(at.aws.table(deployment.table), offers.read())
     return deployment
