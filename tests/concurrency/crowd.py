@@ -19,7 +19,7 @@ from stripe import WebhookSignature
 from tests.world import WEBHOOK_SECRET, Answer, Context, function, sample, settle_in
 from tools.standins import Standins
 
-AT_ONCE = 12
+AT_ONCE = 20
 PRELOADED = ["__main__", "tests.concurrency.crowd", *(f"functions.{name}.app" for name in (
     "create_payment_token", "process_webhook", "receive_webhook", "subscription_status",
 ))]  # fmt: skip

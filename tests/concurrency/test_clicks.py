@@ -50,14 +50,21 @@ def test_a_hundred_buyers_at_once_get_one_open_checkout_each(world: World, crowd
         assert world.shop.table.account(buyer).open_checkout_id == checkout.checkout_id
 
 
+@pytest.mark.parametrize("known", [False, True])
 def test_twenty_clicks_of_one_buyer_at_once_end_in_one_checkout_and_one_token(
-    world: World, crowd: Crowd, place: Place, buyer: str
+    world: World, crowd: Crowd, place: Place, buyer: str, *, known: bool
 ) -> None:
+    if known:
+        earlier = world.buy("ten_class_pass", customer=buyer).json
+        world.pay(earlier["url"])
+        world.pass_time(3)
+        assert world.status(earlier["checkout_id"], customer=buyer)["state"] == "active"
     answers = crowd.call(place, [click(buyer)] * 20)
     assert Counter(answer.status for answer in answers) == {201: 1, 200: 19}
     assert len({answer.text for answer in answers}) == 1
-    (checkout,) = checkouts_of(world, buyer)
-    (page,) = pages_of(world, buyer)
+    *_, checkout = checkouts_of(world, buyer)
+    assert [one.cart.offer_id for one in checkouts_of(world, buyer)] == ["ten_class_pass"] * known + ["day_pass"]
+    (page,) = [page for page in pages_of(world, buyer) if page["metadata"]["offer_id"] == "day_pass"]
     assert checkout.token == page["id"] == answers[0].json["token"]
 
 
