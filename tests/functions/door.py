@@ -1,6 +1,7 @@
 """The API's door for routes with a method, a query and a role, and how Stripe fails behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 from urllib.parse import urlencode
@@ -67,6 +68,32 @@ def hear(world: World, *tokens: str) -> None:
     for event in (event for token in tokens for event in told(world, token)):
         assert world.deliver(event).status == 200
     assert world.work_queue() == []
+
+
+@contextmanager
+def written(world: World) -> Iterator[list[tuple[str, set[str]]]]:
+    """Write down each call that writes to the table while the block runs: its name, and the rows that it writes."""
+    calls: list[tuple[str, set[str]]] = []
+
+    def name(key: Any) -> str:
+        pk, sk = key["pk"]["S"], key["sk"]["S"]
+        return str(sk if pk.startswith("CUSTOMER#") else pk)
+
+    def note(params: Any, model: Any, **_: Any) -> None:
+        if model.name.startswith("TransactWrite"):
+            rows = [one for item in params["TransactItems"] for one in item.values()]
+        elif model.name.startswith(("Put", "Update", "Delete", "BatchWrite")):
+            rows = [params]
+        else:
+            return
+        calls.append((model.name, {name(row.get("Item") or row.get("Key")) for row in rows}))
+
+    events = world.shop.table.client.meta.events
+    events.register("before-parameter-build.dynamodb", note)
+    try:
+        yield calls
+    finally:
+        events.unregister("before-parameter-build.dynamodb", note)
 
 
 def outage(exchange: Exchange) -> None:

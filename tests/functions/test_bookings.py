@@ -14,7 +14,7 @@ from paidup.model.booking import BookingClosed
 from paidup.model.offer import Kind, Offer
 from paidup.outside import rows
 
-from tests.functions.door import hear, knock, outage, told
+from tests.functions.door import hear, knock, outage, told, written
 from tests.functions.wire import Wire
 from tests.world import Answer, World
 
@@ -449,6 +449,17 @@ class TestBuyingAgain:
         assert refunds(world, again.json) == []
         assert world.account(customer=buyer)["booking"]["booking_id"] == again.json["checkout_id"]
 
+    def test_calls_a_stale_one_off_in_the_transaction_that_reserves_the_new_one(self, world: World, buyer: str) -> None:
+        token = paid(world, buyer)
+        wait_until_lapsed(world)
+        with written(world) as calls:
+            again = world.buy("live_session", customer=buyer).json
+        stale, new = f"BOOKING#{token['checkout_id']}", f"CHECKOUT#{again['checkout_id']}"
+        (first, *later) = [rows for _, rows in calls]
+        assert {"ACCOUNT", stale, f"PASS#{token['checkout_id']}", new} <= first
+        assert all(stale not in rows for rows in later)
+        assert {name for name, _ in calls} == {"TransactWriteItems"}
+
     def test_with_a_waiting_one_names_it(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
         found = world.buy("live_session", customer=buyer)
@@ -530,8 +541,12 @@ class TestOnCredit:
     def test_a_stale_one_is_called_off_and_booked_again_in_one_click(self, credited: World, buyer: str) -> None:
         paid(credited, buyer)
         wait_until_lapsed(credited)
-        assert credited.buy("live_session", customer=buyer).status == 200
+        with written(credited) as calls:
+            assert credited.buy("live_session", customer=buyer).status == 200
         assert sorted(one["status"] for one in own(buyer)) == ["lapsed", "waiting"]
+        ((name, together),) = calls
+        assert name == "TransactWriteItems"
+        assert {f"BOOKING#{one['booking_id']}" for one in own(buyer)} <= together
 
     def test_a_credit_buys_no_dearer_session(self, credited: World, buyer: str) -> None:
         paid(credited, buyer)

@@ -9,6 +9,7 @@ from paidup.model.checkout import reserved
 from paidup.outside.seen import Change
 from stripe.checkout import Session
 
+from tests.functions.door import written
 from tests.functions.wire import Exchange, Wire, lose_the_answer, lose_the_request, pass_on
 from tests.world import ORIGIN, World
 
@@ -172,6 +173,14 @@ class TestAnotherCart:
         assert new.json["token"] != old["token"]
         assert world.status(old["checkout_id"], customer=buyer)["state"] == "expired"
         assert world.account(customer=buyer)["checkout"]["checkout_id"] == new.json["checkout_id"]
+
+    def test_ends_the_old_checkout_in_the_transaction_that_reserves_the_new_one(self, world: World, buyer: str) -> None:
+        old = world.buy(customer=buyer).json
+        with written(world) as calls:
+            new = world.buy("day_pass", customer=buyer).json
+        ended, begun = f"CHECKOUT#{old['checkout_id']}", f"CHECKOUT#{new['checkout_id']}"
+        reserved_at_once, page_recorded = {"ACCOUNT", ended, begun}, {"ACCOUNT", begun}
+        assert calls == [("TransactWriteItems", reserved_at_once), ("TransactWriteItems", page_recorded)]
 
     def test_may_be_the_same_offer_in_another_quantity(self, world: World, buyer: str) -> None:
         old = world.buy(customer=buyer, quantity=1).json

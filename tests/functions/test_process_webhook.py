@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.functions.door import written
 from tests.functions.story import Story
 from tests.functions.wire import Wire, be_down
 from tests.world import Context, World, function, sample
@@ -72,6 +73,20 @@ class TestABatch:
         assert work_on(event, event, event) == []
         assert story.version == 1
         assert len(story.world.shop.table.timeline(story.buyer)) == 1
+
+    def test_settles_each_event_in_one_transaction_with_its_row_in_the_log_and_the_timelines(
+        self, story: Story
+    ) -> None:
+        story.buys("day_pass")
+        story.world.pass_time(1)
+        story.post("refunds", payment_intent=story.session()["payment_intent"]["id"])
+        events = story.news("checkout.session.completed", "charge.refunded")
+        with written(story.world) as calls:
+            assert work_on(*map(json.dumps, events)) == []
+        rows = {"ACCOUNT", f"PASS#{story.token['checkout_id']}", f"TIMELINE#{story.buyer}"}
+        paid, refunded = ({*rows, f"EVENT#stripe#{event['id']}"} for event in events)
+        bought = paid | {f"CHECKOUT#{story.token['checkout_id']}"}
+        assert calls == [("TransactWriteItems", bought), ("TransactWriteItems", refunded)]
 
     @pytest.mark.parametrize("sequence", [(0, 1), (1, 0)])
     def test_is_settled_in_whatever_order(self, story: Story, sequence: Sequence[int]) -> None:

@@ -15,6 +15,7 @@ from paidup.outside.secrets import BadSecret
 from paidup.outside.stripe_webhook import HANDLED, SETTLED_BEFORE_ANSWER
 from stripe import WebhookSignature
 
+from tests.functions.door import written
 from tests.functions.wire import Wire, be_down, never_answer, wire_to
 from tests.world import WEBHOOK_SECRET, Answer, Context, World, function, sample
 
@@ -253,6 +254,18 @@ class TestAnEvent:
             assert world.deliver(completed).json == {"received": "settled"}
         assert world.account(customer=buyer)["billing_version"] == 1
         assert len(world.shop.table.timeline(buyer)) == 1
+
+    def test_is_settled_in_one_transaction_with_its_row_in_the_log_and_the_timelines(
+        self, world: World, buyer: str, completed: dict[str, Any]
+    ) -> None:
+        with written(world) as calls:
+            assert world.deliver(completed).json == {"received": "settled"}
+        bought = completed["data"]["object"]["metadata"]["checkout_id"]
+        rows = {f"CHECKOUT#{bought}", f"PASS#{bought}", f"TIMELINE#{buyer}", f"EVENT#stripe#{completed['id']}"}
+        assert calls == [("TransactWriteItems", {"ACCOUNT", *rows})]
+        with written(world) as calls:
+            assert world.deliver(completed).json == {"received": "settled"}
+        assert calls == []
 
     def test_can_be_thin(self, world: World, buyer: str, completed: dict[str, Any]) -> None:
         """It names type and object alone; what became of the object is fetched."""
