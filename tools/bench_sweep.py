@@ -1,10 +1,12 @@
 """What the minute's sweep consumes: `make bench`. Its reads must grow with what is due, not with the table.
 
-The table is the counted one of tools/soak/memory.py, the provider one in memory: capacity is measured, not time.
+The table is the counted one of tools/soak/memory.py, the provider one in memory: capacity is measured, not time. All
+other checkouts are open, and lie in the index beside those that are due: who reads more of it than its keys name, pays.
 """
 
 import logging
 import time
+from collections import defaultdict
 from typing import Any, cast
 
 from paidup.flows.expire import expire
@@ -32,12 +34,10 @@ def consumed(size: int) -> tuple[float, int]:
     table = Table(client=cast("Any", client), name="paidup", policy=policy)
     shop = Shop(table=table, stripe=cast("Stripe", provider), policy=policy)
     for n in range(DUE):
-        checkout = _opened(n)
-        client.put_item(Item=rows.checkout_row(checkout))
+        checkout = _opened(n, until=NOW)
+        client.put_item(TableName=table.name, Item=rows.checkout_row(checkout))
         provider.sheets[checkout.token or ""] = Sheet(token=checkout.token or "", checkout=checkout, expires_at=NOW)
-    still = rows.checkout_row(_opened(DUE).completed(now=NOW))
-    for n in range(DUE, size):
-        client.put_item(Item={**still, **rows.wire(rows.checkout_key(f"customer-{n}", f"co_{n}"))})
+    _fill(client, size)
     client.consumed = 0.0
     swept = expire(shop, now=NOW, time_left=lambda: 60.0)
     return client.consumed, swept.ended
@@ -53,15 +53,36 @@ def main() -> None:
         cost, ended = consumed(size)
         units.append(cost)
         print(f"{size:>18,}{DUE:>8,}{ended:>8,}{cost:>10,.0f}{cost / ended:>12.2f}{time.monotonic() - began:>22.1f}")
+        if ended != DUE:
+            raise SystemExit(f"The sweep ended {ended:,} of {DUE:,} checkouts that were due.")
     if max(units) > min(units):
         raise SystemExit("The sweep's cost grows with the table, not with what is due.")
 
 
-def _opened(n: int) -> Checkout:
+def _fill(client: MemoryTable, size: int) -> None:
+    """Add open checkouts that are due in an hour up to *size*, those of one shard of the index as one row."""
+    alike: defaultdict[str, list[int]] = defaultdict(list)
+    for n in range(DUE, size):
+        alike[rows.due_shard(_customer(n))].append(n)
+    for numbers in alike.values():
+        keys = (rows.checkout_key(_customer(n), _id(n)) for n in numbers)
+        row = rows.checkout_row(_opened(numbers[0], until=NOW + 3_600))
+        client.fill(row, ((key["pk"], key["sk"]) for key in keys))
+
+
+def _customer(n: int) -> str:
+    return f"customer-{n:09d}"
+
+
+def _id(n: int) -> str:
+    return f"co_{n:09d}"
+
+
+def _opened(n: int, *, until: int) -> Checkout:
     cart = Cart(offer_id="ten", name="Ten classes", kind=Kind.PASS, unit_amount=12_000, currency="eur", quantity=1)
     checkout = reserved(
-        checkout_id=f"co_{n}",
-        customer_id=f"customer-{n}",
+        checkout_id=_id(n),
+        customer_id=_customer(n),
         cart=cart,
         provider="stripe",
         success_url="https://shop.example/success",
@@ -69,7 +90,7 @@ def _opened(n: int) -> Checkout:
         lifetime_s=86_400,
         now=NOW - 86_400,
     )
-    return checkout.opened(token=f"cs_{n}", url=f"https://pay.example/{n}", expires_at=NOW, now=NOW - 86_400)
+    return checkout.opened(token=f"cs_{n}", url=f"https://pay.example/{n}", expires_at=until, now=NOW - 86_400)
 
 
 if __name__ == "__main__":

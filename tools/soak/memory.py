@@ -2,18 +2,25 @@
 
 Reads and writes are counted as Amazon's documentation says: a strongly consistent read takes one unit per 4 KB, an
 eventually consistent one half of it, a transactional one twice; a write takes one unit per 1 KB, a transactional one
-twice. A query pays for what it reads together. Writes to indexes are not counted.
+twice. A query pays, a page at a time, for all that its key condition reads together. Writes to indexes are not counted.
+What paidup does not ask for today, an expression or a parameter, is an error here, so that nothing goes uncounted.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping
+import re
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 Wire = dict[str, Any]
 Address = tuple[str, str]
-INDEXES = {"by_ref": ("ref", "ref_at"), "by_due": ("due_shard", "due_at")}
+Entries = list[tuple[Any, Address]]  # by range key: a number or a string, one kind within an index
+
+OWN = ""  # the table's own keys, beside its indexes
+KEYS = {OWN: ("pk", "sk"), "by_ref": ("ref", "ref_at"), "by_due": ("due_shard", "due_at")}
+LAST = ("\uffff", "")
+TERM = re.compile(r"(?P<name>#?\w+) (?P<how>=|<=) (?P<value>:\w+)|begins_with\((?P<begun>\w+), (?P<prefix>:\w+)\)")
 
 
 class MemoryTable:
@@ -25,31 +32,34 @@ class MemoryTable:
         self.rows: dict[Address, Wire] = {}
         self.consumed = 0.0
         self.before: Callable[[str], Callable[[], None] | None] = lambda _: None
-        self._under: dict[str, list[str]] = {}
-        self._indexes: dict[str, dict[str, list[tuple[float, Address]]]] = {name: {} for name in INDEXES}
+        self._entries: dict[str, dict[str, Entries]] = {index: {} for index in KEYS}
 
-    def get_item(self, *, Key: Wire, **_: Any) -> Wire:  # noqa: N803 - boto3's own names
+    def get_item(self, *, TableName: str, Key: Wire, ConsistentRead: bool) -> Wire:  # noqa: ARG002, N803 - boto3's own names
         """Return the item under *Key*."""
         after = self.before("get_item")
         row = self.rows.get(_address(Key))
-        self._read([row] if row else [], units=1.0)
+        self._read([row] if row else [], units=1.0 if ConsistentRead else 0.5)
         _done(after)
         return {"Item": row} if row else {}
 
     def batch_get_item(self, *, RequestItems: Wire) -> Wire:  # noqa: N803
         """Return the items that are there."""
+        after = self.before("batch_get_item")
         ((table, wanted),) = RequestItems.items()
         found = [row for key in wanted["Keys"] if (row := self.rows.get(_address(key)))]
-        self._read(found, units=1.0)
+        self._read(found, units=1.0 if wanted["ConsistentRead"] else 0.5)
+        _done(after)
         return {"Responses": {table: found}, "UnprocessedKeys": {}}
 
     def transact_get_items(self, *, TransactItems: list[Wire]) -> Wire:  # noqa: N803
         """Return the items in the order asked for."""
+        after = self.before("transact_get_items")
         found = [self.rows.get(_address(one["Get"]["Key"])) for one in TransactItems]
         self._read([row for row in found if row], units=2.0)
+        _done(after)
         return {"Responses": [{"Item": row} if row else {} for row in found]}
 
-    def put_item(self, *, Item: Wire, **_: Any) -> Wire:  # noqa: N803
+    def put_item(self, *, TableName: str, Item: Wire) -> Wire:  # noqa: ARG002, N803
         """Write an item."""
         after = self.before("put_item")
         self._write(Item, units=1.0)
@@ -60,6 +70,8 @@ class MemoryTable:
         """Write all items, or none where a condition fails."""
         after = self.before("transact_write_items")
         puts = [one["Put"] for one in TransactItems]
+        if len({_address(put["Item"]) for put in puts}) < len(puts):
+            raise ValueError("a transaction that writes one item twice")
         if any(not self._holds(put) for put in puts):
             reasons = [{"Code": "None" if self._holds(put) else "ConditionalCheckFailed"} for put in puts]
             answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
@@ -72,36 +84,59 @@ class MemoryTable:
     def query(
         self,
         *,
+        TableName: str,  # noqa: ARG002, N803
+        KeyConditionExpression: str,  # noqa: N803
         ExpressionAttributeValues: Wire,  # noqa: N803
         Limit: int,  # noqa: N803
-        IndexName: str | None = None,  # noqa: N803
+        ExpressionAttributeNames: Mapping[str, str] | None = None,  # noqa: N803
+        IndexName: str = OWN,  # noqa: N803
+        ConsistentRead: bool = False,  # noqa: N803
         ScanIndexForward: bool = True,  # noqa: N803
         ExclusiveStartKey: Wire | None = None,  # noqa: N803
-        **_: Any,
     ) -> Wire:
-        """Return a page of the items under a key, of the table or of an index."""
-        self.before("query")
-        values = {name: _plain(value) for name, value in ExpressionAttributeValues.items()}
-        if IndexName:
-            hash_name = INDEXES[IndexName][0]
-            entries = self._indexes[IndexName].get(values[":shard" if hash_name == "due_shard" else ":ref"], [])
-            until = values.get(":now", float("inf"))
-            found = [address for at, address in entries[: bisect_left(entries, (until, ("\uffff", "")))]]
-        else:
-            prefix = values.get(":prefix", "")
-            found = [(values[":pk"], sk) for sk in self._under.get(values[":pk"], []) if sk.startswith(prefix)]
-        if not ScanIndexForward:
-            found.reverse()
-        if ExclusiveStartKey and _address(ExclusiveStartKey) in found:
-            found = found[found.index(_address(ExclusiveStartKey)) + 1 :]
-        page = [self.rows[address] for address in found[:Limit]]
-        self._read(page, units=0.5 if IndexName else 1.0, together=True)
-        more = {"LastEvaluatedKey": _key(page[-1], IndexName)} if len(found) > Limit else {}
+        """Return a page of the items that the key condition names, of the table or of an index."""
+        self.before(f"query {IndexName}".strip())
+        if IndexName and ConsistentRead:
+            raise ValueError("an index is never read consistently")
+        asked = _terms(KeyConditionExpression, ExpressionAttributeNames or {}, ExpressionAttributeValues)
+        entries, first, end = self._between(IndexName, asked)
+        if ExclusiveStartKey:
+            there = (_plain(ExclusiveStartKey[KEYS[IndexName][1]]), _address(ExclusiveStartKey))
+            first = max(first, bisect_right(entries, there)) if ScanIndexForward else first
+            end = end if ScanIndexForward else min(end, bisect_left(entries, there))
+        read = entries[first : min(end, first + Limit)] if ScanIndexForward else entries[max(first, end - Limit) : end]
+        addresses = [address for _, address in (read if ScanIndexForward else reversed(read))]
+        page = [self.rows[address] for address in addresses]
+        self._read(page, units=1.0 if ConsistentRead else 0.5, together=True)
+        more = {"LastEvaluatedKey": _key(addresses[-1], page[-1], IndexName)} if len(page) == Limit else {}
         return {"Items": page, **more}
+
+    def fill(self, row: Wire, addresses: Iterable[Address]) -> None:
+        """Let the one *row* lie under every address, uncounted, as if each were a row of its own that cost as much."""
+        for address in addresses:
+            self._lay(row, address)
 
     def holds_due(self, *, now: int) -> bool:
         """Whether a sweep at *now* would find anything."""
-        return any(entries and entries[0][0] <= now for entries in self._indexes["by_due"].values())
+        return any(entries and entries[0][0] <= now for entries in self._entries["by_due"].values())
+
+    def _between(self, index: str, asked: dict[str, tuple[str, Any]]) -> tuple[Entries, int, int]:
+        """Return the entries of the one partition that is *asked* for, and between which two of them it is read."""
+        hash_name, range_name = KEYS[index]
+        how, partition = asked.pop(hash_name, ("", None))
+        order, bound = asked.pop(range_name, ("", None))
+        if how != "=" or asked:
+            raise ValueError(f"a key condition that this table does not know: {hash_name} {how}, {list(asked)}")
+        entries = self._entries[index].get(partition, [])
+        match order:
+            case "":
+                return entries, 0, len(entries)
+            case "<=":
+                return entries, 0, bisect_right(entries, (bound, LAST))
+            case "begins_with":
+                return entries, bisect_left(entries, (bound,)), bisect_left(entries, (bound + "\uffff",))
+            case other:
+                raise ValueError(f"a key condition that this table does not know: {range_name} {other}")
 
     def _holds(self, put: Mapping[str, Any]) -> bool:
         there = self.rows.get(_address(put["Item"]))
@@ -118,19 +153,21 @@ class MemoryTable:
     def _write(self, row: Wire, *, units: float) -> None:
         if self.counted:
             self.consumed += units * -(-_size(row) // 1024)
-        address = _address(row)
+        self._lay(row, _address(row))
+
+    def _lay(self, row: Wire, address: Address) -> None:
         old = self.rows.get(address)
-        for name, (hash_name, range_name) in INDEXES.items():
+        for index, (hash_name, range_name) in KEYS.items():
+            if index == OWN:
+                if old is None:
+                    insort(self._entries[OWN].setdefault(address[0], []), (address[1], address))
+                continue
             if old and hash_name in old:
-                entries = self._indexes[name][old[hash_name]["S"]]
-                del entries[bisect_left(entries, (float(old[range_name]["N"]), address))]
+                entries = self._entries[index][old[hash_name]["S"]]
+                del entries[bisect_left(entries, (_plain(old[range_name]), address))]
             if hash_name in row:
-                insort(
-                    self._indexes[name].setdefault(row[hash_name]["S"], []),
-                    (float(row[range_name]["N"]), address),
-                )
-        if old is None:
-            insort(self._under.setdefault(address[0], []), address[1])
+                entries = self._entries[index].setdefault(row[hash_name]["S"], [])
+                insort(entries, (_plain(row[range_name]), address))
         self.rows[address] = row
 
     def _read(self, found: list[Wire], *, units: float, together: bool = False) -> None:
@@ -145,13 +182,25 @@ def _done(after: Callable[[], None] | None) -> None:
         after()
 
 
+def _terms(expression: str, names: Mapping[str, str], values: Wire) -> dict[str, tuple[str, Any]]:
+    """Return what *expression* asks of each attribute: how, and the value. Raises ValueError for one unknown here."""
+    found: dict[str, tuple[str, Any]] = {}
+    for term in expression.split(" AND "):
+        said = TERM.fullmatch(term)
+        if said is None:
+            raise ValueError(f"a key condition that this table does not know: {term}")
+        name, value = said["name"] or said["begun"], values[said["value"] or said["prefix"]]
+        found[names[name] if name.startswith("#") else name] = (said["how"] or "begins_with", _plain(value))
+    return found
+
+
 def _address(row: Wire) -> Address:
     return row["pk"]["S"], row["sk"]["S"]
 
 
-def _key(row: Wire, index: str | None) -> Wire:
-    names = ("pk", "sk", *(INDEXES[index] if index else ()))
-    return {name: row[name] for name in names}
+def _key(address: Address, row: Wire, index: str) -> Wire:
+    own = {"pk": {"S": address[0]}, "sk": {"S": address[1]}}
+    return own if index == OWN else own | {name: row[name] for name in KEYS[index]}
 
 
 def _plain(value: Wire) -> Any:

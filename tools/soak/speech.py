@@ -7,6 +7,7 @@ from math import inf
 
 from paidup.model.checkout import Checkout
 from paidup.model.fact import (
+    REGISTER_OF,
     Dispute,
     Entry,
     Fact,
@@ -96,7 +97,7 @@ class Speech:
             case Payment():
                 return self._of_payment(self.sheets[fact.source]) or fact
         entry = Entry(at=self.now(), fetched=True, value=value)
-        return replace(fact, entry=entry, fact_id=f"{fact.source}@{entry.at}")
+        return replace(fact, entry=entry, fact_id=_fetched_id(fact.source, entry))
 
     def plans_of(self, _customer: str, _find: Find) -> Iterator[Found]:
         """Yield every subscription of the one customer."""
@@ -202,8 +203,9 @@ class Speech:
     def _fact(self, checkout: Checkout, value: Value, source: str, told_at: int | None, *, about: str = "") -> Fact:
         self._said += 1
         cart, at = checkout.cart, self.now() if told_at is None else told_at
+        entry = Entry(at=at, fetched=told_at is None, value=value)
         return Fact(
-            fact_id=f"evt_{self._said}" if told_at else f"{source}@{at}",
+            fact_id=_fetched_id(source, entry) if entry.fetched else f"evt_{self._said}",
             provider="stripe",
             customer_id=checkout.customer_id,
             pass_id=checkout.checkout_id,
@@ -211,7 +213,7 @@ class Speech:
             kind=cart.kind,
             valid_days=cart.valid_days,
             asked=Price(amount=cart.amount, currency=cart.currency),
-            entry=Entry(at=at, fetched=told_at is None, value=value),
+            entry=entry,
             source=source,
             customer_ref=f"stripe#cus_{checkout.customer_id}",
             about=about,
@@ -247,3 +249,8 @@ class Speech:
             if charge in plan.charges:
                 return plan.checkout, True
         return next(one.checkout for one in self.sheets.values() if one.charge is charge), False
+
+
+def _fetched_id(source: str, entry: Entry) -> str:
+    """Return the id of what was fetched: one object may tell of several registers."""
+    return f"{source}@{entry.at}.{REGISTER_OF[type(entry.value)]}"
