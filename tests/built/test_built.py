@@ -1,7 +1,7 @@
 """What `sam build` makes: every function runs from it under Lambda's own runtime, with its layers unpacked at /opt.
 
 Where this machine lets nobody mount a folder (a container without the right to), they stay where they were unpacked,
-and the test that looks for them at /opt is skipped.
+and the test that looks for them at /opt is skipped (it fails with PAIDUP_SKIP_NOTHING=1).
 """
 
 import importlib.util
@@ -9,22 +9,26 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from paidup.model.fact import Road
 
 from tests.alone import in_a_thread
-from tests.world import sample
+from tests.skipping import skip
+from tests.world import WEBHOOK_SECRET, sample
 from tools import offers
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.functions import Function, runtime_folder
 from tools.local.template import ROOT
 from tools.local.worker import Answer, Code
+from tools.signing import signed
 from tools.standins import Standins, serve
 
 DESCRIBED = template.read()
@@ -34,6 +38,8 @@ MOUNT = 'mount -t overlay overlay -o lowerdir="$0":/opt /opt && exec "$@"'
 OWN_MOUNTS = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)), "sh", "-c", MOUNT)
 LAMBDA_LIMIT = 250 * 1024 * 1024
 UNCHECKED_HASH = 0b01
+# A purchase is made with these first: the others' events are about it.
+IN_ORDER = ("create_payment_token", "receive_webhook")
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +97,21 @@ class Answers:
     others: list[Answer]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What each built function answers, and the account that they all worked in."""
+
+    by: Mapping[str, Answers]
+    cloud: Cloud
+    settings: Mapping[str, str]
+
+
+type Further = Mapping[str, Callable[[Mapping[str, Answers]], list[Any]]]
+
+
 @pytest.fixture(scope="module")
-def answers(built: Path, layers: Layers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Answers]]:
-    """What each built function answers."""
+def all_told(built: Path, layers: Layers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """What comes of asking every built function."""
     folder = tmp_path_factory.mktemp("answers")
     with (
         ministack.running() as aws,
@@ -105,18 +123,32 @@ def answers(built: Path, layers: Layers, tmp_path_factory: pytest.TempPathFactor
             IdentityJwksUrl=f"{standins.issuer}/.well-known/jwks.json",
         )
         offers.load(Cloud.of(settings).table(settings["PAIDUP_TABLE"]), offers.read())
-        others = {"authorize": _callers(standins), "process_webhook": [_batch_with_a_broken_message()]}
-        yield in_a_thread(_ask_all(built, layers, folder, settings, others))
+        further: Further = {
+            "authorize": lambda _: _callers(standins),
+            "process_webhook": lambda _: [_batch_with_a_broken_message()],
+            "receive_webhook": lambda found: _webhooks(standins, said(found["create_payment_token"].first)),
+            "manage_checkout": lambda found: [_look_at(said(found["create_payment_token"].first))],
+        }
+        found = in_a_thread(_ask_all(built, layers, folder, settings, further))
+        yield Told(found, Cloud.of(settings), settings)
+
+
+@pytest.fixture(scope="module")
+def answers(all_told: Told) -> Mapping[str, Answers]:
+    """What each built function answers."""
+    return all_told.by
 
 
 async def _ask_all(
-    built: Path, layers: Layers, folder: Path, settings: Mapping[str, str], others: Mapping[str, list[Any]]
+    built: Path, layers: Layers, folder: Path, settings: Mapping[str, str], further: Further
 ) -> dict[str, Answers]:
     runtime = runtime_folder(folder / "runtime")
-    found = {}
-    for name, described in DESCRIBED.functions.items():
+    found: dict[str, Answers] = {}
+    for name in dict.fromkeys((*IN_ORDER, *DESCRIBED.functions)):
+        described = DESCRIBED.functions[name]
         code = layers.code(described, built / described.logical_id, settings, runtime)
-        first, *rest = await _ask(code, folder / f"{name}.log", [sample(name), *others.get(name, ())])
+        others = further[name](found) if name in further else []
+        first, *rest = await _ask(code, folder / f"{name}.log", [sample(name), *others])
         found[name] = Answers(first, rest)
     return found
 
@@ -150,10 +182,33 @@ def _batch_with_a_broken_message() -> Any:
     return batch
 
 
+def _webhooks(standins: Standins, checkout: Mapping[str, Any]) -> list[Any]:
+    """Pay *checkout*, and return the webhook that says so and one that may wait, both signed now."""
+    assert httpx.post(checkout["url"], data={"card": "4242424242424242"}).has_redirect_location
+    asked = {"type": "checkout.session.completed"}
+    listed = httpx.get(f"{standins.url}/stripe/v1/events", params=asked, auth=("sk_test_local", ""))
+    (paid,) = listed.raise_for_status().json()["data"]
+    ended = {**paid, "id": "evt_later", "type": "checkout.session.expired"}
+    plain, at = sample("receive_webhook"), int(time.time())
+    return [signed({**plain, "body": json.dumps(one)}, WEBHOOK_SECRET, at=at) for one in (paid, ended)]
+
+
+def _look_at(checkout: Mapping[str, Any]) -> Any:
+    path = f"/checkouts/{checkout['checkout_id']}"
+    event = sample("manage_checkout")
+    event["rawPath"] = event["requestContext"]["http"]["path"] = path
+    return event
+
+
+def said(answer: Answer) -> Any:
+    """Return what an HTTP function says in the body of its answer."""
+    return json.loads(told(answer)["body"])
+
+
 def told(answer: Answer) -> Any:
-    said = json.loads(answer.payload)
-    assert not answer.failed, said
-    return said
+    found = json.loads(answer.payload)
+    assert not answer.failed, found
+    return found
 
 
 def refused(answer: Answer) -> bool:
@@ -196,6 +251,30 @@ def test_the_authorizer_lets_in_whom_a_served_key_vouches_for_and_nobody_who_cha
     assert refused(changed)
 
 
+def test_what_was_paid_is_there_once_its_webhook_is_answered_and_another_webhook_waits_in_the_queue(
+    all_told: Told,
+) -> None:
+    bought = said(all_told.by["create_payment_token"].first)
+    paid, ended = all_told.by["receive_webhook"].others
+    assert (told(paid)["statusCode"], said(paid)) == (200, {"received": "settled"})
+    assert (told(ended)["statusCode"], said(ended)) == (200, {"received": "queued"})
+
+    table = all_told.cloud.table(all_told.settings["PAIDUP_TABLE"])
+    assert table.held("ada", bought["checkout_id"])
+    assert {one.road for one in table.timeline("ada")} == {Road.WEBHOOK}
+    queue = all_told.settings["PAIDUP_WEBHOOK_QUEUE_URL"]
+    (waiting,) = all_told.cloud.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(waiting["Body"])["id"] == "evt_later"
+
+
+def test_a_checkout_is_shown_to_its_buyer(answers: Mapping[str, Answers]) -> None:
+    bought = said(answers["create_payment_token"].first)
+    (seen,) = answers["manage_checkout"].others
+    assert told(seen)["statusCode"] == 200
+    shown = said(seen)
+    assert (shown["checkout_id"], shown["status"], shown["next"]) == (bought["checkout_id"], "completed", "done")
+
+
 def test_the_worker_says_which_messages_failed(answers: Mapping[str, Answers]) -> None:
     settled, (mixed,) = answers["process_webhook"].first, answers["process_webhook"].others
     assert told(settled) == {"batchItemFailures": []}
@@ -204,7 +283,7 @@ def test_the_worker_says_which_messages_failed(answers: Mapping[str, Answers]) -
 
 def test_functions_find_their_layers_at_opt(layers: Layers, tmp_path: Path) -> None:
     if not layers.within:
-        pytest.skip("this machine lets nobody mount a folder at /opt")
+        skip("this machine lets nobody mount a folder at /opt")
     told_where = (
         "import paidup, stripe\n\ndef handler(event, context):\n    return [paidup.__file__, stripe.__file__]\n"
     )
