@@ -15,6 +15,7 @@ from paidup.outside import table
 from paidup.outside.table import Table
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.skipping import skip
 from tests.storefront.web import Server, Web
 from tools.local import ministack
 
@@ -76,14 +77,11 @@ def _chromium(own: str) -> str | None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium; without one the test is skipped, or fails where PAIDUP_REQUIRE_BROWSER=1."""
+    """A headless Chromium; without one the test is skipped, or fails where nothing may be skipped."""
     with sync_playwright() as playwright:
         path = _chromium(playwright.chromium.executable_path)
         if path is None:
-            reason = "there is no Chromium: name one in CHROMIUM, or run `playwright install chromium`"
-            if os.environ.get("PAIDUP_REQUIRE_BROWSER") == "1":
-                pytest.fail(reason)
-            pytest.skip(reason)
+            skip("there is no Chromium: name one in CHROMIUM, or run `playwright install chromium`")
         with playwright.chromium.launch(executable_path=path, args=ARGUMENTS) as browser:
             yield browser
 
