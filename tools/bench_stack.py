@@ -80,8 +80,8 @@ class Table:
         median = statistics.median(took)
         figures = f"{median:>9.3f}{max(took):>9.3f}  {', '.join(sorted(roads))}"
         print(f"{what:54}{'' if promised_s is None else promised_s:>10}{figures}".rstrip(), flush=True)
-        if promised_s is not None and median > promised_s:
-            self.broken.append(f"{what}: {median:.1f} s, not {promised_s:.0f}")
+        if promised_s is not None and max(took) > promised_s:
+            self.broken.append(f"{what}: {max(took):.1f} s, not {promised_s:.0f}")
         return roads
 
 
@@ -104,7 +104,7 @@ def measure(folder: Path) -> Table:
 
 
 def main() -> None:
-    """Print the table, and fail where a median is longer than is promised."""
+    """Print the table, and fail where anybody waited longer than is promised."""
     with tempfile.TemporaryDirectory(prefix="paidup-bench-") as folder:
         table = measure(Path(folder) / "stack")
     if table.broken:

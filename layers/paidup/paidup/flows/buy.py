@@ -24,7 +24,7 @@ from paidup.outside.log import logger
 from paidup.outside.seen import Change, Seen
 from paidup.outside.stripe_owner import NAME
 
-BUY_WITHIN_S = 8.0
+BUY_WITHIN_S = 7.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from paidup.model.account import Whose
 from paidup.model.fact import Dispute, Fact, Refund, Subscription
 from paidup.model.refusal import NotYetKnown
 from paidup.outside import stripe_facts as facts
+from paidup.outside.deadline import remaining
 from paidup.outside.stripe_facts import Bill, Said
 from paidup.outside.stripe_http import asking, stamp, told_of
 from paidup.outside.stripe_owner import NAME, Object, Owner, id_of, owner_in, owner_of, owner_of_plan
@@ -75,7 +76,7 @@ class Reader:
         *fact*'s own second; waits at most 2.2 s for that. It is never older than *fact*, after which it was asked for.
         """
         for wait in (0.0, 0.5, 0.5, 0.6, 0.6):
-            time.sleep(wait)
+            time.sleep(max(0.0, remaining(wait)))
             with told_of(fact.entry.at):
                 newer = self._again(fact)
             if newer.entry.at > fact.entry.at:
