@@ -8,7 +8,7 @@ from paidup.outside.seen import Change
 
 from tests.functions.door import forbidden
 from tests.functions.story import Story
-from tests.functions.wire import Exchange, Wire, be_down, lose_the_request
+from tests.functions.wire import Exchange, Wire, be_down, lose_the_request, pass_on
 from tests.world import World
 
 DAY = 86_400
@@ -69,6 +69,13 @@ class TestWhatWebhooksLost:
         assert sync(story)["granted"] == [story.token["checkout_id"]]
         assert story.access == {"monthly": story.period_end() + 7 * DAY}
 
+    @pytest.mark.parametrize(("days", "found"), [(29, 1), (31, 0)])
+    def test_is_found_when_it_was_bought_within_thirty_days(self, story: Story, days: int, found: int) -> None:
+        story.buys("day_pass")
+        story.world.pass_time(days * DAY)
+        assert sync(story)["scanned"] == found
+        assert len(story.access) == found
+
     def test_is_no_access_for_a_moment_when_it_was_cancelled_since(self, story: Story) -> None:
         """That it was paid for once says nothing of whether it runs."""
         story.buys("monthly")
@@ -84,6 +91,28 @@ class TestWhatWebhooksLost:
         fields = {"items[0][price]": price["id"], "default_payment_method": "pm_card_visa"}
         plan = story.post("subscriptions", customer=story.customer(), **fields)
         assert sync(story)["granted"] == [plan["id"]]
+
+    def test_is_found_on_whatever_page_the_subscription_is(self, story: Story, wire: Wire) -> None:
+        """Stripe gives them one at a time here, where it gives a hundred as a rule."""
+        story.opens("day_pass")
+        product = story.post("products", name="Trainer")["id"]
+        price = story.post("prices", product=product, currency="eur", unit_amount=1, **{"recurring[interval]": "year"})
+        fields = {"items[0][price]": price["id"], "default_payment_method": "pm_card_visa"}
+        plans = [story.post("subscriptions", customer=story.customer(), **fields)["id"] for _ in range(3)]
+
+        def give_one(exchange: Exchange) -> None:
+            path = exchange.request.removeprefix("GET ")
+            assert "limit=100" in path
+            url = f"{story.world.standins.url}/stripe{path.replace('limit=100', 'limit=1')}"
+            page = story.world.http.get(url, auth=("sk_test_local", ""))
+            exchange.answer(page.status_code, list(page.headers.items()), page.content)
+
+        wire.spoil("GET /v1/subscriptions?", give_one)
+        found = sync(story)
+        assert set(found["granted"]) == set(plans)
+        assert found["problems"] == []
+        assert {held["pass_id"] for held in story.account["access"]} == set(plans)
+        assert wire.count("GET /v1/subscriptions?") == 3
 
     def test_is_found_when_it_is_bad_news(self, story: Story) -> None:
         """What was taken back is settled too: a sync grants nothing that is not paid for."""
@@ -195,6 +224,26 @@ class TestASync:
         assert "running" in answer.json["detail"]
         world.pass_time(30)
         sync(story)
+
+    def test_is_refused_while_another_one_runs(self, story: Story, wire: Wire) -> None:
+        """The buyer presses again while Stripe is still asked for what they bought."""
+        story.buys("day_pass")
+        pressed: list[Any] = []
+
+        def press_again(exchange: Exchange) -> None:
+            wire.mend()
+            pressed.append(story.world.sync(customer=story.buyer))
+            pass_on(exchange)
+
+        wire.spoil("GET /v1/checkout/sessions", press_again)
+        found = sync(story)
+        (again,) = pressed
+        assert again.status == 429
+        assert again.json["type"] == "urn:paidup:problem:too-many-requests"
+        assert int(again.headers["retry-after"]) > 0
+        assert "running" in again.json["detail"]
+        assert found["granted"] == [story.token["checkout_id"]]
+        assert sync(story)["unchanged"] == 1
 
     def test_is_each_customers_own(self, story: Story, world: World) -> None:
         for _ in range(6):
