@@ -1,5 +1,6 @@
 """subscription_status: what a buyer who came back sees within seconds, and what a customer may use."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -157,6 +158,22 @@ class TestThePoll:
             for _ in range(3):
                 assert poll(story)["state"] == "confirming"
             assert wire.count(PAGE) == expected
+
+    def test_asks_stripe_from_the_third_second_on(
+        self, story: Story, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And three seconds later again, not sooner. Every clock stands still but for the seconds that we pass."""
+        stands_at = time.time()
+        monkeypatch.setattr(time, "time", lambda: stands_at)
+        story.opens("day_pass")
+        wire.asked.clear()
+        asked = []
+        for _ in range(6):
+            story.world.pass_time(1)
+            assert poll(story)["state"] == "confirming"
+            asked.append(len(wire.asked))
+        assert asked == [0, 0, 1, 1, 1, 2]
+        assert wire.count(PAGE) == 2
 
     def test_asks_no_more_when_the_page_is_closed(self, story: Story, wire: Wire) -> None:
         story.opens("day_pass")
