@@ -44,11 +44,12 @@ STRANGERS = MAKERS["RS256"][0]()
 
 @dataclass(slots=True)
 class Provider:
-    """An identity provider: what its JWKS answers, and how often it was asked."""
+    """An identity provider: what its JWKS answers, how often it was asked, and how many askers it keeps waiting."""
 
     url: str
     answers: Any = field(default_factory=lambda: {"keys": [jwk(alg, alg, key) for alg, key in KEYS.items()]})
     asked: int = 0
+    held: int = 0
     how: str = "answers"
 
 
@@ -63,13 +64,27 @@ def providing() -> Iterator[Provider]:
             if made.how == "breaks off":
                 return
             if made.how == "hangs":
-                ended.wait(30)
+                made.held += 1
+                ended.wait()
+                made.held -= 1
                 return
             body = made.answers if isinstance(made.answers, bytes) else json.dumps(made.answers).encode()
-            self.send_response_only(200 if made.how == "answers" else 500)
+            self.send_response_only(200 if made.how in ("answers", "drips") else 500)
             self.send_header("Content-Length", str(len(body) + (made.how == "breaks off midway")))
             self.end_headers()
+            if made.how == "drips":
+                made.held += 1
+                self.drip(body)
+                made.held -= 1
+                return
             self.wfile.write(body)
+
+        def drip(self, text: bytes) -> None:
+            """Send *text* a byte at a time: no pause is long, but it is not whole within a minute."""
+            for n in range(len(text)):
+                if ended.wait(0.1):
+                    return
+                self.wfile.write(text[n : n + 1])
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base's name
             """Say nothing."""
@@ -291,10 +306,14 @@ class TestWithoutAnyKeys:
         provider.answers = good
         assert_let_in(token())
 
-    def test_nobody_waits_for_a_provider_that_hangs(self, provider: Provider) -> None:
-        provider.how = "hangs"
+    @pytest.mark.timeout(10)  # the provider never lets go: whoever waits for it is found here
+    @pytest.mark.parametrize("how", ["hangs", "drips"])
+    def test_nobody_waits_for_a_provider_that_keeps_them_waiting(self, provider: Provider, how: str) -> None:
+        provider.how = how
         assert_outage()
-        assert provider.asked == 1
+        assert (provider.asked, provider.held) == (1, 1)
+        provider.how = "answers"
+        assert_let_in(token())
 
     def test_nobody_comes_in_where_there_is_nobody_to_ask(
         self, provider: Provider, monkeypatch: pytest.MonkeyPatch
