@@ -88,6 +88,33 @@ def test_our_metadata_rides_on_the_subscription(world: World, buyer: str) -> Non
     assert page["metadata"].items() >= wanted.items()
 
 
+@pytest.mark.parametrize(
+    ("lifetime_s", "lasts_s"),
+    [
+        (1_800, 2_100),  # Stripe takes none under half an hour, by its own clock, and it may be asked a while later
+        (3_600, 3_600),
+        (43_200, 43_200),
+        (86_400, 86_400),
+    ],
+)
+def test_a_page_is_closed_to_payment_when_the_checkouts_lifetime_is_over(
+    world: World, buyer: str, monkeypatch: pytest.MonkeyPatch, lifetime_s: int, lasts_s: int
+) -> None:
+    monkeypatch.setenv("PAIDUP_CHECKOUT_LIFETIME_S", str(lifetime_s))
+    began = world.now()
+    token = world.buy(customer=buyer).json
+    ended = world.now()
+    page = session(world, token["token"])
+    assert token["expires_at"] == page.expires_at
+    assert began <= page.expires_at - lasts_s <= ended
+    world.pass_time(page.expires_at - world.now() - 30)
+    assert session(world, token["token"]).status == "open"
+    assert world.account(customer=buyer)["checkout"]["checkout_id"] == token["checkout_id"]
+    world.pass_time(30)
+    assert session(world, token["token"]).status == "expired"
+    assert world.account(customer=buyer).get("checkout") is None
+
+
 def test_one_customer_of_ours_is_one_customer_of_stripes(world: World, buyer: str) -> None:
     first = session(world, world.buy(customer=buyer).json["token"])
     second = session(world, world.buy("day_pass", customer=buyer).json["token"])
