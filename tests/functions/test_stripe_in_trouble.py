@@ -2,7 +2,9 @@
 
 import json
 import os
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -168,8 +170,45 @@ def put_secret(secrets: Any, setting: str, value: str) -> None:
     kept.connect.cache_clear()
 
 
+@pytest.mark.parametrize("request_", [CUSTOMERS, SESSIONS])
+def test_a_request_that_is_lost_is_made_twice_more_under_its_own_key(
+    world: World, buyer: str, wire: Wire, request_: str
+) -> None:
+    keys: list[str] = []
+    wire.spoil(request_, lambda exchange: keys.append(exchange.headers["Idempotency-Key"]))
+    found = world.buy(customer=buyer, context={"step": 3})
+    assert_problem(found, 503, "provider-unavailable", retryable=True)
+    assert len(keys) == wire.count(request_) == 3
+    assert len(set(keys)) == 1
+    wire.mend()
+    assert_kept(world, buyer)
+
+
+def test_a_stripe_that_takes_no_connection_is_waited_for_two_seconds_at_a_time(
+    world: World, buyer: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the network says at once what it says when they are over, so that nobody waits for it."""
+    port, connect = urlsplit(wire.url).port, socket.socket.connect
+    waited_s: list[float | None] = []
+
+    def time_out(one: socket.socket, address: Any) -> None:
+        if address[1] != port:
+            connect(one, address)
+            return
+        waited_s.append(one.gettimeout())
+        raise TimeoutError
+
+    with monkeypatch.context() as network:
+        network.setattr(socket.socket, "connect", time_out)
+        found = world.buy(customer=buyer, context={"step": 3})
+    assert_problem(found, 503, "provider-unavailable", retryable=True)
+    assert waited_s == [2, 2, 2]
+    assert wire.asked == []
+    assert_kept(world, buyer)
+
+
 def test_a_stripe_that_never_answers_is_given_up_in_time(world: World, buyer: str, wire: Wire) -> None:
-    """Two tries fit into the 8 s that a click may take, however long each of them would wait."""
+    """Two tries fit into the 7 s that a click may take, however long each of them would wait."""
     wire.spoil(CUSTOMERS, never_answer)
     found = world.buy(customer=buyer, context={"step": 3})
     assert_problem(found, 503, "provider-unavailable", retryable=True)
