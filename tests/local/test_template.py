@@ -7,7 +7,7 @@ import pytest
 
 from tests.local.conftest import ECHO
 from tools.local import template
-from tools.local.intrinsics import Resolver
+from tools.local.intrinsics import REGION, Resolver
 from tools.local.template import Unreadable
 
 DEPLOYED, WRITTEN = template.read(), template.written()
@@ -182,6 +182,47 @@ def test_what_a_function_logs_is_kept_for_a_while_and_not_for_ever() -> None:
 def test_nothing_is_traced_unless_somebody_asks_for_it() -> None:
     assert resolver()(WRITTEN["Globals"]["Function"]["Tracing"]) == "PassThrough"
     assert not [one for one in template.resources(WRITTEN, "AWS::Serverless::Function").values() if "Tracing" in one]
+
+
+class TestTheOutputs:
+    """What a deployment gives out, with every resource called by its logical id."""
+
+    @pytest.fixture
+    def deployed(self) -> Resolver:
+        known = resolver()
+        known.refs = {name: name for name in WRITTEN["Resources"]}
+        return known
+
+    @pytest.fixture
+    def given_out(self, deployed: Resolver) -> dict[str, str]:
+        return {name: deployed(one["Value"]) for name, one in WRITTEN["Outputs"].items()}
+
+    def test_name_nothing_that_is_not_deployed(self, deployed: Resolver) -> None:
+        for one in WRITTEN["Outputs"].values():
+            assert one["Description"]
+            assert deployed(one["Value"])
+
+    def test_hold_whatever_the_readme_sends_people_to(self, given_out: dict[str, str]) -> None:
+        readme = (template.ROOT / "README.md").read_text()
+        named = set(re.findall(r"\b[A-Z]\w+(?:Url|Name)\b", readme)) - set(DEPLOYED.parameters)
+        assert named
+        assert named <= set(given_out)
+
+    def test_say_where_the_api_and_its_webhooks_are(self, given_out: dict[str, str]) -> None:
+        (api,) = template.resources(WRITTEN, "AWS::Serverless::HttpApi")
+        assert given_out["ApiUrl"] == f"https://{api}.execute-api.{REGION}.amazonaws.com"
+        (webhook,) = (route for route in DEPLOYED.routes if route.function == "receive_webhook")
+        assert given_out["StripeWebhookUrl"] == given_out["ApiUrl"] + webhook.path
+
+    def test_name_what_the_functions_work_with(self, deployed: Resolver, given_out: dict[str, str]) -> None:
+        settings = deployed.environment(DEPLOYED.functions["receive_webhook"])
+        assert given_out["TableName"] == settings["PAIDUP_TABLE"]
+        assert given_out["WebhookQueueUrl"] == settings["PAIDUP_WEBHOOK_QUEUE_URL"]
+
+    def test_lead_to_the_webhooks_that_could_not_be_settled(self, given_out: dict[str, str]) -> None:
+        (trigger,) = DEPLOYED.queue_triggers
+        (buried, _) = DEPLOYED.queues[trigger.queue]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"].split(".")
+        assert given_out["WebhookDeadLettersUrl"] == buried
 
 
 @pytest.mark.parametrize(
