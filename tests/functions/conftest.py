@@ -1,9 +1,11 @@
 """What the functions' tests share: a world for a whole module, a buyer of one's own, and the wire to Stripe."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.functions.skew import Skewed
 from tests.functions.story import Story
 from tests.functions.wire import Wire, wire_to
 from tests.world import World, opened
@@ -32,6 +34,13 @@ def wire(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     with wire_to(f"{world.standins.url}/stripe") as made:
         monkeypatch.setenv("PAIDUP_STRIPE_API_BASE", made.url)
         yield made
+
+
+@pytest.fixture(params=[-60, 60])
+def skewed(world: World, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Skewed:
+    """The functions' clock a minute behind Stripe's, and a minute ahead of it."""
+    monkeypatch.setenv("PAIDUP_CLOCK_FILE", str(tmp_path / "clock"))
+    return Skewed(world, tmp_path / "clock", request.param)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -14,8 +13,9 @@ from paidup.flows import recover as recovering
 from paidup.outside import rows
 
 from tests.functions.door import forbidden, give_up, go_on, gone, hear, knock, look, outage, pages_of, told
+from tests.functions.skew import Skewed
 from tests.functions.wire import Wire, lose_the_answer, lose_the_request
-from tests.world import ORIGIN, World
+from tests.world import ORIGIN, Answer, World
 
 SESSIONS = "/v1/checkout/sessions"
 DAY = 86_400
@@ -467,28 +467,20 @@ class TestTheTable:
         assert [one["offer_id"] for one in world.account(customer=buyer)["access"]] == ["ten_class_pass"]
 
 
-class Skewed:
-    """The functions' clock, apart from Stripe's by `by_s` seconds."""
-
-    def __init__(self, world: World, file: Path, by_s: int) -> None:
-        self.world, self._file, self._by_s = world, file, by_s
-        self.pass_time(0)
-
-    def pass_time(self, seconds: int) -> None:
-        self.world.pass_time(seconds)
-        self._file.write_text(str(int(self.world.standins.clock_file.read_text()) + self._by_s))
-
-    def hear(self, token: str) -> None:
-        """Deliver what Stripe has to say of the page *token*, signed by Stripe's clock."""
-        for event in told(self.world, token):
-            assert self.world.deliver(event, at=self.world.now() - self._by_s).status == 200
-        assert self.world.work_queue() == []
+def go_on_with(world: World, buyer: str, token: Any) -> Answer:
+    return go_on(token["checkout_id"], customer=buyer)
 
 
-@pytest.fixture(params=[-60, 60])
-def skewed(world: World, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Skewed:
-    monkeypatch.setenv("PAIDUP_CLOCK_FILE", str(tmp_path / "clock"))
-    return Skewed(world, tmp_path / "clock", request.param)
+def buy_again(world: World, buyer: str, token: Any) -> Answer:
+    return world.buy(token["offer_id"], customer=buyer)
+
+
+type Click = Callable[[World, str, Any], Answer]
+
+
+def page_of(world: World, token: Any) -> str | None:
+    """Return how Stripe's page stands."""
+    return world.stripe.v1.checkout.sessions.retrieve(token["token"]).status
 
 
 class TestAMinuteBetweenOurClockAndStripes:
@@ -514,17 +506,40 @@ class TestAMinuteBetweenOurClockAndStripes:
         skewed.pass_time(3)
         assert skewed.world.status(token["checkout_id"], customer=buyer)["state"] == "active"
 
-    def test_changes_no_end(self, skewed: Skewed, buyer: str) -> None:
-        token = skewed.world.buy(customer=buyer, context={"step": 3}).json
-        skewed.pass_time(DAY - 120)
-        assert look(token["checkout_id"], customer=buyer)["next"] == "pay"
-        assert go_on(token["checkout_id"], customer=buyer).json["checkout_id"] == token["checkout_id"]
-        skewed.pass_time(180)
-        skewed.world.sweep()
-        assert look(token["checkout_id"], customer=buyer)["next"] == "recover"
-        again = go_on(token["checkout_id"], customer=buyer)
-        assert (again.status, again.json["next"]) == (201, "pay")
-        assert again.json["context"] == {"step": 3}
+    @pytest.mark.parametrize("past_s", [-61, -1, 0, 1, 59, 61])
+    @pytest.mark.parametrize("click", [go_on_with, buy_again])
+    def test_hands_nobody_a_page_that_cannot_be_paid_around_its_end(
+        self, skewed: Skewed, buyer: str, click: Click, past_s: int
+    ) -> None:
+        """From the second on at which either clock says that it is over, there is another."""
+        world = skewed.world
+        token = world.buy(customer=buyer, context={"step": 3}).json
+        skewed.be_at(token["expires_at"] + past_s)
+        over = past_s >= 0 or past_s - skewed.by_s >= 0
+        again = click(world, buyer, token)
+        assert (again.status, again.json["status"]) == ((201, "open") if over else (200, "open"))
+        assert (again.json["checkout_id"] != token["checkout_id"]) == over
+        page = world.stripe.v1.checkout.sessions.retrieve(again.json["token"])
+        assert (page.status, page.url) == ("open", again.json["url"])
+        world.sweep()
+        world.pay(again.json["url"])
+        skewed.hear(again.json["token"])
+        assert [one["offer_id"] for one in world.account(customer=buyer)["access"]] == ["ten_class_pass"]
+
+    @pytest.mark.parametrize("past_s", [-61, -1, 0, 1, 59, 61])
+    def test_shows_a_page_around_its_end_as_one_to_pay_only_where_it_can_be_paid(
+        self, skewed: Skewed, buyer: str, past_s: int
+    ) -> None:
+        world = skewed.world
+        token = world.buy(customer=buyer, context={"step": 3}).json
+        skewed.be_at(token["expires_at"] + past_s)
+        over = past_s >= 0 or past_s - skewed.by_s >= 0
+        for _ in range(2):
+            story = look(token["checkout_id"], customer=buyer)
+            assert (story["next"], story.get("url")) == (("recover", None) if over else ("pay", token["url"]))
+            world.sweep()
+        assert story["context"] == {"step": 3}
+        assert page_of(world, token) == ("expired" if over else "open")
 
     def test_pays_no_one_twice(self, skewed: Skewed, buyer: str) -> None:
         """Whose payment was first is Stripe's word alone."""
