@@ -1,7 +1,7 @@
 """How a booking moves, and what the clock does to it."""
 
 import pytest
-from paidup.model.booking import LIVE_LASTS_S, Booking, BookingClosed, BookingStatus, waiting
+from paidup.model.booking import LIVE_LASTS_S, Booking, BookingClosed, BookingStatus, waiting, waiting_since
 
 T0 = 1_800_000_000
 
@@ -17,6 +17,16 @@ def test_it_can_be_accepted_until_the_last_second_and_lapses_from_the_next_one_o
     assert new().lapse(now=T0 + 900).status is BookingStatus.LAPSED
     with pytest.raises(BookingClosed):
         new().lapse(now=T0 + 899)
+
+
+@pytest.mark.parametrize("ago_s", [-3_600, -60, -1, 0, 1, 60, 90])
+def test_its_time_begins_when_its_payment_is_heard_of_at_once_whatever_lies_between_the_clocks(ago_s: int) -> None:
+    assert waiting_since(T0 - ago_s, now=T0) == T0
+
+
+@pytest.mark.parametrize("ago_s", [91, 840, 900, 86_400])
+def test_its_time_began_when_it_was_paid_where_that_is_old_news(ago_s: int) -> None:
+    assert waiting_since(T0 - ago_s, now=T0) == T0 - ago_s
 
 
 def test_a_session_that_nobody_finishes_is_over_after_a_day() -> None:

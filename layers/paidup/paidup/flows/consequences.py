@@ -6,7 +6,7 @@ from dataclasses import replace
 from paidup.flows.attention import quarantine_row, stuck_row
 from paidup.flows.draft import Draft
 from paidup.flows.shop import Shop
-from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting
+from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting, waiting_since
 from paidup.model.checkout import Checkout, CheckoutStatus, same_purchase
 from paidup.model.fact import Fact, Payment, PaymentStatus, Price, Refund, Road
 from paidup.model.offer import Kind
@@ -145,7 +145,7 @@ def _book(held: Pass, draft: Draft, shop: Shop) -> None:
             customer_id=held.customer_id,
             pass_id=held.pass_id,
             offer_id=held.offer_id,
-            paid_at=held.paid_at,
+            paid_at=waiting_since(held.paid_at, now=draft.now),
             within_s=within_s,
         )
     )

@@ -7,6 +7,7 @@ from paidup.model.refusal import Conflict
 
 KEPT_AFTER_END_S = 90 * 86_400
 LIVE_LASTS_S = 86_400
+HEARD_AT_ONCE_S = 90  # a minute between the provider's clock and ours, and half a minute until a payment is heard of
 
 
 class BookingStatus(StrEnum):
@@ -171,6 +172,15 @@ class Booking:
         if not self.stale(now=now):
             raise BookingClosed(self)
         return replace(self, status=BookingStatus.LAPSED, ended_at=now, ended_by="clock")
+
+
+def waiting_since(paid_at: int, *, now: int) -> int:
+    """Return the second of our own clock at which a booking paid for at *paid_at*, by the provider's, begins to wait.
+
+    A payment is heard of within seconds: what else lies between the two seconds is a difference of the clocks, which
+    neither takes from the time to accept the booking nor adds to it. Old news began to wait when it was paid.
+    """
+    return now if now - paid_at <= HEARD_AT_ONCE_S else paid_at
 
 
 def waiting(*, booking_id: str, customer_id: str, pass_id: str, offer_id: str, paid_at: int, within_s: int) -> Booking:
