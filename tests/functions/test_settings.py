@@ -160,7 +160,10 @@ def test_what_is_chosen_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["https://shop.example/checkout", "shop.example", "ftp://shop.example", "https:", "*", "null"],
+    [
+        *("https://shop.example/checkout", "https://shop.example?x=1", "https://shop.example#top"),
+        *("shop.example", "ftp://shop.example", "https:", "https://[", "https://us@shop.example", "*", "null"),
+    ],
 )
 def test_what_is_no_origin_is_told_before_a_buyer_is_sent_there(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAIDUP_ALLOWED_ORIGINS", f"https://shop.example,{wrong}")
@@ -170,5 +173,11 @@ def test_what_is_no_origin_is_told_before_a_buyer_is_sent_there(wrong: str, monk
 
 
 def test_origins_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAIDUP_ALLOWED_ORIGINS", "https://shop.example/, http://127.0.0.1:8787 ,")
+    monkeypatch.setenv("PAIDUP_ALLOWED_ORIGINS", "https://Shop.example/, http://127.0.0.1:8787 ,")
     assert settings.origins() == ("https://shop.example", "http://127.0.0.1:8787")
+
+
+def test_a_list_without_any_origin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAIDUP_ALLOWED_ORIGINS", " , ")
+    with pytest.raises(WrongSetting, match="PAIDUP_ALLOWED_ORIGINS must list origins"):
+        start("create_payment_token")

@@ -42,13 +42,24 @@ def choice(name: str, default: str, *others: str) -> str:
 
 
 def origins() -> tuple[str, ...]:
-    """Return the origins that may call the API and be returned to, such as `https://shop.example`."""
-    found = tuple(one.strip().rstrip("/") for one in text("PAIDUP_ALLOWED_ORIGINS").split(",") if one.strip())
-    for one in found:
-        parts = urlsplit(one)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+    """Return the origins that may call the API and be returned to, such as `https://shop.example`; browsers spell them
+    in lower case.
+    """
+    listed = text("PAIDUP_ALLOWED_ORIGINS")
+    found = tuple(one.strip().rstrip("/") for one in listed.split(",") if one.strip())
+    for one in found or (listed,):
+        if not _is_origin(one):
             raise WrongSetting(f"The setting PAIDUP_ALLOWED_ORIGINS must list origins like https://a.b, not {one!r}.")
-    return found
+    return tuple(one.lower() for one in found)
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        whole = text.lower() == f"{parts.scheme}://{parts.netloc}".lower()
+        return whole and parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in text
+    except ValueError:
+        return False
 
 
 def policy() -> Policy:
