@@ -26,6 +26,9 @@ from tools.soak.memory import MemoryTable, Wire
 from tools.soak.provider import MemoryProvider
 
 ADA = "ada"
+A_MINUTE = (60,)
+HOURS = (3_600, 3_600, 3_600)  # longer than the longest back-off
+Soon = Callable[[], Callable[[], None] | None]  # does something at once, and may return what to do after the call
 MARKS: dict[type[Any], str] = {Checkout: "CHECKOUT#", Pass: "PASS#", Booking: "BOOKING#"}
 
 
@@ -47,8 +50,11 @@ class Day(RuleBasedStateMachine):
         policy = Policy(credit_unaccepted_bookings=self.credit)
         table = Table(client=cast("Any", self.rows), name="paidup", policy=policy)
         self.shop = Shop(table=table, stripe=cast("Stripe", self.provider), policy=policy)
-        self.soon: Callable[[], Callable[[], None] | None] | None = None
-        self.calls_left: int | None = None
+        self.soon: Soon | None = None
+        self.calls_left = 0
+        self.only_writes = False
+        self.interrupted = False
+        self.acted_at = self.now
         self.told_in_the_end = True
         self.last_version = 0
         self.meetings: set[str] = set()
@@ -70,21 +76,34 @@ class Day(RuleBasedStateMachine):
         except (Refusal, Crash):
             return None
         finally:
-            self.soon = self.calls_left = None
+            self.soon = None
+            self.acted_at = self.now
 
-    def count(self, _: str) -> Callable[[], None] | None:
-        """Count a call, and let come between what was prepared for *soon*: a crash, or another function."""
-        if self.soon is None or self.calls_left is None:
+    def prepare(self, calls: int, soon: Soon, *, only_writes: bool = False) -> None:
+        """Let *soon* come between, just before the call after *calls* more of the next function, or of its writes."""
+        self.calls_left, self.soon, self.only_writes = calls, soon, only_writes
+
+    def count(self, what: str) -> Callable[[], None] | None:
+        """Count a call, and let come between what was prepared for *soon*: a crash, or another function. The sweep's
+        asking shard by shard what is due is not counted: what it does with that begins with a call of its own.
+        """
+        uncounted = what != "transact_write_items" if self.only_writes else what == "query by_due"
+        if self.soon is None or uncounted:
             return None
         if self.calls_left > 0:
             self.calls_left -= 1
             return None
         soon, self.soon = self.soon, None
+        self.interrupted = True
         return soon()
 
     def calm(self) -> None:
         """End every fault."""
         self.soon, self.provider.away, self.provider.ill = None, False, False
+
+    def run_the_sweep(self) -> None:
+        """Do what is due; an outage postpones it, and nothing else may hinder it."""
+        assert expire(self.shop, now=self.now, time_left=lambda: 60.0).failed == 0
 
     # -- events
 
@@ -108,26 +127,39 @@ class Day(RuleBasedStateMachine):
             self.pass_time(seconds)
             self._sweep()
 
-    def calm_down(self, quiet: Sequence[int]) -> None:
+    def calm_down(self) -> None:
         """End every fault, let banks decide and events arrive, or, where none does any more, let the customer poll and
-        sync; then let the sweeps run, first after the longest back-off.
+        sync; then let the sweeps run: for a minute, or, where anything has failed that is tried later and later, for
+        longer than the longest back-off.
         """
         self.calm()
         self.provider.tick()
         for sheet in list(self.provider.sheets.values()):
             self.provider.decide(sheet.token, succeeds=True)
-        for n, seconds in enumerate((60, *quiet)):
-            self.pass_time(seconds)
-            self._hear_the_rest()
-            self._sweep()
-            if not self.told_in_the_end and n in (0, len(quiet)):
-                for checkout in self.all_of(Checkout):
-                    confirm(ADA, checkout.checkout_id, self.shop, now=self.now)
-                sync(ADA, None, self.shop, now=self.now)
+        self._work(60)
+        self._ask()
+        troubled = self.interrupted or self.provider.failed
+        self.meet("hours of quiet, after a fault" if troubled else "a quiet minute")
+        for seconds in HOURS if troubled else A_MINUTE:
+            self._work(seconds)
+        self._ask()
+
+    def _work(self, seconds: int) -> None:
+        self.pass_time(seconds)
+        self._hear_the_rest()
+        self._sweep()
+
+    def _ask(self) -> None:
+        """Let the customer poll and sync, where no event tells."""
+        if self.told_in_the_end:
+            return
+        for checkout in self.all_of(Checkout):
+            confirm(ADA, checkout.checkout_id, self.shop, now=self.now)
+        sync(ADA, None, self.shop, now=self.now)
 
     def _sweep(self) -> None:
         if self.rows.holds_due(now=self.now):
-            expire(self.shop, now=self.now, time_left=lambda: 60.0)
+            self.run_the_sweep()
 
     def _hear_the_rest(self) -> None:
         """Let all events that have not arrived do so, in their order, or only those that nobody can ask for."""
@@ -169,6 +201,10 @@ class Day(RuleBasedStateMachine):
         mark = MARKS[kind]
         found = [key for key in self.rows.rows if key[1].startswith(mark) and key[0] == f"CUSTOMER#{ADA}"]
         return [self._row(kind, key) for key in found]
+
+    def find[T](self, kind: type[T], an_id: str) -> T:
+        """Return the customer's row of *kind* that is there under *an_id*."""
+        return self._row(kind, (f"CUSTOMER#{ADA}", MARKS[kind] + an_id))
 
     def account(self) -> Account:
         """Return the customer's account."""

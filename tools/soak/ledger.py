@@ -1,9 +1,11 @@
 """What a life must come to: where the money is, and what its customer may use, reckoned from the provider's side."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from paidup.model.checkout import Checkout
+from paidup.model.booking import Booking, BookingStatus
+from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import PaymentStatus, SubscriptionStatus
 from paidup.model.offer import Kind
 from paidup.model.passes import Pass, end_of_day
@@ -15,11 +17,15 @@ from tools.soak.provider import MemoryProvider, Sheet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """The provider's side and ours, at *now*, when nothing is left to do."""
+    """The provider's side and ours, at *now*, when nothing is left to do; *credit*: a booking that fell through is
+    credited for the next one.
+    """
 
     provider: MemoryProvider
     passes: Mapping[str, Pass]
     checkouts: list[Checkout]
+    bookings: list[Booking]
+    credit: bool
     grace_s: int
     now: int
 
@@ -60,6 +66,34 @@ class Ledger:
                 earlier = held.give_back.paid_before
                 assert earlier, held
                 assert self.passes[earlier].paid_at is not None, held
+
+    def nobody_waits_for_ever(self) -> None:
+        """No booking is open past its time or for nothing; the money of one that did not take place is back, or the
+        pass is kept for the next one.
+        """
+        for booking in self.bookings:
+            held = self.passes[booking.pass_id]
+            sheet = next(one for one in self.provider.sheets.values() if one.checkout.checkout_id == booking.pass_id)
+            if booking.open:
+                until = booking.accept_by if booking.accepted_at is None else booking.accepted_at + DAY_S
+                assert self.now < until, booking
+                assert held.keeps_money, (booking, held)
+                assert self._page_grants(sheet), (booking, sheet)
+            elif booking.status is not BookingStatus.FINISHED and held.used_at is None:
+                if not self.credit:
+                    assert sheet.charge, (booking, sheet)
+                    assert sheet.charge.kept == 0 or sheet.charge.dispute in TAKEN, (booking, held, sheet)
+                elif booking.status is BookingStatus.LAPSED:
+                    assert held.give_back is None or held.give_back.paid_before, (booking, held)
+
+    def no_page_is_left_open(self) -> None:
+        """No checkout is being opened any more, each was given one page at most, and that of an ended one is closed."""
+        pages = Counter(sheet.checkout.checkout_id for sheet in self.provider.sheets.values())
+        assert not pages or max(pages.values()) == 1, pages
+        for checkout in self.checkouts:
+            assert checkout.status is not CheckoutStatus.OPENING, checkout
+            if checkout.ended and checkout.token:
+                assert self.provider.sheets[checkout.token].status != "open", checkout
 
     def _purchases(self) -> list[set[str]]:
         """Return the checkouts that replaced or recovered one another, together."""

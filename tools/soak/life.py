@@ -1,60 +1,28 @@
 """The life of one customer as a state machine: whatever happens, nobody is stuck and no money is lost."""
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
-from paidup.flows import book
 from paidup.flows.buy import buy
-from paidup.flows.confirm import confirm
-from paidup.flows.expire import expire
-from paidup.flows.recover import cancel, recover
-from paidup.flows.sync import sync
 from paidup.model.booking import Booking, BookingInTheWay
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.model.fact import DisputeStatus, PaymentStatus, SubscriptionStatus
-from paidup.model.offer import Interval, Kind, Offer
+from paidup.model.fact import DisputeStatus, SubscriptionStatus
+from paidup.model.offer import Kind
 from paidup.model.passes import Pass
 
 from tools.soak.charges import Charge
-from tools.soak.day import ADA, Day, crash
+from tools.soak.faults import Unlucky
 from tools.soak.ledger import Ledger
 from tools.soak.plans import DAY_S, DRAFT_S, Plan
-from tools.soak.provider import Sheet
+from tools.soak.shopper import OFFERS, picks
 
-MECHANICS = ("mia", "max")
-OFFERS = (
-    Offer(offer_id="ten", name="Ten classes", kind=Kind.PASS, amount=12_000, currency="eur", valid_days=90),
-    Offer(offer_id="day", name="A day", kind=Kind.PASS, amount=1_500, currency="eur"),
-    Offer(offer_id="live", name="Live session", kind=Kind.LIVE_SESSION, amount=6_500, currency="eur"),
-    Offer(
-        offer_id="month",
-        name="All classes",
-        kind=Kind.SUBSCRIPTION,
-        amount=9_900,
-        currency="eur",
-        interval=Interval.MONTH,
-    ),
-    Offer(
-        offer_id="tried",
-        name="All classes, a week for nothing",
-        kind=Kind.SUBSCRIPTION,
-        amount=8_900,
-        currency="eur",
-        interval=Interval.MONTH,
-        trial_days=7,
-    ),
-)
 A_WHILE = (1, 1, 3, 59, 119, 121, 899, 900, 3_600, 86_400, 90_000)
-QUIET = (3_600, 3_600, 3_600)
-offers = st.sampled_from([offer.offer_id for offer in OFFERS])
-keys = st.sampled_from([None, None, None, "key-1", "key-2"])
-picks = st.integers(0, 12)
+OPENING_ENDS_S = 120
 
 
-class Life(Day):
+class Life(Unlucky):
     """One customer, the shop, and a provider, with the clock moving and any step crashing.
 
     `met` counts the lives in which something worth meeting happened.
@@ -64,7 +32,9 @@ class Life(Day):
     met: ClassVar[Counter[str]] = Counter()
 
     @initialize(
-        told=st.booleans(), owns=st.sampled_from(["", "live", "ten", "month", "month", "tried"]), knows=st.booleans()
+        told=st.booleans(),
+        owns=st.sampled_from(["", "live", "live", "live", "ten", "month", "month", "tried"]),
+        knows=st.booleans(),
     )
     def open_the_shop(self, *, told: bool, owns: str, knows: bool) -> None:
         """Put the offers on sale, to a customer who has paid for one before, which the shop *knows* or not, and let
@@ -78,78 +48,6 @@ class Life(Day):
         for n in self.unheard if knows else ():
             self.hear(n)
         self.rows.before = self.provider.before = self.count
-
-    # -- what buyers do
-
-    @rule(offer=offers, quantity=st.integers(1, 2), key=keys)
-    def click_buy(self, offer: str, quantity: int, key: str | None) -> None:
-        """Open a checkout, or change the package."""
-        quantity = 1 if offer == "live" else quantity
-        found = self.attempt(lambda: buy(self.order(offer, quantity, key), self.shop, now=self.now))
-        if found and key:
-            self.answered(key, found[0])
-
-    @rule(offer=offers)
-    def pay_at_once(self, offer: str) -> None:
-        """Open a checkout and pay it; nobody is told yet."""
-        self.buy_and_pay_at_once(offer)
-
-    @precondition(lambda self: self.open_sheets())
-    @rule(pick=picks, delayed=st.booleans())
-    def pay_on_any_page(self, pick: int, *, delayed: bool) -> None:
-        """Pay in any tab, old or new."""
-        self.provider.pay(self.picked(self.open_sheets(), pick).token, delayed=delayed)
-
-    @precondition(lambda self: self.undecided())
-    @rule(pick=picks, succeeds=st.booleans())
-    def decide_a_delayed_payment(self, pick: int, *, succeeds: bool) -> None:
-        """Let a bank make up its mind."""
-        self.provider.decide(self.picked(self.undecided(), pick).token, succeeds=succeeds)
-        self.meet("delayed payment decided")
-
-    @precondition(lambda self: self.all_of(Checkout))
-    @rule(pick=picks)
-    def poll(self, pick: int) -> None:
-        """Come back from the page and ask how it stands."""
-        checkout = self.picked(self.all_of(Checkout), pick)
-        self.attempt(lambda: confirm(ADA, checkout.checkout_id, self.shop, now=self.now))
-
-    @precondition(lambda self: self.all_of(Checkout))
-    @rule(pick=picks)
-    def cancel_a_checkout(self, pick: int) -> None:
-        """Give up on a checkout."""
-        checkout = self.picked(self.all_of(Checkout), pick)
-        self.attempt(lambda: cancel(ADA, checkout.checkout_id, self.shop, now=self.now))
-
-    @precondition(lambda self: self.all_of(Checkout))
-    @rule(pick=picks)
-    def recover_a_checkout(self, pick: int) -> None:
-        """Go on from an earlier checkout."""
-        checkout = self.picked(self.all_of(Checkout), pick)
-        self.attempt(lambda: recover(ADA, checkout.checkout_id, None, self.shop, now=self.now))
-
-    @precondition(lambda self: self.unheard)
-    @rule()
-    def sync(self) -> None:
-        """Miss a pass."""
-        self.attempt(lambda: sync(ADA, None, self.shop, now=self.now))
-
-    @precondition(lambda self: self.all_of(Booking))
-    @rule(
-        pick=picks,
-        who=st.sampled_from(MECHANICS),
-        what=st.sampled_from(["accept", "finish", "cancel", "own"]),
-    )
-    def act_on_a_booking(self, pick: int, who: str, what: str) -> None:
-        """Accept, finish or cancel a booking; the customer cancels their own."""
-        booking_id = self.picked(self.all_of(Booking), pick).booking_id
-        acts: dict[str, Callable[[], Any]] = {
-            "accept": lambda: book.accept(booking_id, who, self.shop, now=self.now),
-            "finish": lambda: book.finish(booking_id, who, self.shop, now=self.now),
-            "cancel": lambda: book.cancel(booking_id, who, self.shop, of=None, now=self.now),
-            "own": lambda: book.cancel(booking_id, ADA, self.shop, of=ADA, now=self.now),
-        }
-        self.attempt(acts[what])
 
     # -- what becomes of subscriptions
 
@@ -228,30 +126,12 @@ class Life(Day):
     @rule()
     def sweep(self) -> None:
         """Let the minute's sweep run."""
-        self.attempt(lambda: expire(self.shop, now=self.now, time_left=lambda: 60.0))
+        self.attempt(self.run_the_sweep)
 
     @rule(seconds=st.sampled_from(A_WHILE))
     def let_time_pass(self, seconds: int) -> None:
         """Let a moment or a day go by."""
         self.pass_time(seconds)
-
-    @rule(calls=st.integers(0, 12), after=st.booleans())
-    def prepare_a_crash(self, calls: int, *, after: bool) -> None:
-        """Let the call after *calls* more kill its function: before it took effect, or *after*."""
-        self.calls_left, self.soon = calls, (lambda: crash) if after else crash
-
-    @rule(calls=st.integers(0, 12), what=st.sampled_from(["event", "sweep", "click", "cancel", "poll", "accept"]))
-    def prepare_a_race(self, calls: int, what: str) -> None:
-        """Let another function do all of its work just before the call after *calls* more."""
-        self.calls_left, self.soon = calls, lambda: self._come_between(what)
-
-    @rule(what=st.sampled_from(["away", "ill"]))
-    def let_the_provider_come_and_go(self, what: str) -> None:
-        """Begin or end an outage, or answering 500, which is replayed under the same key."""
-        if what == "away":
-            self.provider.away = not self.provider.away
-        else:
-            self.provider.ill = not self.provider.ill
 
     # -- what must always hold
 
@@ -260,14 +140,24 @@ class Life(Day):
         """The one that the account's slot points at, and no other."""
         held = [one.checkout_id for one in self.all_of(Checkout) if one.holds_slot(now=self.now)]
         assert len(held) <= 1, held
-        assert held in ([], [self.account().open_checkout_id])
+        slot = self.account().open_checkout_id
+        assert held in ([], [slot])
+        assert slot is None or not self.find(Checkout, slot).ended, slot
+
+    @invariant()
+    def what_nobody_finishes_to_open_is_out_of_the_way_in_two_minutes(self) -> None:
+        """Counted from when anybody last did anything."""
+        being_opened = [one for one in self.all_of(Checkout) if one.status is CheckoutStatus.OPENING]
+        if self.now >= self.acted_at + OPENING_ENDS_S:
+            assert not any(one.holds_slot(now=self.now) for one in being_opened), being_opened
 
     @invariant()
     def there_is_at_most_one_open_booking(self) -> None:
         """The one that the account's slot points at, and no other."""
         held = [one.booking_id for one in self.all_of(Booking) if one.open]
         assert len(held) <= 1, held
-        assert held in ([], [self.account().open_booking_id])
+        slot = self.account().open_booking_id
+        assert held == ([slot] if slot else [])
 
     @invariant()
     def access_is_what_the_passes_give(self) -> None:
@@ -286,16 +176,20 @@ class Life(Day):
 
     def teardown(self) -> None:
         """After a quiet while all money is accounted for, access is right, and the customer can buy of every kind."""
-        self.calm_down(QUIET)
+        self.calm_down()
         ledger = Ledger(
             provider=self.provider,
             passes={one.pass_id: one for one in self.all_of(Pass)},
             checkouts=self.all_of(Checkout),
+            bookings=self.all_of(Booking),
+            credit=self.credit,
             grace_s=self.shop.policy.grace_s,
             now=self.now,
         )
         ledger.balances()
         ledger.one_payment_of_each_purchase_is_kept()
+        ledger.nobody_waits_for_ever()
+        ledger.no_page_is_left_open()
         seen = {one.pass_id for one in self.account().standing_access(now=self.now)}
         assert seen == set(ledger.usable())
         self._count_what_was_met(ledger)
@@ -322,40 +216,6 @@ class Life(Day):
                 if held.kind is Kind.SUBSCRIPTION:
                     self.meet("subscription refunded and ended by paidup")
         type(self).met.update(self.meetings)
-
-    def _come_between(self, what: str) -> None:
-        """Do *what* another tab, the provider, the clock or a mechanic does at the same time."""
-        self.meet(f"came between: {what}")
-        newest = max(self.all_of(Checkout), key=lambda one: one.created_at, default=None)
-        if what == "event" and self.unheard:
-            self.hear(self.unheard[-1])
-        elif what == "sweep":
-            self.sweep()
-        elif what == "click":
-            self.attempt(lambda: buy(self.order("day", 1), self.shop, now=self.now))
-        elif what == "cancel" and newest:
-            self.attempt(lambda: cancel(ADA, newest.checkout_id, self.shop, now=self.now))
-        elif what == "poll" and newest:
-            self.attempt(lambda: confirm(ADA, newest.checkout_id, self.shop, now=self.now))
-        elif what == "accept" and (waiting := [one for one in self.all_of(Booking) if one.open]):
-            self.attempt(lambda: book.accept(waiting[0].booking_id, "mia", self.shop, now=self.now))
-
-    def buy_and_pay_at_once(self, offer: str) -> None:
-        """Open a checkout, or come back to the open one, and pay it."""
-        found = self.attempt(lambda: buy(self.order(offer, 1), self.shop, now=self.now))
-        if found and found[0].token:
-            self.provider.pay(found[0].token, delayed=False)
-
-    def open_sheets(self) -> list[Sheet]:
-        """Return the pages that can be paid. Where only polls tell of it in the end, nobody pays on a page that its
-        function died over before it was recorded, for nobody was shown it.
-        """
-        shown = {one.token for one in self.all_of(Checkout)} if not self.told_in_the_end else set(self.provider.sheets)
-        return [one for one in self.provider.sheets.values() if one.status == "open" and one.token in shown]
-
-    def undecided(self) -> list[Sheet]:
-        """Return the pages whose payment a bank has yet to decide."""
-        return [one for one in self.provider.sheets.values() if one.payment is PaymentStatus.PENDING]
 
     def running(self) -> list[Plan]:
         """Return the subscriptions that go on by themselves."""

@@ -42,6 +42,7 @@ class MemoryProvider(Speech):
                 expires_at = now + PAGE_LASTS_S
                 self.sheets[token] = Sheet(token=token, checkout=checkout, created_at=now, expires_at=expires_at)
         if (token := self._by_key[key]) is None:
+            self.failed = True
             raise DeadAnswer("memory", "it was asked to open a page (500)")
         if after:
             after()
@@ -78,6 +79,7 @@ class MemoryProvider(Speech):
         else:
             charge = self._charge(held.payment.ref or "") if held.payment else None
         if charge:
+            self.failed = self.failed or charge.dispute in TAKEN
             if charge.refund(held.refund_key):
                 self._tell_charge(charge, charge.refund_value())
             found.append(self._of_charge(charge, charge.refund_value()))
@@ -142,6 +144,7 @@ class MemoryProvider(Speech):
         """Let the newest refund come back to the shop, and return whether there was one."""
         failed = charge.fail_last_refund()
         if failed:
+            self.failed = True
             self._tell_charge(charge, None)
         return failed
 

@@ -56,7 +56,7 @@ class Told:
 @dataclass(slots=True)
 class Speech:
     """What is there at the provider, and how it tells of it. `before` is called with every operation's name, and may
-    raise; `wait` lets a second go by.
+    raise; `wait` lets a second go by; `failed` says that somebody got no answer, a refusal, or a refund that came back.
     """
 
     now: Callable[[], int]
@@ -66,6 +66,7 @@ class Speech:
     plans: dict[str, Plan] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     away: bool = False
+    failed: bool = False
     _said: int = 0
 
     # -- when asked
@@ -223,6 +224,7 @@ class Speech:
 
     def _asked(self, what: str) -> Callable[[], None] | None:
         if self.away:
+            self.failed = True
             raise ProviderUnavailable("memory", f"it was asked to {what}")
         self.tick()
         return self.before(what)
