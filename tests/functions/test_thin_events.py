@@ -1,5 +1,7 @@
 """Thin events name type and object alone: what became of the object is fetched."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.functions.story import REFUND_FAILS, Story
@@ -22,7 +24,7 @@ class TestAThinEvent:
             "id": f"evt_{type_}_{object_id}",
             "object": "v2.core.event",
             "type": f"v1.{type_}",
-            "created": "2026-11-21T09:00:00.000Z",
+            "created": datetime.fromtimestamp(story.world.now(), UTC).isoformat(),
             "related_object": {"id": object_id, "type": "any", "url": "/v1/any"},
         }
         assert story.world.deliver(thin).status == 200
