@@ -452,7 +452,16 @@ def attention(stack: Path, capsys: pytest.CaptureFixture[str], about: str) -> li
 
 
 def paid_otherwise(world: World, buyer: str, offer_id: str, amount: int, currency: str, **more: Any) -> Any:
-    """Let *buyer* pay another price than was asked for, on a page that somebody made in our checkout's name."""
+    """Let *buyer* pay another price than was asked for, on a page that somebody made in our checkout's name, and hear
+    what the page tells.
+    """
+    token = on_another_page(world, buyer, offer_id, amount, currency, **more)
+    hear(world, token["token"])
+    return token
+
+
+def on_another_page(world: World, buyer: str, offer_id: str, amount: int, currency: str, **more: Any) -> Any:
+    """Let *buyer* pay another price than was asked for, of which nobody hears."""
     token = world.buy(offer_id, customer=buyer).json
     page = world.stripe.v1.checkout.sessions.retrieve(token["token"])
     product: Any = {"currency": currency, "unit_amount": amount, "product_data": {"name": "By hand"}}
@@ -470,7 +479,6 @@ def paid_otherwise(world: World, buyer: str, offer_id: str, amount: int, currenc
     }
     by_hand = world.stripe.v1.checkout.sessions.create(params)
     world.pay(str(by_hand.url))
-    hear(world, by_hand.id)
     return {**token, "token": by_hand.id}
 
 
@@ -570,6 +578,15 @@ class TestAnotherAmountThanWasAskedFor:
 
 
 class TestAnotherAmountThanASubscriptionAskedFor:
+    def test_grants_nothing_though_its_page_is_never_heard_of(self, world: World, buyer: str) -> None:
+        """A subscription says what it costs from now on, and not what was paid: that is asked for."""
+        token = on_another_page(world, buyer, "monthly", 3_900, "eur")
+        for event in about_plan(world, token):
+            world.deliver(event)
+        assert world.work_queue() == []
+        assert bought(world, buyer) == []
+        assert world.status(token["checkout_id"], customer=buyer)["pass"]["status"] == "quarantined"
+
     def test_is_granted_by_support(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -1,5 +1,6 @@
 """Faults, time and misfortunes at will."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,10 @@ def test_what_is_due_happens_by_itself_too(driver: Driver) -> None:
     session = driver.session(driver.customer().id)
     driver.pay(session, "delayed_success")
     driver.advance(2)
-    for _ in range(400):
+    for _ in range(500):
         if driver.client.v1.checkout.sessions.retrieve(session.id).payment_status == "paid":
             break
+        time.sleep(0.02)
     else:
         pytest.fail("the delayed payment never ended")
 

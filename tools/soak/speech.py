@@ -82,6 +82,11 @@ class Speech:
         self._asked("subscription")
         return self._of_plan(self.plans[ref.removeprefix("sub_")])
 
+    def bought_by(self, subscription: str) -> list[Fact]:
+        """Return what the page says on which *subscription* was bought."""
+        self._asked("bought by")
+        return self._of_sheet(self.sheets[subscription.removeprefix("sub_")], with_plan=False)
+
     def again(self, fact: Fact) -> Fact:
         """Return what is so now, from a later second."""
         self._asked("again")

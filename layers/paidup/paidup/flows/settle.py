@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from paidup.flows.consequences import work_out
 from paidup.flows.shop import Shop
 from paidup.model.account import Account
-from paidup.model.fact import Fact, Road
+from paidup.model.fact import Fact, Payment, Road, Subscription
 from paidup.model.refusal import Contended
 from paidup.model.timeline import EventRow, EventStatus
 from paidup.outside.dynamo import LostRace, attempts
@@ -60,7 +60,8 @@ def _settle_once(
     seen = shop.table.look(customer_id, pass_id, (event.provider, event.event_id) if event else None)
     if seen.event and seen.event.dealt_with:
         return Settled(account=seen.account, changed=False)
-    draft = work_out([_decided(fact, seen, shop) for fact in facts], road, seen, shop, now=now)
+    whole = [*facts, *_paid_for(facts, road, seen, shop)]
+    draft = work_out([_decided(fact, seen, shop) for fact in whole], road, seen, shop, now=now)
     row = _dealt_with(event, pass_id, started) if event else None
     change = draft.change()
     if change is None:
@@ -73,6 +74,18 @@ def _settle_once(
     had = any(access.pass_id == pass_id for access in seen.account.standing_access(now=now))
     has = any(access.pass_id == pass_id for access in account.access)
     return Settled(account=account, changed=bool(change.timeline), granted=has and not had)
+
+
+def _paid_for(facts: Sequence[Fact], road: Road, seen: Seen, shop: Shop) -> list[Fact]:
+    """Return what was paid for a subscription of which a webhook tells before anything of its payment was heard: the
+    subscription does not say whether that is what was asked for. The other roads read the payment by themselves.
+    """
+    of_payment = (seen.held and seen.held.payment) or any(isinstance(fact.entry.value, Payment) for fact in facts)
+    if road is not Road.WEBHOOK or of_payment:
+        return []
+    plans = [fact for fact in facts if isinstance(fact.entry.value, Subscription) and fact.asked]
+    found = [one for plan in plans for one in shop.stripe.bought_by(plan.source)]
+    return [one for one in found if (one.customer_id, one.pass_id) == (facts[0].customer_id, facts[0].pass_id)]
 
 
 def _decided(fact: Fact, seen: Seen, shop: Shop) -> Fact:

@@ -71,6 +71,13 @@ class Reader:
             thing, said = answer.to_dict(), fetched(answer)
             return self._of_plan(thing, said, owner_in(thing.get("metadata")) or of or self._owner_of_plan(thing, find))
 
+    def bought_by(self, subscription: str) -> list[Fact]:
+        """Return what the page says on which *subscription* (`sub_…`) was bought; nothing where it was on none."""
+        asked: Any = {"subscription": subscription, "limit": 1}
+        with asking("for a subscription's checkout session"):
+            listed = pages(self.api.v1.checkout.sessions.list(asked))
+            return [fact for session, said in listed for fact in self._of_session(session, said, with_plan=False)]
+
     def again(self, fact: Fact) -> Fact:
         """Return what Stripe says now of *fact*'s register, from a later second, so that the answer is final for
         *fact*'s own second; waits at most 2.2 s for that. It is never older than *fact*, after which it was asked for.
