@@ -62,15 +62,22 @@ class TestTheSameEventAHundredTimesAtOnce:
         answers = crowd.invoke(place, [batch([event] * 4)] * 25)
 
         assert answers == [{"batchItemFailures": []}] * 25
-        self.assert_one_effect(world, buyer, token["checkout_id"], event, version)
+        self.assert_one_effect(world, buyer, token["checkout_id"], event, version, asked=[token["token"]])
 
-    def assert_one_effect(self, world: World, buyer: str, pass_id: str, event: Event, version: int) -> None:
-        """Check every row: the account moved once, and there is one pass, one entry, and one line in the log."""
+    def assert_one_effect(
+        self, world: World, buyer: str, pass_id: str, event: Event, version: int, *, asked: Sequence[str] = ()
+    ) -> None:
+        """Check every row: the account moved once, and there is one pass, one line in the log, and one entry for what
+        was told and for each thing *asked* for beside it.
+        """
         account = world.shop.table.account(buyer)
         assert (account.version, account.billing_version) == (version + 1, 1)
         assert [access.pass_id for access in account.access] == [pass_id]
-        entry = f"{event['created']:010d}#{event['id']}"
-        assert rows_of(world, buyer) == ["ACCOUNT", f"CHECKOUT#{pass_id}", f"PASS#{pass_id}", entry]
+        found = rows_of(world, buyer)
+        assert found[:3] == ["ACCOUNT", f"CHECKOUT#{pass_id}", f"PASS#{pass_id}"]
+        assert f"{event['created']:010d}#{event['id']}" in found
+        about = [place.partition("#")[2].partition("@")[0] for place in found[3:]]
+        assert sorted(about) == sorted([event["id"], *asked])
         row = world.shop.table.event("stripe", event["id"])
         assert row
         assert (row.status, row.attempts, row.pass_id) == ("settled", 1, pass_id)
