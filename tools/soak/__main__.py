@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import seed as seeded
 from hypothesis.stateful import run_state_machine_as_test
 
-from tools.soak.day import drawn
+from tools.soak.day import Crash, drawn
 from tools.soak.life import Life, LifeOnCredit
 
 PORTION = 500
@@ -51,7 +51,7 @@ def live(seed: int, lives: int, *, shrinks: bool = False) -> tuple[int, Counter[
     )
     try:
         run_state_machine_as_test(seeded(seed)(kind), settings=ordinary)
-    except BaseException as fault:
+    except (Exception, Crash) as fault:
         raise Fell(seed, lives) from fault
     return lives, kind.met
 

@@ -64,11 +64,14 @@ def _is_origin(text: str) -> bool:
 
 def policy() -> Policy:
     """Return the numbers of the business, from the environment or their defaults."""
+    usual = Policy()
     return Policy(
-        checkout_lifetime_s=seconds("PAIDUP_CHECKOUT_LIFETIME_S", DAY_S, least=1_800, most=DAY_S),
-        grace_s=seconds("PAIDUP_GRACE_S", 7 * DAY_S, least=0, most=60 * DAY_S),
-        event_retention_s=seconds("PAIDUP_EVENT_RETENTION_S", 90 * DAY_S, least=35 * DAY_S, most=3_650 * DAY_S),
-        accept_within_s=seconds("PAIDUP_ACCEPT_WITHIN_S", 15 * 60, least=60, most=DAY_S),
+        checkout_lifetime_s=seconds("PAIDUP_CHECKOUT_LIFETIME_S", usual.checkout_lifetime_s, least=1_800, most=DAY_S),
+        grace_s=seconds("PAIDUP_GRACE_S", usual.grace_s, least=0, most=60 * DAY_S),
+        event_retention_s=seconds(
+            "PAIDUP_EVENT_RETENTION_S", usual.event_retention_s, least=35 * DAY_S, most=3_650 * DAY_S
+        ),
+        accept_within_s=seconds("PAIDUP_ACCEPT_WITHIN_S", usual.accept_within_s, least=60, most=DAY_S),
         refund_duplicate_payments=choice("PAIDUP_DUPLICATE_PAYMENTS", "refund", "keep") == "refund",
         credit_unaccepted_bookings=choice("PAIDUP_UNACCEPTED_BOOKINGS", "refund", "credit") == "credit",
     )

@@ -31,7 +31,8 @@ def settle(facts: Sequence[Fact], road: Road, shop: Shop, *, now: int, event: Ev
     version, with the timeline entries and, where a webhook brought them, the *event*'s log row. The slower of two
     writers reads and merges again. A tie (another word for the same second) is decided by fetching the object.
 
-    Raises Contended after 12 lost races, and ProviderUnavailable when a tie cannot be decided now.
+    Raises Contended after 12 lost races, and ProviderUnavailable when a tie cannot be decided now, or what was paid for
+    a subscription cannot be asked for.
     """
     started = time.monotonic()
     for _ in attempts():
