@@ -1,6 +1,5 @@
 """/bookings: live sessions that were paid for are listed, accepted, finished and cancelled."""
 
-from functools import partial
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
@@ -38,16 +37,12 @@ def list_bookings(
     """Return who waits, or who is live with the caller, the longest first, to those who accept bookings; to customers
     their own, the newest first.
     """
-    now = clock.now()
-    if PROVIDER in buyer.roles and status:
-        mine = partial(shop.table.live_bookings, buyer.customer_id)
-        listed = shop.table.waiting_bookings if status == "waiting" else mine
-        found, following = listed(most=limit, after=page_after(after))
-        views = [BookingView.of(one, now=now, policy=shop.policy) for one in found if not one.stale(now=now)]
-        return answer(Bookings(bookings=views, next=page_token(following)))
-    newest = shop.table.bookings_of(buyer.customer_id, most=100)
-    own = [BookingView.of(one, now=now, policy=shop.policy) for one in newest]
-    return answer(Bookings(bookings=[view for view in own if status in (None, view.status)][:limit]))
+    now, gives = clock.now(), PROVIDER in buyer.roles
+    found, following = book.listed(
+        buyer.customer_id, status, shop, gives=gives, most=limit, after=page_after(after), now=now
+    )
+    views = [BookingView.of(one, now=now, policy=shop.policy) for one in found]
+    return answer(Bookings(bookings=views, next=page_token(following)))
 
 
 @app.post("/bookings/<booking_id>/accept")

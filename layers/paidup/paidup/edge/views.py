@@ -147,14 +147,14 @@ class BookingView(BaseModel):
 
     @classmethod
     def of(cls, booking: Booking, *, now: int, policy: Policy) -> Self:
-        """Return the view of *booking* at *now*: one that nobody accepted in time has lapsed, swept or not."""
+        """Return the view of *booking* at *now*."""
         waits = booking.status is BookingStatus.WAITING
         return cls(
             booking_id=booking.booking_id,
             checkout_id=booking.pass_id,
             pass_id=booking.pass_id,
             offer_id=booking.offer_id,
-            status=BookingStatus.LAPSED if booking.stale(now=now) else booking.status,
+            status=booking.status_at(now),
             created_at=booking.created_at,
             accept_by=booking.accept_by,
             remaining_s=max(0, booking.accept_by - now) if waits else 0,

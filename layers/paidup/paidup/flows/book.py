@@ -6,14 +6,34 @@ from dataclasses import replace
 from paidup.flows.consequences import call_off
 from paidup.flows.draft import Draft
 from paidup.flows.shop import Shop
-from paidup.model.booking import Booking, waiting
+from paidup.model.booking import Booking, BookingStatus, waiting
 from paidup.model.passes import Pass
 from paidup.model.refusal import Contended, NotFound
 from paidup.outside.dynamo import LostRace, attempts
 from paidup.outside.log import logger
+from paidup.outside.rows import Key
 from paidup.outside.seen import Seen
 
+NEWEST = 100
+
 Step = Callable[[Booking, Pass | None, Draft], None]
+
+
+def listed(
+    who: str, status: str | None, shop: Shop, *, gives: bool, most: int, after: Key | None, now: int
+) -> tuple[list[Booking], Key | None]:
+    """Return up to *most* bookings of one *status*, and where the next page begins.
+
+    Whoever *gives* live sessions is told who waits, or who is live with them, the longest first; everybody, of *status*
+    or of any, their own of the newest hundred, the newest first. Raises Malformed for an *after* of another list.
+    """
+    if gives and status == BookingStatus.WAITING:
+        found, following = shop.table.waiting_bookings(most=most, after=after)
+        return [one for one in found if not one.stale(now=now)], following
+    if gives and status == BookingStatus.LIVE:
+        return shop.table.live_bookings(who, most=most, after=after)
+    newest = shop.table.bookings_of(who, most=NEWEST)
+    return [one for one in newest if status in (None, one.status_at(now))][:most], None
 
 
 def accept(booking_id: str, mechanic: str, shop: Shop, *, now: int) -> Booking:

@@ -106,6 +106,10 @@ class Booking:
         """Whether nobody accepted it in time, written down or not."""
         return self.status is BookingStatus.WAITING and now >= self.accept_by
 
+    def status_at(self, now: int) -> BookingStatus:
+        """How it stands at *now*: one that nobody accepted in time has lapsed, written down or not."""
+        return BookingStatus.LAPSED if self.stale(now=now) else self.status
+
     def accept(self, mechanic: str, *, now: int) -> "Booking":
         """Return this booking live with *mechanic*; accepting again what is theirs changes nothing.
 
