@@ -364,7 +364,7 @@ def test_a_key_that_the_provider_retired_is_trusted_for_five_minutes_more_and_no
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the clock that only runs on: were the other one set back, it would be trusted for as long."""
-    runs = time.monotonic()
+    runs = float(int(time.monotonic()))  # in whole seconds, so that five minutes more are exactly that
     monkeypatch.setattr(time, "monotonic", lambda: runs)
     old = token("RS256")
     assert_let_in(old)
