@@ -7,7 +7,6 @@ from math import inf
 
 from paidup.model.checkout import Checkout
 from paidup.model.fact import (
-    REGISTER_OF,
     Dispute,
     Entry,
     Fact,
@@ -260,4 +259,4 @@ class Speech:
 
 def _fetched_id(source: str, entry: Entry) -> str:
     """Return the id of what was fetched: one object may tell of several registers."""
-    return f"{source}@{entry.at}.{REGISTER_OF[type(entry.value)]}"
+    return f"{source}@{entry.at}.{entry.value.tag}"

@@ -70,7 +70,7 @@ def answer[T](body: T, *, status: int = 200) -> Response[T]:
 def problem(refusal: Refusal, request_id: str) -> Response[str]:
     """Return *refusal* as problem+json (RFC 9457) with what the caller can do next."""
     body: dict[str, Any] = {
-        "type": f"urn:paidup:problem:{refusal.kind}",
+        "type": f"urn:paidup:problem:{refusal.slug}",
         "title": refusal.title,
         "detail": str(refusal) or refusal.title,
         "status": refusal.status,
@@ -83,7 +83,7 @@ def problem(refusal: Refusal, request_id: str) -> Response[str]:
     headers: dict[str, str | list[str]] = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
     if refusal.retry_after_s is not None:
         headers["Retry-After"] = str(refusal.retry_after_s)
-    logger.info("request.refused", kind=refusal.kind, status=refusal.status)
+    logger.info("request.refused", kind=refusal.slug, status=refusal.status)
     return Response(status_code=refusal.status, content_type=PROBLEM, body=json.dumps(body), headers=headers)
 
 

@@ -104,7 +104,7 @@ def ask(checkout: Checkout, road: Road, shop: Shop, *, now: int) -> bool:
     except Gone:
         end_broken(checkout, shop, now=now)
     except Refusal as refusal:
-        logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.kind)
+        logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.slug)
     return True
 
 

@@ -109,7 +109,7 @@ def _end_checkout(due: Due, shop: Shop, swept: Swept, *, now: int) -> None:
     except Gone:
         logger.warning("page.gone", checkout_id=checkout.checkout_id)
     except (ProviderUnavailable, ProviderRefused) as refusal:
-        logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.kind)
+        logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.slug)
         _rewrite(due, Checkout.postponed, shop, now=now)
         swept.put_off(silent=isinstance(refusal, ProviderUnavailable))
         return
@@ -154,7 +154,7 @@ def _hear_news(held: Pass, shop: Shop, swept: Swept, *, now: int) -> bool:
             fact = shop.stripe.subscription(plan.ref if plan else "", lambda _: whose)
             settle([fact], Road.SWEEP, shop, now=now)
     except (ProviderUnavailable, ProviderRefused, NotYetKnown) as refusal:
-        logger.warning("pass.unasked", pass_id=held.pass_id, why=refusal.kind)
+        logger.warning("pass.unasked", pass_id=held.pass_id, why=refusal.slug)
         if isinstance(refusal, ProviderUnavailable):
             swept.put_off(silent=True)
         return isinstance(refusal, Gone)

@@ -19,6 +19,7 @@ LOOK_EVERY_S = 0.125
 class Replaced(Conflict):
     """While its page was being opened, the buyer chose something else."""
 
+    slug = "replaced"
     next_step = "Use the newer checkout, or send this request again to come back to this choice."
 
     def __init__(self, checkout: Checkout) -> None:

@@ -81,7 +81,7 @@ def _verified(checkout: Checkout, shop: Shop, *, now: int) -> Seen:
     except Gone:
         end_broken(checkout, shop, now=now)
     except (ProviderUnavailable, ProviderRefused) as refusal:
-        logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.kind)
+        logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.slug)
     return shop.table.glance(checkout.customer_id, checkout.checkout_id)
 
 
@@ -93,7 +93,7 @@ def _close(checkout: Checkout, shop: Shop, *, now: int) -> None:
             if facts := shop.stripe.close_page(checkout.token).facts:
                 settle(facts, Road.POLL, shop, now=now)
     except Refusal as refusal:
-        logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.kind)
+        logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.slug)
 
 
 def _order_again(checkout: Checkout, email: str | None) -> Order:

@@ -22,6 +22,7 @@ REPAY_WITHIN_S = 10.0
 class NothingPaid(Conflict):
     """There is no money of the buyer's to give back."""
 
+    slug = "nothing-paid"
     title = "Nothing was paid"
     next_step = "Look at the pass: its payment failed, or was never made."
 

@@ -32,6 +32,7 @@ WHY_CLOSED = {
 class BookingClosed(Conflict):
     """What was asked of a booking is not possible (any more); the sentence says what happened instead."""
 
+    slug = "booking-closed"
     title = "The booking has moved on"
     next_step = "Look at the list of bookings again."
 
@@ -44,6 +45,7 @@ class BookingClosed(Conflict):
 class NotYourBooking(Conflict):
     """A live booking belongs to the one who accepted it."""
 
+    slug = "not-your-booking"
     title = "Somebody else accepted this booking"
     next_step = "Accept another one from the list."
 
@@ -55,6 +57,7 @@ class NotYourBooking(Conflict):
 class BookingInTheWay(Conflict):
     """A customer has one open booking at a time; this one is theirs."""
 
+    slug = "booking-in-the-way"
     title = "You have a booking already"
 
     def __init__(self, booking: "Booking") -> None:

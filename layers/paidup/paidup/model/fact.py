@@ -8,6 +8,7 @@ pass.
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from paidup.model.offer import Kind
 
@@ -57,6 +58,8 @@ class DisputeStatus(StrEnum):
 class Payment:
     """Register `payment`: what the checkout came to. Amounts in minor units; `subtotal` before tax and discounts."""
 
+    tag: ClassVar[str] = "payment"  # stored: names of classes may change, tags may not
+
     status: PaymentStatus
     amount: int
     subtotal: int
@@ -84,6 +87,8 @@ class Subscription:
     `unpaid_since` is when the oldest invoice that is still open was to be paid.
     """
 
+    tag: ClassVar[str] = "subscription"
+
     status: SubscriptionStatus
     ref: str
     period_start: int
@@ -109,6 +114,8 @@ class Refund:
     Of a subscription's payment, `invoice` is what it paid and `period` the second at which the period begins that it
     paid for; None where it paid for a change within one.
     """
+
+    tag: ClassVar[str] = "refund"
 
     amount: int
     refunded: int
@@ -138,6 +145,8 @@ class Dispute:
     `Refund`.
     """
 
+    tag: ClassVar[str] = "dispute"
+
     status: DisputeStatus
     amount: int
     currency: str
@@ -151,12 +160,6 @@ class Dispute:
 
 
 Value = Payment | Subscription | Refund | Dispute
-REGISTER_OF: dict[type[Value], str] = {
-    Payment: "payment",
-    Subscription: "subscription",
-    Refund: "refund",
-    Dispute: "dispute",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,5 +223,5 @@ class Fact:
     @property
     def register(self) -> str:
         """The register's name, such as `payment` or `refund#pi_123`."""
-        name = REGISTER_OF[type(self.entry.value)]
+        name = self.entry.value.tag
         return f"{name}#{self.about}" if self.about else name

@@ -16,24 +16,23 @@ Refusal                     base: status, title, what the caller can do next
 
 
 class Refusal(Exception):
-    """Base of everything paidup refuses: a status (HTTP), a title, a sentence, and what the caller can do next."""
+    """Base of everything paidup refuses: a status (HTTP), a title, a sentence, and what the caller can do next.
 
+    `slug` ends the problem's `type` (`urn:paidup:problem:<slug>`). Clients compare it, so it is a literal of its own.
+    """
+
+    slug = "refusal"
     status = 400
     title = "Refused"
     next_step = "Correct the request and send it again."
     retryable = False
     retry_after_s: int | None = None
 
-    @property
-    def kind(self) -> str:
-        """The slug that ends the problem's `type`, such as `not-found`."""
-        name = type(self).__name__
-        return "".join("-" + c.lower() if c.isupper() else c for c in name).lstrip("-")
-
 
 class Malformed(Refusal):
     """A field of the request is not as it must be; `field` names it (dotted path)."""
 
+    slug = "malformed"
     status = 422
     title = "The request is malformed"
 
@@ -46,6 +45,7 @@ class Malformed(Refusal):
 class UnknownOffer(Malformed):
     """The offer that was asked for is not sold."""
 
+    slug = "unknown-offer"
     title = "There is no such offer"
     next_step = "Take an offer_id from GET /offers."
 
@@ -57,6 +57,7 @@ class UnknownOffer(Malformed):
 class NotFound(Refusal):
     """It does not exist, or it is not the caller's: the two look alike on purpose."""
 
+    slug = "not-found"
     status = 404
     title = "Not found"
     next_step = "Check the id; what belongs to another customer is not shown."
@@ -69,6 +70,7 @@ class NotFound(Refusal):
 class Unauthorized(Refusal):
     """The request carries no valid identity token."""
 
+    slug = "unauthorized"
     status = 401
     title = "Sign in first"
     next_step = "Send a valid identity token as 'Authorization: Bearer …'."
@@ -81,6 +83,7 @@ class Unauthorized(Refusal):
 class BadSignature(Refusal):
     """A webhook whose signature does not verify, is missing, too old, or from the future."""
 
+    slug = "bad-signature"
     status = 400
     title = "The webhook's signature does not verify"
     next_step = "Check that the endpoint's signing secret is among the configured webhook secrets."
@@ -93,6 +96,7 @@ class BadSignature(Refusal):
 class BrokenJson(Refusal):
     """A body that is not JSON at all, or not the JSON that it must be."""
 
+    slug = "broken-json"
     status = 422
     title = "The body is not JSON"
     next_step = "Send one JSON object, encoded as UTF-8."
@@ -101,6 +105,7 @@ class BrokenJson(Refusal):
 class TooLarge(Refusal):
     """A body over its limit (bytes)."""
 
+    slug = "too-large"
     status = 413
     title = "The body is too large"
     next_step = "Send less."
@@ -113,6 +118,7 @@ class TooLarge(Refusal):
 class TooManyRequests(Refusal):
     """More often than allowed; `retry_after_s` says when it may be tried again (seconds)."""
 
+    slug = "too-many-requests"
     status = 429
     title = "Too many requests"
     retryable = True
@@ -127,6 +133,7 @@ class TooManyRequests(Refusal):
 class Conflict(Refusal):
     """The caller must choose; the sentence says between what."""
 
+    slug = "conflict"
     status = 409
     title = "The thing has moved on"
 
@@ -134,6 +141,7 @@ class Conflict(Refusal):
 class Forbidden(Refusal):
     """The caller's role does not reach this route."""
 
+    slug = "forbidden"
     status = 403
     title = "Not for this role"
     next_step = "Sign in with an account that has the role."
@@ -146,6 +154,7 @@ class Forbidden(Refusal):
 class ProviderUnavailable(Refusal):
     """The payment provider did not answer in time, or answered with an outage; trying again helps."""
 
+    slug = "provider-unavailable"
     status = 503
     title = "The payment provider does not answer"
     next_step = "Try again in a few seconds; nothing was charged, and what you chose is kept."
@@ -160,6 +169,7 @@ class ProviderUnavailable(Refusal):
 class ProviderRefused(Refusal):
     """The payment provider said no (a bad key, a refused parameter); trying again does not help."""
 
+    slug = "provider-refused"
     status = 502
     title = "The payment provider refused"
     next_step = "Trying again will not help until the shop mends its set-up; what you chose is kept."
@@ -172,6 +182,7 @@ class ProviderRefused(Refusal):
 class NotYetKnown(Refusal):
     """A provider's object that paidup cannot place yet; asking again later may place it."""
 
+    slug = "not-yet-known"
     status = 503
     title = "Not known yet"
     retryable = True
@@ -184,6 +195,7 @@ class NotYetKnown(Refusal):
 class Contended(Refusal):
     """Too many writers at once for one customer; trying again helps."""
 
+    slug = "contended"
     status = 503
     title = "Busy"
     next_step = "Try again in a second."

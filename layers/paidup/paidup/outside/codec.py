@@ -15,7 +15,7 @@ JSON = Mapping[str, Any] | None
 def to_plain(value: Any) -> Any:
     """Return *value* as maps, lists, strings, ints and bools; fields that are None are left out.
 
-    One variant of a union of dataclasses is written as `{"<Class>": {…}}`, so that it comes back as itself.
+    A variant of a union of dataclasses is written as `{"<tag>": {…}}`, by its class's literal `tag`.
     """
     if is_dataclass(value) and not isinstance(value, type):
         hints = _hints(type(value))
@@ -39,7 +39,7 @@ def _field(hint: Any, item: Any) -> Any:
     if hint == JSON:
         return json.dumps(item)
     if _variants(hint):
-        return {type(item).__name__: to_plain(item)}
+        return {item.tag: to_plain(item)}
     return to_plain(item)
 
 
@@ -77,8 +77,8 @@ def _shape(hint: Any) -> tuple[Any, Any, tuple[Any, ...]]:
 
 @cache
 def _variants(hint: Any) -> dict[str, type[Any]]:
-    """Return the dataclasses of a union of several, by name; nothing for any other hint."""
+    """Return the dataclasses of a union of several, by tag; nothing for any other hint."""
     if get_origin(hint) not in (Union, types.UnionType):
         return {}
-    kinds = [one for one in get_args(hint) if is_dataclass(one)]
-    return {cast("type", one).__name__: cast("type", one) for one in kinds} if len(kinds) > 1 else {}
+    kinds: list[Any] = [one for one in get_args(hint) if is_dataclass(one)]
+    return {one.tag: one for one in kinds} if len(kinds) > 1 else {}

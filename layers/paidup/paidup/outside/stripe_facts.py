@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from paidup.model.fact import (
-    REGISTER_OF,
     Dispute,
     DisputeStatus,
     Entry,
@@ -156,7 +155,7 @@ def restated(before: Fact, value: Value, said: Said) -> Fact:
 
 def _fetched_id(source: str, value: Value, said: Said) -> str:
     """Return the id of what was fetched: one answer may tell of several registers."""
-    return f"{source}@{said.at}.{REGISTER_OF[type(value)]}"
+    return f"{source}@{said.at}.{value.tag}"
 
 
 def refund_value(charge: Object, paid: Bill | None) -> Refund:

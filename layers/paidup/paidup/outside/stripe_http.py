@@ -31,9 +31,13 @@ _told_at: ContextVar[int] = ContextVar("told_at", default=0)
 class DeadAnswer(ProviderUnavailable):
     """Stripe has nothing else to say under this idempotency key for 24 h: the next try needs another one."""
 
+    slug = "dead-answer"
+
 
 class Gone(ProviderRefused):
     """Stripe has no such object."""
+
+    slug = "gone"
 
 
 class WithinDeadline(HTTPAdapter):

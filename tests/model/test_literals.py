@@ -1,0 +1,30 @@
+"""What is stored or compared by others is a literal: the name of a class may change."""
+
+import importlib
+import pkgutil
+from collections import Counter
+from typing import get_args
+
+import paidup
+from paidup.model.fact import Value
+from paidup.model.refusal import Refusal
+
+
+def every_refusal() -> list[type[Refusal]]:
+    for module in pkgutil.walk_packages(paidup.__path__, "paidup."):
+        importlib.import_module(module.name)
+    found = [Refusal]
+    for one in found:
+        found += one.__subclasses__()
+    return found
+
+
+def test_every_refusal_has_a_slug_of_its_own() -> None:
+    refusals = every_refusal()
+
+    assert [one for one in refusals if "slug" not in vars(one)] == []
+    assert [slug for slug, times in Counter(one.slug for one in refusals).items() if times > 1] == []
+
+
+def test_every_value_of_a_register_has_a_tag_of_its_own() -> None:
+    assert [one.tag for one in get_args(Value)] == ["payment", "subscription", "refund", "dispute"]
