@@ -21,9 +21,9 @@ os.environ |= {
 }
 
 from tests.world import World, opened
-from tools.standins import Standins, serve
+from tools.fakes import Standins, serve
 
-LONGEST = ("test_browser.py", "test_stack.py", "test_deliveries.py", "test_life.py", "test_built.py")
+LONGEST = ("test_browser.py", "test_stack.py", "test_deliveries.py", "test_state_machine.py", "test_built.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

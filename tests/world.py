@@ -16,12 +16,14 @@ from typing import Any
 import boto3
 import httpx
 import stripe
-from paidup.edge.shop import open_shop
-from paidup.flows.shop import Shop
+from paidup.edge.services import open_shop
+from paidup.flows.services import Shop
 from paidup.model.offer import Interval, Kind, Offer
-from paidup.outside import identity, queue, secrets, stripe_http, table
+from paidup.outside import identity, queue, secrets
+from paidup.outside.dynamo import table
+from paidup.outside.stripe import client
 
-from tools.standins import Standins
+from tools.fakes import Standins
 
 EVENTS = Path(__file__).parents[1] / "events"
 ORIGIN = "http://127.0.0.1:8787"
@@ -156,7 +158,7 @@ class World:
     @property
     def stripe(self) -> stripe.StripeClient:
         """Stripe's own client, at the stand-in."""
-        return stripe_http.client("sk_test_local", f"{self.standins.url}/stripe")
+        return client.client("sk_test_local", f"{self.standins.url}/stripe")
 
     def events(self, since: int = 0, **more: Any) -> list[dict[str, Any]]:
         """Return Stripe's events as it sends them, the oldest first."""

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools import offers
+from tools.fakes import serve
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.deployment import DEPENDENCIES, PACKAGE
 from tools.local.functions import runtime_folder
 from tools.local.worker import Code, Worker
 from tools.signing import signed
-from tools.standins import serve
 
 STARTS = 5
 EVENTS = 100

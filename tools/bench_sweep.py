@@ -10,13 +10,13 @@ from collections import defaultdict
 from typing import Any, cast
 
 from paidup.flows.expire import expire
-from paidup.flows.shop import Shop
+from paidup.flows.services import Shop
 from paidup.model.checkout import Checkout, reserved
 from paidup.model.offer import Cart, Kind
 from paidup.model.policy import Policy
-from paidup.outside import rows
-from paidup.outside.stripe_account import Stripe
-from paidup.outside.table import Table
+from paidup.outside.dynamo import items
+from paidup.outside.dynamo.table import Table
+from paidup.outside.stripe.provider import Stripe
 
 from tools.soak.memory import MemoryTable
 from tools.soak.provider import MemoryProvider, Sheet
@@ -35,7 +35,7 @@ def consumed(size: int) -> tuple[float, int]:
     shop = Shop(table=table, stripe=cast("Stripe", provider), policy=policy)
     for n in range(DUE):
         checkout = _opened(n, until=NOW)
-        client.put_item(TableName=table.name, Item=rows.checkout_row(checkout))
+        client.put_item(TableName=table.name, Item=items.checkout_row(checkout))
         provider.sheets[checkout.token or ""] = Sheet(token=checkout.token or "", checkout=checkout, expires_at=NOW)
     _fill(client, size)
     client.consumed = 0.0
@@ -63,10 +63,10 @@ def _fill(client: MemoryTable, size: int) -> None:
     """Add open checkouts that are due in an hour up to *size*, those of one shard of the index as one row."""
     alike: defaultdict[str, list[int]] = defaultdict(list)
     for n in range(DUE, size):
-        alike[rows.due_shard(_customer(n))].append(n)
+        alike[items.due_shard(_customer(n))].append(n)
     for numbers in alike.values():
-        keys = (rows.checkout_key(_customer(n), _id(n)) for n in numbers)
-        row = rows.checkout_row(_opened(numbers[0], until=NOW + 3_600))
+        keys = (items.checkout_key(_customer(n), _id(n)) for n in numbers)
+        row = items.checkout_row(_opened(numbers[0], until=NOW + 3_600))
         client.fill(row, ((key["pk"], key["sk"]) for key in keys))
 
 

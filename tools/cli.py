@@ -12,13 +12,13 @@ from typing import Any, TextIO, cast
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from paidup.edge.shop import open_shop
-from paidup.flows.shop import Shop
+from paidup.edge.services import open_shop
+from paidup.flows.services import Shop
+from paidup.model.errors import Refusal
 from paidup.model.policy import Policy
-from paidup.model.refusal import Refusal
+from paidup.outside.dynamo.table import Table
 from paidup.outside.log import logger
 from paidup.outside.secrets import BadSecret
-from paidup.outside.table import Table
 
 from tools import offers, support
 from tools.local import state

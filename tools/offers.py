@@ -4,9 +4,9 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+from paidup.model.errors import Malformed
 from paidup.model.offer import Offer
-from paidup.model.refusal import Malformed
-from paidup.outside.table import Table
+from paidup.outside.dynamo.table import Table
 from pydantic import TypeAdapter, ValidationError
 
 PATH = Path(__file__).with_name("offers.toml")

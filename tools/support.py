@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from paidup.edge import clock
-from paidup.flows.repay import review
-from paidup.flows.shop import Shop
-from paidup.model.passes import Pass
+from paidup.flows.refund import review
+from paidup.flows.services import Shop
+from paidup.model.purchase import Pass
 
 
 def attention(shop: Shop) -> int:

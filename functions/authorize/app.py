@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from paidup.edge import clock, settings
-from paidup.model.refusal import Unauthorized
+from paidup.model.errors import Unauthorized
 from paidup.outside import identity
 from paidup.outside.log import logger
 

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
-from paidup.edge.buyer import Buyer
+from paidup.edge.caller import Buyer
 from paidup.edge.http import answer, api, entry
 from paidup.edge.paging import page_after, page_token
-from paidup.edge.shop import SETTINGS, Shop
+from paidup.edge.services import SETTINGS, Shop
 from paidup.edge.views import BookingView
 from paidup.flows import book
 from pydantic import BaseModel

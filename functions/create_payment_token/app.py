@@ -5,10 +5,10 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header
 from paidup.edge import clock, settings
-from paidup.edge.buyer import Buyer
-from paidup.edge.cart import Cart
+from paidup.edge.caller import Buyer
 from paidup.edge.http import answer, api, entry
-from paidup.edge.shop import SETTINGS, Shop
+from paidup.edge.requests import Cart
+from paidup.edge.services import SETTINGS, Shop
 from paidup.edge.views import PaymentToken
 from paidup.flows.buy import buy
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from paidup.edge import clock, settings
-from paidup.edge.shop import SETTINGS, open_shop
+from paidup.edge.services import SETTINGS, open_shop
 from paidup.flows.expire import Unswept, expire
 from paidup.outside.log import logger
 

@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
-from paidup.edge.buyer import Buyer
+from paidup.edge.caller import Buyer
 from paidup.edge.http import answer, api, entry
-from paidup.edge.shop import SETTINGS, Shop
+from paidup.edge.services import SETTINGS, Shop
 from paidup.flows.sync import Synced, sync
 
 settings.require(*SETTINGS)

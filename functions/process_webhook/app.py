@@ -7,10 +7,10 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from paidup.edge import clock, settings
-from paidup.edge.shop import SETTINGS, open_shop
-from paidup.flows.hear import hear_again
-from paidup.outside import stripe_webhook
+from paidup.edge.services import SETTINGS, open_shop
+from paidup.flows.events import hear_again
 from paidup.outside.deadline import within
+from paidup.outside.stripe import webhook
 
 SPARE_S = 3.0
 
@@ -20,7 +20,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 def settle_record(record: SQSRecord) -> None:
     """Settle the event in *record*."""
-    event = stripe_webhook.read(record.body.encode())
+    event = webhook.read(record.body.encode())
     attempt = int(record.attributes.approximate_receive_count)
     hear_again(event, open_shop(), now=clock.now(), attempt=attempt)
 

@@ -3,9 +3,10 @@
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
 from paidup.edge.http import answer, api, entry, raw_body
-from paidup.edge.shop import SETTINGS, open_shop, webhook_secrets
-from paidup.flows.hear import Received, receive
-from paidup.outside import queue, stripe_webhook
+from paidup.edge.services import SETTINGS, open_shop, webhook_secrets
+from paidup.flows.events import Received, receive
+from paidup.outside import queue
+from paidup.outside.stripe import webhook
 
 BODY_LIMIT = 1024 * 1024
 
@@ -18,8 +19,8 @@ def receive_stripe_webhook() -> Response[Received]:
     """Answer 200 once the event is settled, on the queue, or known to be of no concern."""
     now, request = clock.now(), app.current_event
     body = raw_body(request.raw_event)
-    stripe_webhook.verify(body, request.headers.get("stripe-signature"), webhook_secrets(), now=now)
-    event = stripe_webhook.read(body)
+    webhook.verify(body, request.headers.get("stripe-signature"), webhook_secrets(), now=now)
+    event = webhook.read(body)
     webhooks = queue.connect(settings.text("PAIDUP_WEBHOOK_QUEUE_URL"))
     return answer(receive(event, open_shop, webhooks, now=now))
 

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from paidup.edge import pages, settings
 from paidup.edge.http import answer, api, entry
 from paidup.model.offer import Offer
-from paidup.outside import table
+from paidup.outside.dynamo import table
 from pydantic import BaseModel
 
 SITE = Path(__file__).with_name("site")

@@ -23,13 +23,13 @@ from tests.alone import in_a_thread
 from tests.skipping import skip
 from tests.world import WEBHOOK_SECRET, sample
 from tools import offers
+from tools.fakes import Standins, serve
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.functions import Function, runtime_folder
 from tools.local.template import ROOT
 from tools.local.worker import Answer, Code
 from tools.signing import signed
-from tools.standins import Standins, serve
 
 DESCRIBED = template.read()
 LAYERS = ("DependenciesLayer", "PaidupLayer")

@@ -7,8 +7,8 @@ import pytest
 
 from tests.concurrency.crowd import Crowd, Place, gathered
 from tests.world import World, opened
+from tools.fakes import Standins, serve
 from tools.local import ministack
-from tools.standins import Standins, serve
 
 
 @pytest.fixture(scope="package")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.outside import rows
+from paidup.outside.dynamo import items
 
 from tests.concurrency.crowd import Crowd, Place, click, poll
 from tests.functions.wire import wire_to
@@ -17,10 +17,10 @@ def checkouts_of(world: World, buyer: str) -> list[Checkout]:
     found = table.client.query(
         TableName=table.name,
         KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-        ExpressionAttributeValues=rows.wire({":pk": f"CUSTOMER#{buyer}", ":prefix": "CHECKOUT#"}),
+        ExpressionAttributeValues=items.wire({":pk": f"CUSTOMER#{buyer}", ":prefix": "CHECKOUT#"}),
         ConsistentRead=True,
     )
-    return [rows.read_row(Checkout, row) for row in found["Items"]]
+    return [items.read_row(Checkout, row) for row in found["Items"]]
 
 
 def pages_of(world: World, *buyers: str) -> list[Any]:

@@ -7,8 +7,8 @@ from itertools import batched
 from typing import Any
 
 import pytest
-from paidup.outside import rows
-from paidup.outside.stripe_webhook import HANDLED, SETTLED_BEFORE_ANSWER
+from paidup.outside.dynamo import items
+from paidup.outside.stripe.webhook import HANDLED, SETTLED_BEFORE_ANSWER
 
 from tests.concurrency.crowd import Crowd, Place, batch, look, webhook
 from tests.world import World, opened
@@ -35,7 +35,7 @@ def rows_of(world: World, buyer: str) -> list[str]:
             ExpressionAttributeValues=asked,
             ConsistentRead=True,
         )
-        found += [rows.unwire(row)["sk"] for row in answer["Items"]]
+        found += [items.unwire(row)["sk"] for row in answer["Items"]]
     return found
 
 

@@ -12,7 +12,7 @@ from paidup.flows import book
 from paidup.flows.expire import expire
 from paidup.model.booking import BookingClosed
 from paidup.model.offer import Kind, Offer
-from paidup.outside import rows
+from paidup.outside.dynamo import items
 
 from tests.functions.door import hear, knock, outage, told, written
 from tests.functions.skew import Skewed
@@ -422,12 +422,12 @@ class TestNotAcceptedInTime:
 
     def test_its_row_is_purged_in_the_end(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
-        key = rows.wire(rows.booking_key(buyer, token["checkout_id"]))
+        key = items.wire(items.booking_key(buyer, token["checkout_id"]))
         dynamodb, table = boto3.client("dynamodb"), os.environ["PAIDUP_TABLE"]
         assert "purge_at" not in dynamodb.get_item(TableName=table, Key=key)["Item"]
         wait_until_lapsed(world)
         world.sweep()
-        row = rows.unwire(dynamodb.get_item(TableName=table, Key=key)["Item"])
+        row = items.unwire(dynamodb.get_item(TableName=table, Key=key)["Item"])
         assert row["purge_at"] == row["ended_at"] + 90 * 86_400
         assert "ref" not in row
         assert "due_at" not in row
@@ -572,7 +572,7 @@ class TestOnCredit:
     def test_a_pass_is_no_credit_when_the_shop_sells_it_no_more(self, world: World, buyer: str) -> None:
         world.shop.table.put_offer(replace(LIVE, offer_id="summer_pass", kind=Kind.PASS))
         paid(world, buyer, "summer_pass")
-        key = rows.wire(rows.offer_key("summer_pass"))
+        key = items.wire(items.offer_key("summer_pass"))
         boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
         assert world.buy("summer_pass", customer=buyer).status == 422
         assert own(buyer) == []
@@ -593,7 +593,7 @@ class TestOnCredit:
         token = paid(credited, buyer, "for_a_while")
         wait_until_lapsed(credited)
         credited.sweep()
-        key = rows.wire(rows.offer_key("for_a_while"))
+        key = items.wire(items.offer_key("for_a_while"))
         boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
         assert credited.buy("for_a_while", customer=buyer).json["checkout_id"] == token["checkout_id"]
         assert credited.account(customer=buyer)["booking"]["pass_id"] == token["checkout_id"]

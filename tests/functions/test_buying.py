@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from paidup.flows.recover import cancel
 from paidup.model.checkout import reserved
-from paidup.outside.seen import Change
+from paidup.model.snapshot import Change
 from stripe.checkout import Session
 
 from tests.functions.door import written

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from paidup.model.checkout import Checkout, reserved
-from paidup.outside.rows import DUE_SHARDS, PAGE_SHARDS, due_shard
-from paidup.outside.seen import Change
+from paidup.model.snapshot import Change
+from paidup.outside.dynamo.items import DUE_SHARDS, PAGE_SHARDS, due_shard
 
 from tests.functions.door import forbidden
 from tests.functions.story import DECLINED_LATER, Story

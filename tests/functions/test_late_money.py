@@ -10,7 +10,7 @@ import boto3
 import pytest
 from paidup.model.offer import Kind, Offer
 from paidup.model.timeline import EventRow, EventStatus
-from paidup.outside import rows
+from paidup.outside.dynamo import items
 
 from tests.functions.door import give_up, go_on, gone, hear, knock, look, outage, pages_of, told
 from tests.functions.story import REFUND_FAILS
@@ -410,8 +410,8 @@ def misfortune(world: World, path: str, **fields: Any) -> Any:
 
 def row_of_pass(buyer: str, pass_id: str) -> dict[str, Any]:
     """Return the pass's row as the table holds it."""
-    key = rows.wire(rows.pass_key(buyer, pass_id))
-    return rows.unwire(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
+    key = items.wire(items.pass_key(buyer, pass_id))
+    return items.unwire(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
 
 
 def test_a_pass_that_the_clock_has_ended_is_due_no_more(world: World, buyer: str) -> None:
@@ -702,7 +702,7 @@ class TestSupport:
             assert len(attention(stack, capsys, token["checkout_id"])) == 1
         finally:
             for n in range(101):
-                key = rows.wire(rows.event_key("stripe", f"evt_old_{n}"))
+                key = items.wire(items.event_key("stripe", f"evt_old_{n}"))
                 boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
 
     def test_has_nothing_to_give_back_where_nothing_was_paid(

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from paidup.flows import recover as recovering
-from paidup.outside import rows
+from paidup.outside.dynamo import items
 
 from tests.functions.door import forbidden, give_up, go_on, gone, hear, knock, look, outage, pages_of, told
 from tests.functions.skew import Skewed
@@ -28,8 +28,8 @@ def world(town: World) -> World:
 
 def row_of(buyer: str, checkout_id: str) -> dict[str, Any]:
     """Return the checkout's row as the table holds it."""
-    key = rows.wire(rows.checkout_key(buyer, checkout_id))
-    return rows.unwire(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
+    key = items.wire(items.checkout_key(buyer, checkout_id))
+    return items.unwire(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
 
 
 class TestLooking:
@@ -335,7 +335,7 @@ class TestGoingOn:
         world.shop.table.put_offer(replace(offer, offer_id="for_a_while"))
         old = world.buy("for_a_while", customer=buyer).json
         world.pass_time(DAY)
-        key = rows.wire(rows.offer_key("for_a_while"))
+        key = items.wire(items.offer_key("for_a_while"))
         boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
         assert look(old["checkout_id"], customer=buyer)["next"] == "recover"
         new = go_on(old["checkout_id"], customer=buyer).json
@@ -460,7 +460,7 @@ class TestTheTable:
     def test_may_have_purged_it_and_late_money_is_honoured(self, world: World, buyer: str) -> None:
         token = world.buy(customer=buyer).json
         world.pay(token["url"])
-        key = rows.wire(rows.checkout_key(buyer, token["checkout_id"]))
+        key = items.wire(items.checkout_key(buyer, token["checkout_id"]))
         boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
         for event in told(world, token["token"]):
             world.deliver(event)

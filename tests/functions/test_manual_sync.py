@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from paidup.outside.seen import Change
+from paidup.model.snapshot import Change
 
 from tests.functions.door import forbidden
 from tests.functions.story import Story

@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 from paidup.outside import secrets as kept
-from paidup.outside import table
+from paidup.outside.dynamo import table
 from paidup.outside.secrets import BadSecret
-from paidup.outside.stripe_webhook import HANDLED, SETTLED_BEFORE_ANSWER
+from paidup.outside.stripe.webhook import HANDLED, SETTLED_BEFORE_ANSWER
 from stripe import WebhookSignature
 
 from tests.functions.door import written

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 from paidup.model.offer import Kind, Offer
-from paidup.outside.rows import unwire
+from paidup.outside.dynamo.items import unwire
 
 from tests.functions.door import give_up, hear
 from tests.world import World

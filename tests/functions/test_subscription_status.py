@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from paidup.outside.seen import Change
+from paidup.model.snapshot import Change
 
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Wire, be_down, lose_the_request

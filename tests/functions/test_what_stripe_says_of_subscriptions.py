@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from paidup.flows.repay import review
+from paidup.flows.refund import review
 from paidup.model.offer import Interval, Kind, Offer
 
 from tests.functions.door import look

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from paidup.outside import stripe_webhook
+from paidup.outside.stripe import webhook
 
 from tests.world import EVENTS
 from tools import cli, offers
@@ -54,7 +54,7 @@ class TestSigning:
         assert run(echo, "invoke", "echo", str(WEBHOOK), "--sign") == 0
         sent, received = json.loads(WEBHOOK.read_text()), json.loads(capsys.readouterr().out)["event"]
         signature = received["headers"]["stripe-signature"]
-        stripe_webhook.verify(received["body"].encode(), signature, ["whsec_local"], now=now)
+        webhook.verify(received["body"].encode(), signature, ["whsec_local"], now=now)
         received["headers"]["stripe-signature"] = sent["headers"]["stripe-signature"]
         assert received == sent
 

@@ -2,9 +2,9 @@
 
 from paidup.model.account import Account
 from paidup.model.fact import Payment, PaymentStatus, SubscriptionStatus
-from paidup.model.passes import DAY_S, Pass
+from paidup.model.purchase import DAY_S, Pass
 
-from .test_passes import T0, fact, payment, plan, told
+from .test_purchase import T0, fact, payment, plan, told
 
 GRACE_S = 7 * DAY_S
 ada = Account(customer_id="ada")

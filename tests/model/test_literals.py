@@ -6,8 +6,8 @@ from collections import Counter
 from typing import get_args
 
 import paidup
+from paidup.model.errors import Refusal
 from paidup.model.fact import Value
-from paidup.model.refusal import Refusal
 
 
 def every_refusal() -> list[type[Refusal]]:

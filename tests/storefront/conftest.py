@@ -11,8 +11,8 @@ import boto3
 import pytest
 from paidup.edge import pages
 from paidup.edge import settings as found
-from paidup.outside import table
-from paidup.outside.table import Table
+from paidup.outside.dynamo import table
+from paidup.outside.dynamo.table import Table
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.skipping import skip

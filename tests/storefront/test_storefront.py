@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from paidup.model.offer import Interval, Kind, Offer
-from paidup.outside.table import Table
+from paidup.outside.dynamo.table import Table
 
 from tests.storefront.conftest import SETTINGS
 from tests.storefront.event import get

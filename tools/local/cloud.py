@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from paidup.model.policy import Policy
-from paidup.outside.table import Table
+from paidup.outside.dynamo.table import Table
 
 from tools.local.intrinsics import REGION, STACK_NAME, Resolver
 from tools.local.template import Properties, Template

@@ -94,7 +94,7 @@ async def _programs(parts: AsyncExitStack, at: Addresses, folder: Path) -> list[
     (secret,) = ministack.STRIPE_SECRET["webhook_secrets"]
     places = ["--state", str(folder / "standins"), "--clock-file", str(folder / "clock")]
     webhook = ["--webhook", f"{at.url}/webhooks/stripe={secret}"]
-    standins = [sys.executable, "-m", "tools.standins", "--port", str(at.standins_port), *places, *webhook]
+    standins = [sys.executable, "-m", "tools.fakes", "--port", str(at.standins_port), *places, *webhook]
     aws, aws_environment = ministack.command(at.aws_port, folder, permissions=True)
     plain = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
 

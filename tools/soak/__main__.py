@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import seed as seeded
 from hypothesis.stateful import run_state_machine_as_test
 
-from tools.soak.day import Crash, drawn
-from tools.soak.life import Life, LifeOnCredit
+from tools.soak.clock import Crash, drawn
+from tools.soak.state_machine import Life, LifeOnCredit
 
 PORTION = 500
 STEPS = 30

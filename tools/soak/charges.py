@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from paidup.model.errors import ProviderRefused
 from paidup.model.fact import Dispute, DisputeStatus, Refund
-from paidup.model.refusal import ProviderRefused
 
 TAKEN = (DisputeStatus.OPEN, DisputeStatus.LOST)
 

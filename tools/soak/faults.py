@@ -10,8 +10,8 @@ from paidup.flows.confirm import confirm
 from paidup.flows.recover import cancel, recover
 from paidup.model.checkout import Checkout
 
-from tools.soak.day import ADA, crash
-from tools.soak.shopper import Shopper
+from tools.soak.clock import ADA, crash
+from tools.soak.customer_rules import Shopper
 
 BETWEEN = (
     "event",

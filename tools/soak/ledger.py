@@ -8,7 +8,7 @@ from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import PaymentStatus, SubscriptionStatus
 from paidup.model.offer import Kind
-from paidup.model.passes import Pass, end_of_day
+from paidup.model.purchase import Pass, end_of_day
 
 from tools.soak.charges import TAKEN, Charge
 from tools.soak.plans import DAY_S, Plan

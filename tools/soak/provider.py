@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from paidup.model.checkout import Checkout
 from paidup.model.fact import DisputeStatus, Fact, PaymentStatus, Refund, SubscriptionStatus
 from paidup.model.offer import Kind
-from paidup.model.passes import Pass
-from paidup.outside.stripe_account import Page
-from paidup.outside.stripe_http import DeadAnswer
+from paidup.model.purchase import Pass
+from paidup.outside.stripe.client import DeadAnswer
+from paidup.outside.stripe.provider import Page
 
 from tools.soak.charges import TAKEN, Charge
+from tools.soak.events import Sheet, Speech
 from tools.soak.plans import Plan, begun
-from tools.soak.speech import Sheet, Speech
 
 __all__ = ["MemoryProvider", "Sheet"]
 

@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from paidup.model.refusal import BrokenJson, Malformed, NotFound, Refusal, TooLarge
+from paidup.model.errors import BrokenJson, Malformed, NotFound, Refusal, TooLarge
 from paidup.outside.log import logger
 
 BODY_LIMIT = 64 * 1024

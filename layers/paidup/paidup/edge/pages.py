@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from aws_lambda_powertools.event_handler import Response
 
 from paidup.edge import settings
-from paidup.model.refusal import NotFound
+from paidup.model.errors import NotFound
 
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 PAGE, FRAME = ".html", "frame.html"

@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from paidup.model.refusal import Malformed
+from paidup.model.errors import Malformed
 
 KEY = {"pk": str, "sk": str, "ref": str, "ref_at": int}
 WRONG = "is not a page token; take `next` of the page before"

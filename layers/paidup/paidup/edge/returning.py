@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from paidup.edge import settings
-from paidup.model.refusal import Malformed
+from paidup.model.errors import Malformed
 
 
 def return_url(field: str, url: str | None, *, default: str) -> str:

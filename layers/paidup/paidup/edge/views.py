@@ -11,9 +11,9 @@ from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout
 from paidup.model.fact import Refund
-from paidup.model.passes import Pass
 from paidup.model.policy import Policy
-from paidup.outside.seen import Seen
+from paidup.model.purchase import Pass
+from paidup.model.snapshot import Seen
 
 
 class AccessView(BaseModel):

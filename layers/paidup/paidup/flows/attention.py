@@ -1,6 +1,6 @@
 """Attention: log rows by which somebody sees what only people can decide, until it is decided."""
 
-from paidup.model.passes import Pass
+from paidup.model.purchase import Pass
 from paidup.model.timeline import EventRow, EventStatus
 
 TRIES_BEFORE_ALARM = 6

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from paidup.flows.consequences import call_off
 from paidup.flows.draft import Draft
-from paidup.flows.shop import Shop
+from paidup.flows.services import Shop
 from paidup.model.booking import Booking, BookingStatus, waiting
-from paidup.model.passes import Pass
-from paidup.model.refusal import Contended, NotFound
-from paidup.outside.dynamo import LostRace, attempts
+from paidup.model.errors import Contended, NotFound
+from paidup.model.purchase import Pass
+from paidup.model.snapshot import Seen
+from paidup.outside.dynamo.client import LostRace, attempts
+from paidup.outside.dynamo.items import Key
 from paidup.outside.log import logger
-from paidup.outside.rows import Key
-from paidup.outside.seen import Seen
 
 NEWEST = 100
 

@@ -9,20 +9,20 @@ from paidup.flows.book import book_on_credit
 from paidup.flows.confirm import ask
 from paidup.flows.consequences import make_room, slot_freed
 from paidup.flows.draft import Draft
-from paidup.flows.opening import open_page
-from paidup.flows.shop import Shop
+from paidup.flows.open_page import open_page
+from paidup.flows.services import Shop
 from paidup.model.access import PassStatus
 from paidup.model.account import Account
 from paidup.model.checkout import Answered, Checkout, CheckoutStatus, reserved, same_purchase
+from paidup.model.errors import Contended, Malformed, UnknownOffer
 from paidup.model.fact import Road
 from paidup.model.offer import Cart, Kind, Offer
-from paidup.model.passes import Pass
-from paidup.model.refusal import Contended, Malformed, UnknownOffer
+from paidup.model.purchase import Pass
+from paidup.model.snapshot import Change, Seen
 from paidup.outside.deadline import within
-from paidup.outside.dynamo import LostRace, attempts
+from paidup.outside.dynamo.client import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.seen import Change, Seen
-from paidup.outside.stripe_owner import NAME
+from paidup.outside.stripe.metadata import NAME
 
 BUY_WITHIN_S = 7.0
 

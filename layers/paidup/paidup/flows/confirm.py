@@ -4,19 +4,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from paidup.flows.draft import Draft, rewritten
+from paidup.flows.services import Shop
 from paidup.flows.settle import settle
-from paidup.flows.shop import Shop
 from paidup.model.access import PassStatus
 from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus
+from paidup.model.errors import NotFound, Refusal
 from paidup.model.fact import Road
-from paidup.model.passes import Pass
-from paidup.model.refusal import NotFound, Refusal
+from paidup.model.purchase import Pass
+from paidup.model.snapshot import Change, Seen
 from paidup.outside.deadline import within
-from paidup.outside.dynamo import LostRace
+from paidup.outside.dynamo.client import LostRace
 from paidup.outside.log import logger
-from paidup.outside.seen import Change, Seen
-from paidup.outside.stripe_http import Gone
+from paidup.outside.stripe.client import Gone
 
 ASK_WITHIN_S = 5.0
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from paidup.flows.attention import quarantine_row, stuck_row
 from paidup.flows.draft import Draft
-from paidup.flows.shop import Shop
+from paidup.flows.services import Shop
 from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting, waiting_since
 from paidup.model.checkout import Checkout, CheckoutStatus, same_purchase
 from paidup.model.fact import Fact, Payment, PaymentStatus, Price, Refund, Road
 from paidup.model.offer import Kind
-from paidup.model.passes import Heard, Pass
+from paidup.model.purchase import Heard, Pass
+from paidup.model.snapshot import Seen
 from paidup.model.timeline import EventStatus, TimelineEntry
-from paidup.outside.seen import Seen
 
 TAKEN_BACK = "its payment was taken back"
 

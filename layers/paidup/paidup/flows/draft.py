@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from paidup.flows.shop import Shop
+from paidup.flows.services import Shop
 from paidup.model.account import Account
 from paidup.model.booking import Booking
 from paidup.model.checkout import Checkout
-from paidup.model.passes import Pass
-from paidup.model.refusal import Contended
+from paidup.model.errors import Contended
+from paidup.model.purchase import Pass
+from paidup.model.snapshot import Change, Seen
 from paidup.model.timeline import EventRow, TimelineEntry
-from paidup.outside.dynamo import LostRace, attempts
-from paidup.outside.seen import Change, Seen
+from paidup.outside.dynamo.client import LostRace, attempts
 
 
 @dataclass(slots=True, kw_only=True)

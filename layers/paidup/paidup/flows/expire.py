@@ -5,20 +5,20 @@ from dataclasses import dataclass, replace
 
 from paidup.flows.book import lapse
 from paidup.flows.draft import Draft, rewritten
-from paidup.flows.repay import repay
+from paidup.flows.refund import repay
+from paidup.flows.services import Shop
 from paidup.flows.settle import settle
-from paidup.flows.shop import Shop
 from paidup.model.account import Whose
 from paidup.model.checkout import Checkout
+from paidup.model.errors import NotYetKnown, ProviderRefused, ProviderUnavailable
 from paidup.model.fact import Road
-from paidup.model.passes import Pass
-from paidup.model.refusal import NotYetKnown, ProviderRefused, ProviderUnavailable
+from paidup.model.purchase import Pass
+from paidup.model.snapshot import Due
 from paidup.model.timeline import TimelineEntry
 from paidup.outside.deadline import within
+from paidup.outside.dynamo.items import DUE_SHARDS, PAGE_SHARDS, SHARDS
 from paidup.outside.log import logger
-from paidup.outside.rows import DUE_SHARDS, PAGE_SHARDS, SHARDS
-from paidup.outside.seen import Due
-from paidup.outside.stripe_http import Gone
+from paidup.outside.stripe.client import Gone
 
 ASK_WITHIN_S = 6.0
 ASK_AGAIN_S = 600

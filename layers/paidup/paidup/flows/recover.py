@@ -5,15 +5,15 @@ from dataclasses import replace
 from paidup.flows.buy import Order, bought, buy, setting_out
 from paidup.flows.confirm import ask, end_broken
 from paidup.flows.draft import Draft, rewritten
+from paidup.flows.services import Shop
 from paidup.flows.settle import settle
-from paidup.flows.shop import Shop
 from paidup.model.checkout import Checkout, CheckoutStatus
+from paidup.model.errors import NotFound, ProviderRefused, ProviderUnavailable, Refusal
 from paidup.model.fact import Road
-from paidup.model.refusal import NotFound, ProviderRefused, ProviderUnavailable, Refusal
+from paidup.model.snapshot import Seen
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
-from paidup.outside.seen import Seen
-from paidup.outside.stripe_http import Gone
+from paidup.outside.stripe.client import Gone
 
 ASK_WITHIN_S = 4.0
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from paidup.flows.consequences import work_out
-from paidup.flows.shop import Shop
+from paidup.flows.services import Shop
 from paidup.model.account import Account
+from paidup.model.errors import Contended
 from paidup.model.fact import Fact, Payment, Road, Subscription
-from paidup.model.refusal import Contended
+from paidup.model.snapshot import Seen
 from paidup.model.timeline import EventRow, EventStatus
-from paidup.outside.dynamo import LostRace, attempts
+from paidup.outside.dynamo.client import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.seen import Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

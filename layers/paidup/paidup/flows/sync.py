@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from paidup.flows.services import Shop
 from paidup.flows.settle import settle
-from paidup.flows.shop import Shop
 from paidup.model.account import Account, Whose
+from paidup.model.errors import Contended, Refusal, TooManyRequests
 from paidup.model.fact import Road
-from paidup.model.refusal import Contended, Refusal, TooManyRequests
+from paidup.model.snapshot import Change
 from paidup.outside.deadline import within
-from paidup.outside.dynamo import LostRace, attempts
+from paidup.outside.dynamo.client import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.seen import Change
-from paidup.outside.stripe_owner import NAME
-from paidup.outside.stripe_reading import Found
+from paidup.outside.stripe.metadata import NAME
+from paidup.outside.stripe.reader import Found
 
 SYNC_WITHIN_S = 20.0
 LEASE_S = 30

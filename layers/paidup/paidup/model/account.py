@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from paidup.model.access import Access
-from paidup.model.passes import Pass
+from paidup.model.purchase import Pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

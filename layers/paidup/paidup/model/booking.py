@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from paidup.model.refusal import Conflict
+from paidup.model.errors import Conflict
 
 KEPT_AFTER_END_S = 90 * 86_400
 LIVE_LASTS_S = 86_400

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from paidup.model.refusal import Malformed
+from paidup.model.errors import Malformed
 
 MAX_QUANTITY = 10_000
 MAX_AMOUNT = 99_999_999  # Stripe takes eight digits at once

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 import jwt
 
-from paidup.model.refusal import Unauthorized
+from paidup.model.errors import Unauthorized
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 SKEW_S = 30

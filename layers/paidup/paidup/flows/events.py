@@ -1,0 +1,97 @@
+"""Hearing: what a provider's event says is settled, and the event logged with what became of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from paidup.flows.services import Shop
+from paidup.flows.settle import settle
+from paidup.model.fact import Road
+from paidup.model.timeline import EventRow, EventStatus
+from paidup.outside.deadline import all_within, within
+from paidup.outside.log import logger
+from paidup.outside.queue import Queue
+from paidup.outside.stripe.metadata import NAME
+from paidup.outside.stripe.webhook import SETTLED_BEFORE_ANSWER, Event
+
+SETTLE_WITHIN_S = 2.0
+QUEUE_WITHIN_S = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What became of a webhook before it was answered: settled, queued, or ignored for its type."""
+
+    received: str
+
+
+def receive(event: Event, open_shop: Callable[[], Shop], queue: Queue, *, now: int) -> Received:
+    """Make *event*'s effect durable, and only then return.
+
+    Stripe's page waits for the answer to a completed session before it sends the buyer back, so that and its
+    asynchronous twins are settled at once, within 2 s; where that fails, whatever the cause, and for every other type,
+    the queue keeps it.
+    Raises what the queue raises: the answer is then 500, and Stripe sends it again.
+    """
+    if not event.handled:
+        logger.info("event.ignored", event_id=event.event_id, type=event.type)
+        return Received(received="ignored")
+    if event.type in SETTLED_BEFORE_ANSWER:
+        try:
+            with all_within(SETTLE_WITHIN_S):
+                hear(event, open_shop(), now=now)
+        except Exception as error:
+            logger.warning("event.unsettled", event_id=event.event_id, type=event.type, why=type(error).__name__)
+        else:
+            return Received(received="settled")
+    queue.put(event.body)
+    logger.info("event.queued", event_id=event.event_id, type=event.type)
+    return Received(received="queued")
+
+
+def hear_again(event: Event, shop: Shop, *, now: int, attempt: int) -> None:
+    """Settle a queued *event*; where that fails, log it as failed and raise, so that the queue hands it out again."""
+    try:
+        with within(QUEUE_WITHIN_S):
+            hear(event, shop, now=now, attempt=attempt)
+    except Exception as error:
+        give_up(event, shop, error, now=now, attempt=attempt)
+        raise
+
+
+def hear(event: Event, shop: Shop, *, now: int, attempt: int = 1) -> None:
+    """Settle every fact that *event* tells; one that was dealt with before is not looked at again.
+
+    *attempt* counts from 1. Raises NotYetKnown, ProviderUnavailable or Contended when it must be heard again later.
+    """
+    known = shop.table.event(NAME, event.event_id)
+    if known and known.dealt_with:
+        logger.info("event.known", event_id=event.event_id, type=event.type)
+        return
+    row = row_of(event, now=now, attempt=attempt)
+    facts = shop.stripe.facts_of(event, shop.whose)
+    if facts:
+        settle(facts, Road.WEBHOOK, shop, now=now, event=row)
+    else:
+        shop.table.log(row)
+        logger.info("event.ignored", event_id=event.event_id, type=event.type)
+
+
+def give_up(event: Event, shop: Shop, error: Exception, *, now: int, attempt: int) -> None:
+    """Log that *event* could not be settled this time, so that `attention` lists it until it is."""
+    why = f"{type(error).__name__}: {error}"[:500]
+    row = replace(row_of(event, now=now, attempt=attempt), status=EventStatus.FAILED, error=why)
+    shop.table.log(row)
+    logger.warning("event.failed", event_id=event.event_id, type=event.type, attempt=attempt, error=why)
+
+
+def row_of(event: Event, *, now: int, attempt: int) -> EventRow:
+    """Return the log row of *event*, received at *now* (epoch seconds) for the *attempt*th time, as yet ignored."""
+    return EventRow(
+        provider=NAME,
+        event_id=event.event_id,
+        type=event.type,
+        status=EventStatus.IGNORED,
+        received_at=now,
+        body=event.body,
+        attempts=attempt,
+    )

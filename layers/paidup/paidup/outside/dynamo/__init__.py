@@ -1,0 +1,1 @@
+"""DynamoDB: the one table, its items and the client that reads and writes them."""

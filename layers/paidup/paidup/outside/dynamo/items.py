@@ -1,0 +1,221 @@
+"""The table's rows: the only module that knows keys, indexes and attribute names.
+
+| row      | pk                    | sk                   | ref                | due_at         | purge_at       |
+|----------|-----------------------|----------------------|--------------------|----------------|----------------|
+| Account  | CUSTOMER#<customer>   | ACCOUNT              | stripe#cus_…       |                |                |
+| Checkout | CUSTOMER#<customer>   | CHECKOUT#<checkout>  | stripe#cs_…        | end, or now    | 7 d, if unpaid |
+| (key)    | CUSTOMER#<customer>   | KEY#<hash of it>     |                    |                | 7 d            |
+| Pass     | CUSTOMER#<customer>   | PASS#<pass>          | stripe#sub_…, pi_… | end of access  |                |
+| Booking  | CUSTOMER#<customer>   | BOOKING#<booking>    | bookings#waiting,  | while open     | ended + 90 d   |
+|          |                       |                      | bookings#live#<by> |                |                |
+| (whose)  | BOOKING#<booking>     | BOOKING              |                    |                | ended + 90 d   |
+| Timeline | TIMELINE#<customer>   | <occurred_at>#<fact> |                    |                | 400 d          |
+| Event    | EVENT#<provider>#<id> | EVENT                | attention          |                | 90 d           |
+| Offer    | OFFERS                | <offer>              |                    |                |                |
+"""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+from zlib import crc32
+
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+
+from paidup.model import booking as bookings
+from paidup.model.account import Account
+from paidup.model.booking import Booking, BookingStatus
+from paidup.model.checkout import KEPT_AFTER_END_S, Answered, Checkout, CheckoutStatus
+from paidup.model.offer import Offer
+from paidup.model.policy import Policy
+from paidup.model.purchase import Pass
+from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
+from paidup.outside.dynamo.codec import from_plain, to_plain
+
+Key = Mapping[str, str]
+Wire = dict[str, Any]
+
+BY_REF = "by_ref"
+BY_DUE = "by_due"
+SHARDS = 16
+DUE_SHARDS = tuple(f"due#{n:02d}" for n in range(SHARDS))  # passes and bookings: somebody waits for them
+PAGE_SHARDS = tuple(f"pages#{n:02d}" for n in range(SHARDS))  # checkouts, whose pages are closed one by one
+ATTENTION = "attention"
+WAITING = "bookings#waiting"
+
+VERSION_AS_READ = "version = :read"
+NOT_THERE_YET = "attribute_not_exists(pk)"
+NOT_SETTLED_YET = "attribute_not_exists(pk) OR #status <> :settled"
+NAMED_STATUS = {"#status": "status"}
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+def account_key(customer_id: str) -> Key:
+    """Where a customer's account lies."""
+    return {"pk": f"CUSTOMER#{customer_id}", "sk": "ACCOUNT"}
+
+
+def checkout_key(customer_id: str, checkout_id: str) -> Key:
+    """Where a checkout lies."""
+    return {"pk": f"CUSTOMER#{customer_id}", "sk": f"CHECKOUT#{checkout_id}"}
+
+
+def answered_key(customer_id: str, key: str) -> Key:
+    """Where it says with which checkout a request under an Idempotency-Key was answered."""
+    return {"pk": f"CUSTOMER#{customer_id}", "sk": f"KEY#{sha256(key.encode()).hexdigest()}"}
+
+
+def pass_key(customer_id: str, pass_id: str) -> Key:
+    """Where a pass lies."""
+    return {"pk": f"CUSTOMER#{customer_id}", "sk": f"PASS#{pass_id}"}
+
+
+def booking_key(customer_id: str, booking_id: str) -> Key:
+    """Where a booking lies."""
+    return {"pk": f"CUSTOMER#{customer_id}", "sk": f"BOOKING#{booking_id}"}
+
+
+def whose_booking_key(booking_id: str) -> Key:
+    """Where it says whose a booking is: the ones who accept bookings know no customers."""
+    return {"pk": f"BOOKING#{booking_id}", "sk": "BOOKING"}
+
+
+def event_key(provider: str, event_id: str) -> Key:
+    """Where a provider's event lies."""
+    return {"pk": f"EVENT#{provider}#{event_id}", "sk": "EVENT"}
+
+
+def offer_key(offer_id: str) -> Key:
+    """Where an offer lies."""
+    return {"pk": "OFFERS", "sk": offer_id}
+
+
+def timeline_key(entry: TimelineEntry) -> Key:
+    """Where a timeline entry lies: in the order in which things happened."""
+    return {"pk": f"TIMELINE#{entry.customer_id}", "sk": f"{entry.occurred_at:010d}#{entry.fact_id}"}
+
+
+def live_with(mechanic: str) -> str:
+    """Return the ref under which the live bookings that *mechanic* accepted are listed."""
+    return f"bookings#live#{mechanic}"
+
+
+def due_shard(customer_id: str, shards: Sequence[str] = DUE_SHARDS) -> str:
+    """Return the one of 16 partitions of the due index that holds the customer's rows."""
+    return shards[crc32(customer_id.encode()) % len(shards)]
+
+
+def account_row(account: Account) -> Wire:
+    """Return the row of an account."""
+    return _row(account_key(account.customer_id), account, ref=_ref(account.provider_ref, 0))
+
+
+def checkout_row(checkout: Checkout) -> Wire:
+    """Return the row of a checkout: due while something is left to do, purged a week after it ended unpaid."""
+    ended = checkout.ended_at if checkout.status is not CheckoutStatus.COMPLETED else None
+    return _row(
+        checkout_key(checkout.customer_id, checkout.checkout_id),
+        checkout,
+        ref=_ref(f"{checkout.provider}#{checkout.token}" if checkout.token else None, checkout.created_at),
+        due=_due(checkout.customer_id, checkout.due_at, PAGE_SHARDS),
+        purge_at=None if ended is None else ended + KEPT_AFTER_END_S,
+    )
+
+
+def answered_row(answered: Answered) -> Wire:
+    """Return the row of an answer under an Idempotency-Key, which is remembered for a week."""
+    key = answered_key(answered.customer_id, answered.key)
+    return _row(key, answered, purge_at=answered.at + KEPT_AFTER_END_S)
+
+
+def pass_row(held: Pass, *, due_at: int | None) -> Wire:
+    """Return the row of a pass, due when its access ends or its money must go back (epoch seconds; None: never)."""
+    return _row(
+        pass_key(held.customer_id, held.pass_id),
+        held,
+        ref=_ref(held.provider_ref, held.paid_at or 0),
+        due=_due(held.customer_id, due_at),
+    )
+
+
+def booking_rows(booking: Booking) -> list[Wire]:
+    """Return the rows of a booking: listed and due while it is open, purged 90 days after it ended."""
+    purge_at = None if booking.ended_at is None else booking.ended_at + bookings.KEPT_AFTER_END_S
+    row = _row(
+        booking_key(booking.customer_id, booking.booking_id),
+        booking,
+        ref=_listed(booking),
+        due=_due(booking.customer_id, booking.due_at),
+        purge_at=purge_at,
+    )
+    whose = {**whose_booking_key(booking.booking_id), "customer_id": booking.customer_id}
+    return [row, wire(whose if purge_at is None else {**whose, "purge_at": purge_at})]
+
+
+def timeline_row(entry: TimelineEntry, policy: Policy) -> Wire:
+    """Return the row of a timeline entry."""
+    return _row(timeline_key(entry), entry, purge_at=entry.settled_at + policy.timeline_retention_s)
+
+
+def event_row(event: EventRow, policy: Policy) -> Wire:
+    """Return the row of a provider's event: body compressed, in the attention set while it needs somebody, and never
+    purged while somebody must decide about money.
+    """
+    worrying = event.status in (EventStatus.FAILED, EventStatus.QUARANTINED)
+    row = _row(
+        event_key(event.provider, event.event_id),
+        event,
+        ref=_ref(ATTENTION if worrying else None, event.received_at),
+        purge_at=None if event.status is EventStatus.QUARANTINED else event.received_at + policy.event_retention_s,
+    )
+    return {**row, "body": _serialize(gzip.compress(event.body.encode(), mtime=0))}
+
+
+def offer_row(offer: Offer) -> Wire:
+    """Return the row of an offer."""
+    return _row(offer_key(offer.offer_id), offer)
+
+
+def read_row[T](kind: type[T], row: Wire) -> T:
+    """Return the *kind* that *row* holds."""
+    plain = {name: _deserialize(value) for name, value in row.items()}
+    if isinstance(plain.get("body"), Binary):
+        plain["body"] = gzip.decompress(plain["body"].value).decode()
+    return from_plain(kind, plain)
+
+
+def wire(key: Mapping[str, Any]) -> Wire:
+    """Return plain names and values as the wire wants them."""
+    return {name: _serialize(value) for name, value in key.items()}
+
+
+def unwire(row: Wire) -> dict[str, Any]:
+    """Return a row's names and plain values."""
+    return {name: _deserialize(value) for name, value in row.items()}
+
+
+def _row(key: Key, thing: object, **extra: Any) -> Wire:
+    plain = {**to_plain(thing), **key}
+    for name, value in extra.items():
+        if isinstance(value, Mapping):
+            plain.update(value)
+        elif value is not None:
+            plain[name] = value
+    return wire(plain)
+
+
+def _ref(ref: str | None, at: int) -> Mapping[str, Any] | None:
+    return {"ref": ref, "ref_at": at} if ref else None
+
+
+def _listed(booking: Booking) -> Mapping[str, Any] | None:
+    """Return where a booking is listed: for everybody while it waits, for the one who accepted it while it is live."""
+    if booking.status is BookingStatus.LIVE and booking.mechanic:
+        return _ref(live_with(booking.mechanic), booking.accepted_at or booking.created_at)
+    return _ref(WAITING if booking.status is BookingStatus.WAITING else None, booking.created_at)
+
+
+def _due(customer_id: str, at: int | None, shards: Sequence[str] = DUE_SHARDS) -> Mapping[str, Any] | None:
+    return {"due_shard": due_shard(customer_id, shards), "due_at": at} if at is not None else None

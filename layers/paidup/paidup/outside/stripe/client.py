@@ -1,0 +1,134 @@
+"""How Stripe is reached: time-outs within the caller's deadline, whose fault an error is, and Stripe's own clock."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import Any
+
+import requests
+import stripe
+from requests.adapters import HTTPAdapter
+
+from paidup.model.errors import ProviderRefused, ProviderUnavailable
+from paidup.outside.deadline import remaining
+
+CONNECT_S, READ_S, RETRIES = 2.0, 5.0, 2
+PAUSE_S = 0.5  # the library's before it tries again
+LATE = "the caller's deadline has passed"
+
+# Its log tells addresses and parameters, e-mail addresses among them.
+logging.getLogger("stripe").setLevel(logging.WARNING)
+
+_took_s: ContextVar[float] = ContextVar("took_s", default=0.0)
+_told_at: ContextVar[int] = ContextVar("told_at", default=0)
+
+
+class DeadAnswer(ProviderUnavailable):
+    """Stripe has nothing else to say under this idempotency key for 24 h: the next try needs another one."""
+
+    slug = "dead-answer"
+
+
+class Gone(ProviderRefused):
+    """Stripe has no such object."""
+
+    slug = "gone"
+
+
+class WithinDeadline(HTTPAdapter):
+    """A transport that never waits longer than the caller's deadline allows."""
+
+    def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:  # type: ignore[override]  # keywords only
+        """Send *request*, or time out at once when the deadline has passed."""
+        left = remaining(READ_S)
+        if left <= 0:
+            raise requests.exceptions.RequestException(LATE)  # not a kind that the library tries again
+        began = time.monotonic()
+        try:
+            answer = super().send(request, **{**how, "timeout": (min(CONNECT_S, left), left)})
+        except (requests.exceptions.Timeout, requests.exceptions.ConnectionError) as error:
+            if remaining(READ_S) <= PAUSE_S:
+                raise requests.exceptions.RequestException(LATE) from error
+            raise
+        _took_s.set(time.monotonic() - began)
+        if not answer.ok and isinstance(_error_in(answer), str):
+            raise requests.exceptions.ConnectionError("a gateway answered in Stripe's place")
+        return answer
+
+
+def _error_in(answer: requests.Response) -> object:
+    """Return what a refusal says under `error`: Stripe says an object there, and its library reads nothing else."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return None
+    return body.get("error") if isinstance(body, dict) else None
+
+
+@cache
+def client(api_key: str, base: str) -> stripe.StripeClient:
+    """Return the client for *api_key*, at Stripe's own address or at *base*; one for each key a process."""
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, WithinDeadline())
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={"api": base} if base else None,
+        max_network_retries=RETRIES,
+        http_client=stripe.RequestsClient(session=session),
+    )
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Turn Stripe's errors into refusals; *what* ends the sentence "stripe did not answer: it was asked …".
+
+    Time-outs, 409 (a key in use), 429 and 5xx can be tried again; a bad key or a refused parameter can not.
+    """
+    try:
+        yield
+    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+        raise ProviderUnavailable("stripe", f"it was asked {what}") from error
+    except stripe.InvalidRequestError as error:
+        kind = Gone if error.code == "resource_missing" else ProviderRefused
+        raise kind("stripe", f"it was asked {what} ({error.code or error.http_status}, {error.param})") from error
+    except stripe.IdempotencyError as error:  # asked otherwise under the same key before: a new one will do
+        raise DeadAnswer("stripe", f"it was asked {what} ({error.http_status})") from error
+    except (stripe.AuthenticationError, stripe.PermissionError, stripe.CardError) as error:
+        raise ProviderRefused("stripe", f"it was asked {what} ({error.http_status})") from error
+    except (KeyError, IndexError, ValueError) as error:
+        why = f"it was asked {what}, and answered what cannot be read ({type(error).__name__})"
+        raise ProviderRefused("stripe", why) from error
+    except stripe.StripeError as error:
+        dead = (error.http_status or 0) >= 500
+        kind_of_outage = DeadAnswer if dead else ProviderUnavailable
+        raise kind_of_outage("stripe", f"it was asked {what} ({error.http_status})") from error
+
+
+@contextmanager
+def told_of(second: int) -> Iterator[None]:
+    """Let whatever is fetched in the block be no older than *second*, of which Stripe had told before."""
+    token = _told_at.set(second)
+    try:
+        yield
+    finally:
+        _told_at.reset(token)
+
+
+def stamp(answer: stripe.StripeObject) -> int:
+    """Return Stripe's own second of *answer*, from its HTTP Date header: our clock never stamps what Stripe says.
+
+    Stripe may have read the object as long before that as the call took, so that is taken off, in whole seconds: what
+    it tells of meanwhile must not lose against the answer, be it slow or over a second's border. But what it had told
+    of before it was asked (see `told_of`) is no newer than the answer.
+    """
+    response = answer.last_response
+    if response is None:
+        raise ValueError("a Stripe object that was not fetched has no time of its own")
+    answered_at = int(parsedate_to_datetime(response.headers["Date"]).timestamp())
+    return max(answered_at - math.ceil(_took_s.get()), min(_told_at.get(), answered_at))

@@ -1,0 +1,255 @@
+"""What Stripe's objects mean: sessions, subscriptions, charges and disputes, read into facts. Talks to nobody.
+
+Rules from Stripe (API 2026-10-28.endive): period fields live on the subscription's items; `payment_status` is `unpaid`
+on a completed session whose payment method is a delayed one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from paidup.model.fact import (
+    Dispute,
+    DisputeStatus,
+    Entry,
+    Fact,
+    Payment,
+    PaymentStatus,
+    Refund,
+    Subscription,
+    SubscriptionStatus,
+    Value,
+)
+from paidup.outside.stripe.metadata import NAME, Object, Owner, id_of, offer_of_price, owner_in
+
+DISPUTE_STATUS = {
+    "warning_needs_response": DisputeStatus.INQUIRY,
+    "warning_under_review": DisputeStatus.INQUIRY,
+    "warning_closed": DisputeStatus.WON,
+    "needs_response": DisputeStatus.OPEN,
+    "under_review": DisputeStatus.OPEN,
+    "prevented": DisputeStatus.WON,
+    "won": DisputeStatus.WON,
+    "lost": DisputeStatus.LOST,
+}
+
+
+# Methods that take the money while the buyer looks on; all others may succeed days after their charge was made.
+PAID_AT_ONCE = frozenset(
+    {"amazon_pay", "bancontact", "blik", "card", "cashapp", "eps", "ideal", "klarna", "link", "p24", "paypal"}
+    | {"revolut_pay", "twint"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """When Stripe said it (its own epoch second), whether we fetched it, and the event's or object's id."""
+
+    at: int
+    fetched: bool
+    by: str
+
+
+def fact(
+    owner: Owner,
+    value: Value,
+    said: Said,
+    source: Object,
+    *,
+    about: str = "",
+    provider_ref: str | None = None,
+    paid_at: int | None = None,
+) -> Fact:
+    """Return the fact that *owner*'s register has *value*, as *said* of the Stripe object *source*."""
+    return Fact(
+        fact_id=_fetched_id(source["id"], value, said) if said.fetched else said.by,
+        provider=NAME,
+        customer_id=owner.customer_id,
+        pass_id=owner.pass_id,
+        offer_id=owner.offer_id,
+        kind=owner.kind,
+        valid_days=owner.valid_days,
+        asked=owner.asked,
+        entry=Entry(at=said.at, fetched=said.fetched, value=value),
+        source=source["id"],
+        about=about,
+        provider_ref=provider_ref,
+        customer_ref=_customer_ref(source),
+        paid_at=paid_at,
+    )
+
+
+def of_session(session: Object, said: Said, *, failed: bool = False) -> Fact | None:
+    """Return what a checkout session says of its payment; None while it is open, or where it is not ours.
+
+    *failed* is what the event type `async_payment_failed` adds, which the session itself does not show.
+    """
+    owner = owner_in(session.get("metadata"))
+    status = _payment_status(session, failed=failed)
+    if owner is None or status is None:
+        return None
+    ref = id_of(session.get("subscription")) or id_of(session.get("payment_intent"))
+    value = Payment(
+        status=status,
+        amount=session.get("amount_total") or 0,
+        subtotal=session.get("amount_subtotal") or 0,
+        currency=session.get("currency") or "",
+        ref=id_of(session.get("payment_intent")),
+    )
+    return fact(
+        owner,
+        value,
+        said,
+        session,
+        provider_ref=f"{NAME}#{ref}" if ref else None,
+        paid_at=_paid_at(session, said) if status is PaymentStatus.PAID else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """An invoice of a subscription, by its id, and the second at which the period begins that it is for: see Refund."""
+
+    invoice: str
+    period: int | None
+
+
+def bill(invoice: Object) -> Bill:
+    """Return what *invoice* is for: the period of its lines, but for those that settle a change within one."""
+    starts = [line["period"]["start"] for line in invoice["lines"]["data"] if not _prorated(line)]
+    return Bill(invoice=invoice["id"], period=max(starts, default=None))
+
+
+def of_subscription(subscription: Object, said: Said, owner: Owner, *, unpaid_since: int | None = None) -> Fact:
+    """Return what a subscription says of itself, and when it was paid for first: Checkout makes it only then.
+
+    Of one that is past due, *unpaid_since* is since when: it does not say so itself.
+    """
+    incomplete = subscription["status"] in ("incomplete", "incomplete_expired")
+    return fact(
+        owner,
+        subscription_value(subscription, ours=owner.pass_id != subscription["id"], unpaid_since=unpaid_since),
+        said,
+        subscription,
+        provider_ref=f"{NAME}#{subscription['id']}",
+        paid_at=None if incomplete else subscription["created"],
+    )
+
+
+def of_charge(charge: Object, said: Said, owner: Owner, *, paid: Bill | None = None) -> Fact:
+    """Return what a charge says of its refunds; *paid* is the bill that it paid, if it paid one."""
+    about = id_of(charge.get("payment_intent")) or charge["id"]
+    value = refund_value(charge, paid)
+    return fact(owner, value, said, charge, about=about)
+
+
+def of_dispute(dispute: Object, said: Said, owner: Owner, *, paid: Bill | None = None) -> Fact:
+    """Return what a dispute says of itself; *paid* is the bill that its charge paid, if it paid one."""
+    return fact(owner, dispute_value(dispute, paid), said, dispute, about=dispute["id"])
+
+
+def restated(before: Fact, value: Value, said: Said) -> Fact:
+    """Return *before* with what Stripe says of it since."""
+    entry = Entry(at=said.at, fetched=said.fetched, value=value)
+    return replace(before, entry=entry, fact_id=_fetched_id(before.source, value, said))
+
+
+def _fetched_id(source: str, value: Value, said: Said) -> str:
+    """Return the id of what was fetched: one answer may tell of several registers."""
+    return f"{source}@{said.at}.{value.tag}"
+
+
+def refund_value(charge: Object, paid: Bill | None) -> Refund:
+    """Return the register's value; `amount_refunded` is Stripe's total so far."""
+    return Refund(
+        amount=charge["amount"],
+        refunded=charge["amount_refunded"],
+        currency=charge["currency"],
+        invoice=paid.invoice if paid else None,
+        period=paid.period if paid else None,
+    )
+
+
+def dispute_value(dispute: Object, paid: Bill | None) -> Dispute:
+    """Return the register's value; a status that we do not know yet counts as open."""
+    return Dispute(
+        status=DISPUTE_STATUS.get(dispute["status"], DisputeStatus.OPEN),
+        amount=dispute["amount"],
+        currency=dispute["currency"],
+        invoice=paid.invoice if paid else None,
+        period=paid.period if paid else None,
+    )
+
+
+def nothing_to_refund(plan: Object, said: Said, owner: Owner) -> Fact:
+    """Return that nothing was taken for the present period of the subscription *plan*, so that all of it is back."""
+    period = plan["items"]["data"][0]["current_period_start"]
+    invoice = id_of(plan.get("latest_invoice")) or plan["id"]
+    value = Refund(amount=0, refunded=0, currency=plan["currency"], invoice=invoice, period=period)
+    return fact(owner, value, said, plan, about=plan["id"])
+
+
+def subscription_value(subscription: Object, *, ours: bool, unpaid_since: int | None = None) -> Subscription:
+    """Return the register's value; `cancel_at_period_end` is told as the `cancel_at` that it comes to.
+
+    *ours*: it was bought through a checkout, which knows its offer; one made in the dashboard is named by its price.
+    """
+    item = subscription["items"]["data"][0]
+    at_period_end = item["current_period_end"] if subscription.get("cancel_at_period_end") else None
+    return Subscription(
+        status=SubscriptionStatus(subscription["status"]),
+        ref=subscription["id"],
+        period_start=item["current_period_start"],
+        period_end=item["current_period_end"],
+        trial_end=subscription.get("trial_end"),
+        cancel_at=subscription.get("cancel_at") or at_period_end,
+        ended_at=subscription.get("ended_at"),
+        unpaid_since=unpaid_since,
+        offer_id=offer_of_price(item["price"]) or (None if ours else item["price"]["id"]),
+        amount=(item["price"].get("unit_amount") or 0) * (item.get("quantity") or 1),
+        currency=item["price"]["currency"],
+    )
+
+
+def past_due(subscription: Object) -> bool:
+    """Whether its renewal is not paid; since when, its open invoices tell."""
+    return bool(subscription["status"] == "past_due")
+
+
+def _prorated(line: Object) -> bool:
+    parent = line.get("parent") or {}
+    return bool((parent.get(parent.get("type", "")) or {}).get("proration"))
+
+
+def _customer_ref(thing: Object) -> str | None:
+    customer = id_of(thing.get("customer"))
+    return f"{NAME}#{customer}" if customer else None
+
+
+def _paid_at(session: Object, said: Said) -> int:
+    """Return when the session was paid, so that it does not matter which road hears of it, nor how late.
+
+    An event is made at that second. What is fetched names no such second: the charge was made in it, unless its method
+    is a delayed one; and a method that is not takes the money while the page can still be open. Stripe makes balance
+    transactions before a delayed payment succeeds, so they tell nothing here.
+    """
+    intent = session.get("payment_intent")
+    charge = intent.get("latest_charge") if isinstance(intent, Mapping) else None
+    if not said.fetched:
+        return said.at
+    seen_at = said.at + 1  # `at` is the second that was certainly over when it was read
+    if not isinstance(charge, Mapping):
+        return seen_at if session.get("payment_intent") else min(seen_at, session["expires_at"])
+    method = (charge.get("payment_method_details") or {}).get("type")
+    return min(seen_at, charge["created"]) if method in PAID_AT_ONCE else seen_at
+
+
+def _payment_status(session: Object, *, failed: bool) -> PaymentStatus | None:
+    if session["status"] == "expired":
+        return PaymentStatus.EXPIRED
+    if session["status"] != "complete":
+        return None
+    if session["payment_status"] in ("paid", "no_payment_required"):
+        return PaymentStatus.PAID
+    intent = session.get("payment_intent")
+    gave_up = isinstance(intent, Mapping) and intent.get("status") in ("requires_payment_method", "canceled")
+    return PaymentStatus.FAILED if failed or gave_up else PaymentStatus.PENDING

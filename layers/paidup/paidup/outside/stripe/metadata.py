@@ -1,0 +1,100 @@
+"""Whose Stripe's objects are: our metadata that rides on them, and what tells where it does not. Talks to nobody.
+
+Stripe keeps at most 50 keys of metadata with 500 characters each. A session's is not copied to its payment intent or
+subscription, so ours is set on all three; a charge copies its payment intent's at creation; a dispute has none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from paidup.model.checkout import Checkout
+from paidup.model.fact import Fact, Price
+from paidup.model.offer import Kind
+from paidup.model.purchase import Pass
+
+NAME = "stripe"
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose a Stripe object is, and of which pass."""
+
+    customer_id: str
+    pass_id: str
+    offer_id: str
+    kind: Kind
+    valid_days: int | None = None
+    asked: Price | None = None
+
+
+def owner_of(thing: Fact | Pass) -> Owner:
+    """Return the owner of what we know already."""
+    return Owner(
+        customer_id=thing.customer_id,
+        pass_id=thing.pass_id,
+        offer_id=thing.offer_id,
+        kind=thing.kind,
+        valid_days=thing.valid_days,
+        asked=thing.asked,
+    )
+
+
+def metadata_of(checkout: Checkout) -> dict[str, str]:
+    """Return what rides on the session, the payment intent and the subscription, so that a pass can be rebuilt."""
+    cart = checkout.cart
+    metadata = {
+        "customer_id": checkout.customer_id,
+        "checkout_id": checkout.checkout_id,
+        "offer_id": cart.offer_id,
+        "kind": cart.kind.value,
+        "asked": f"{cart.amount} {cart.currency}",
+    }
+    return metadata if cart.valid_days is None else {**metadata, "valid_days": str(cart.valid_days)}
+
+
+def owner_in(metadata: Mapping[str, str] | None) -> Owner | None:
+    """Return the owner that our metadata names; None where it is not ours."""
+    if not metadata or not metadata.get("customer_id") or not metadata.get("checkout_id"):
+        return None
+    try:
+        kind = Kind(metadata.get("kind", Kind.PASS))
+        days = int(metadata["valid_days"]) if metadata.get("valid_days") else None
+        amount, _, currency = metadata.get("asked", "").partition(" ")
+        asked = Price(amount=int(amount), currency=currency) if amount else None
+    except ValueError:  # edited by hand in the dashboard: what it is for is still known
+        kind, days, asked = Kind.PASS, None, None
+    return Owner(
+        customer_id=metadata["customer_id"],
+        pass_id=metadata["checkout_id"],
+        offer_id=metadata.get("offer_id", ""),
+        kind=kind,
+        valid_days=days,
+        asked=asked,
+    )
+
+
+def owner_of_plan(subscription: Object, customer_id: str, *, pass_id: str | None = None) -> Owner:
+    """Return the owner of a subscription without our metadata: made in Stripe's dashboard for *customer_id*, it is its
+    own pass, unless it is known as *pass_id*.
+    """
+    price = subscription["items"]["data"][0]["price"]
+    return Owner(
+        customer_id=customer_id,
+        pass_id=pass_id or subscription["id"],
+        offer_id=offer_of_price(price) or price["id"],
+        kind=Kind.SUBSCRIPTION,
+    )
+
+
+def offer_of_price(price: Object) -> str | None:
+    """Return the offer that a catalogue price stands for: its `offer_id` in metadata, or its lookup key."""
+    return (price.get("metadata") or {}).get("offer_id") or price.get("lookup_key")
+
+
+def id_of(thing: Any) -> str | None:
+    """Return the id of an expandable field, expanded or not."""
+    found: str | None = thing["id"] if isinstance(thing, Mapping) else thing
+    return found

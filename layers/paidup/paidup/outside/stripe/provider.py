@@ -1,0 +1,177 @@
+"""What Stripe is asked to do: make a customer, open, look at and close a page, give money back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+import stripe
+
+from paidup.model.checkout import Checkout
+from paidup.model.errors import ProviderRefused
+from paidup.model.fact import Fact
+from paidup.model.offer import Kind
+from paidup.model.purchase import Pass
+from paidup.outside.stripe import facts
+from paidup.outside.stripe.client import asking, client
+from paidup.outside.stripe.facts import Bill, Said
+from paidup.outside.stripe.metadata import NAME, Object, Owner, id_of, metadata_of, owner_of
+from paidup.outside.stripe.reader import SESSION_WHOLE, Reader, fetched, pages
+
+LONGEST_LIFE_S = 86_400  # Stripe's own default: not sent, nor what comes near it, for its clock and ours may differ
+SHORTEST_LIFE_S = 1_800
+SKEW_S = 120
+OPENED_WITHIN_S = 180  # a reservation may be asked for again until the sweep after its two minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Stripe's checkout page: `status` is open, complete or expired; `expires_at` is Stripe's epoch second."""
+
+    token: str
+    url: str
+    expires_at: int
+    status: str
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stripe(Reader):
+    """The account behind one API key: what it says, and what it is asked to do."""
+
+    def customer(self, customer_id: str, email: str | None, *, attempt: int, instead_of: str = "") -> str:
+        """Return the Stripe customer (`cus_…`) made for *customer_id*; asked again within a day, it is the same one.
+
+        *attempt* counts dead answers, which are replayed: see `Checkout.attempt`. *instead_of* is one that is gone.
+        """
+        key = "customer-" + sha256(f"{customer_id} {email} {attempt} {instead_of}".encode()).hexdigest()
+        params: Any = {"metadata": {"customer_id": customer_id}} | ({"email": email} if email else {})
+        try:
+            with asking("to make a customer"):
+                return self.api.v1.customers.create(params, {"idempotency_key": key}).id
+        except ProviderRefused:
+            if not email:
+                raise
+        # an address that Stripe does not like stops no sale
+        return self.customer(customer_id, None, attempt=attempt, instead_of=instead_of)
+
+    def open_page(self, checkout: Checkout, customer: str) -> Page:
+        """Return the page on which *customer* (`cus_…`) pays *checkout*; asked again, it is the same page."""
+        with asking("to open a checkout page"):
+            session = self.api.v1.checkout.sessions.create(
+                _page_params(checkout, customer), {"idempotency_key": checkout.idempotency_key}
+            )
+            return _page(session.to_dict())
+
+    def page(self, token: str) -> Page:
+        """Return the page *token* (`cs_…`) as it stands now, with every fact that it tells."""
+        with asking("for a checkout page"):
+            session = self.api.v1.checkout.sessions.retrieve(token, {"expand": SESSION_WHOLE})
+            thing = session.to_dict()
+            return replace(_page(thing), facts=tuple(self._of_session(thing, fetched(session))))
+
+    def close_page(self, token: str) -> Page:
+        """Close the page *token* unless it was paid, and return how it stands: `complete` means paid, never `open`."""
+        page = self.page(token)
+        if page.status != "open":
+            return page
+        try:
+            with asking("to close a checkout page"):
+                self.api.v1.checkout.sessions.expire(token)
+        except ProviderRefused:
+            page = self.page(token)
+            if page.status == "open":
+                raise
+            return page  # only open ones can be expired: it was paid or expired since we looked
+        return self.page(token)
+
+    def give_back(self, held: Pass) -> list[Fact]:
+        """Give the buyer of *held* back all that is left of their money, end its subscription, and return how both
+        stand now. Asked again, it gives back nothing more.
+        """
+        owner = owner_of(held)
+        found: list[Fact] = []
+        with asking("to give a payment back"):
+            if held.kind is Kind.SUBSCRIPTION and held.provider_ref:
+                plan, when = self._ended_plan(held.provider_ref.removeprefix(f"{NAME}#"))
+                found.append(facts.of_subscription(plan, when, owner))
+                paid = list(self._paid_for_now(plan))
+                found += [self._refunded(intent, held, owner, bill) for intent, bill in paid]
+                if not paid:
+                    found.append(facts.nothing_to_refund(plan, when, owner))
+            elif held.payment and held.payment.ref:
+                found.append(self._refunded(held.payment.ref, held, owner, None))
+        return found
+
+    def _ended_plan(self, plan: str) -> tuple[Object, Said]:
+        answer = self.api.v1.subscriptions.retrieve(plan)
+        if answer.status != "canceled":
+            answer = self.api.v1.subscriptions.cancel(plan)
+        return answer.to_dict(), fetched(answer)
+
+    def _paid_for_now(self, plan: Object) -> Iterator[tuple[str, Bill]]:
+        """Yield what was paid for the present period of the subscription *plan*, by payment intent: for changes within
+        it first, for itself last, since that says that all is back.
+        """
+        began = plan["items"]["data"][0]["current_period_start"]
+        listed = pages(self.api.v1.invoices.list({"subscription": plan["id"], "status": "paid", "limit": 100}))
+        invoices = [one for one, _ in listed if any(line["period"]["start"] >= began for line in one["lines"]["data"])]
+        for invoice in sorted(invoices, key=lambda one: -one["created"]):
+            for payment, _ in pages(self.api.v1.invoice_payments.list({"invoice": invoice["id"], "status": "paid"})):
+                if intent := id_of(payment["payment"].get("payment_intent")):
+                    yield intent, facts.bill(invoice)
+
+    def _refunded(self, intent: str, held: Pass, owner: Owner, paid: Bill | None) -> Fact:
+        """Give back what is left of one payment, and return how it stands."""
+        self._refund(intent, held)
+        answer = self.api.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]})
+        return facts.of_charge(answer.to_dict()["latest_charge"], fetched(answer), owner, paid=paid)
+
+    def _refund(self, intent: str, held: Pass) -> None:
+        why: Any = {"payment_intent": intent, "metadata": {"pass_id": held.pass_id}}
+        try:
+            self.api.v1.refunds.create(why, {"idempotency_key": f"{held.refund_key}-{intent}"})
+        except stripe.InvalidRequestError as error:
+            if error.code != "charge_already_refunded":
+                raise
+
+
+def connect(api_key: str, base: str) -> Stripe:
+    """Return the account behind *api_key*, at Stripe's own address, or at *base* where a stand-in answers."""
+    return Stripe(api=client(api_key, base))
+
+
+def _page(session: Object) -> Page:
+    return Page(
+        token=session["id"],
+        url=session.get("url") or "",
+        expires_at=session["expires_at"],
+        status=session["status"],
+    )
+
+
+def _page_params(checkout: Checkout, customer: str) -> Any:
+    cart, metadata = checkout.cart, metadata_of(checkout)
+    price: dict[str, Any] = {
+        "currency": cart.currency,
+        "unit_amount": cart.unit_amount,
+        "product_data": {"name": cart.name, "metadata": {"offer_id": cart.offer_id}},
+    }
+    params: dict[str, Any] = {
+        "customer": customer,
+        "client_reference_id": checkout.customer_id[:200],
+        "success_url": checkout.success_url,
+        "cancel_url": checkout.cancel_url,
+        "metadata": metadata,
+    }
+    if cart.kind is Kind.SUBSCRIPTION and cart.interval:
+        price["recurring"] = {"interval": cart.interval.value}
+        trial = {"trial_period_days": cart.trial_days} if cart.trial_days else {}
+        params |= {"mode": "subscription", "subscription_data": {"metadata": metadata, **trial}}
+    else:
+        params |= {"mode": "payment", "payment_intent_data": {"metadata": metadata}}
+    if checkout.lifetime_s <= LONGEST_LIFE_S - SKEW_S:
+        params["expires_at"] = checkout.created_at + max(
+            checkout.lifetime_s, SHORTEST_LIFE_S + SKEW_S + OPENED_WITHIN_S
+        )
+    return params | {"line_items": [{"price_data": price, "quantity": cart.quantity}]}

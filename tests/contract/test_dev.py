@@ -1,0 +1,127 @@
+"""Faults, time and misfortunes at will."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import stripe
+
+from tests.contract.drive import DAY, Driver
+from tools.fakes import serve
+
+
+def test_faults_are_shown_replaced_and_stopped(driver: Driver) -> None:
+    calm = driver.dev("faults")
+    assert calm["drop"] == 0
+    assert driver.dev("faults", {"drop": 0.5, "delay_ms": 20})["drop"] == 0.5
+    assert driver.dev("faults", {"duplicate": 1})["drop"] == 0
+    assert driver.dev("faults", {}) == calm
+
+
+BAD: tuple[dict[str, Any], ...] = (
+    {"dorp": 1},
+    {"drop": 2},
+    {"drop": "all"},
+    {"delay_ms": -1},
+    {"delay_ms": 0.5},
+    {"provider": "paypal"},
+    {"error_kind": "gremlins"},
+)
+
+
+@pytest.mark.parametrize("body", BAD, ids=str)
+def test_faults_that_make_no_sense_are_refused(driver: Driver, body: dict[str, Any]) -> None:
+    answer = driver.http.post("/dev/faults", json=body)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert next(iter(body)) in answer.json()["detail"]
+
+
+def test_a_body_that_is_no_json_object_is_refused(driver: Driver) -> None:
+    for content in ("{", "[]", "1"):
+        assert driver.http.post("/dev/faults", content=content).status_code == 400
+
+
+def test_errors_come_as_500_429_or_a_broken_connection(driver: Driver) -> None:
+    driver.dev("faults", {"error_rate": 1})
+    with pytest.raises(stripe.APIError):
+        driver.customer()
+    driver.dev("faults", {"error_rate": 1, "error_kind": "rate_limit"})
+    with pytest.raises(stripe.RateLimitError) as limited:
+        driver.customer()
+    assert (limited.value.headers or {})["stripe-rate-limited-reason"]
+    driver.dev("faults", {"error_rate": 1, "error_kind": "outage"})
+    with pytest.raises(stripe.APIConnectionError):
+        driver.customer()
+    driver.dev("faults", {"error_rate": 1, "provider": "identity"})
+    assert driver.customer().id
+
+
+def test_the_identity_provider_has_faults_of_its_own(driver: Driver) -> None:
+    driver.dev("faults", {"error_rate": 1, "provider": "identity"})
+    assert driver.http.get("/identity/.well-known/jwks.json").status_code == 500
+
+
+def test_time_passes_for_everybody_who_reads_the_file(driver: Driver) -> None:
+    before = driver.dev("clock")
+    after = driver.dev("clock", {"advance_s": 90})
+    assert after["offset_s"] == before["offset_s"] + 90
+    assert after["now"] - before["now"] in (90, 91)
+    assert int(driver.standins.clock_file.read_text()) == after["offset_s"]
+
+
+@pytest.mark.parametrize("body", [{"advance_s": -1}, {"advance_s": "1"}, {"advance_s": True}, {}, {"advance": 1}])
+def test_time_does_not_pass_backwards_or_by_guesswork(driver: Driver, body: dict[str, Any]) -> None:
+    assert driver.http.post("/dev/clock", json=body).status_code == 400
+
+
+def test_time_goes_on_over_a_restart_even_without_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "clock"
+    for advance in (DAY, 0):
+        with serve(state=tmp_path / "state", clock_file=file) as standins:
+            answer = httpx.post(f"{standins.url}/dev/clock", json={"advance_s": advance}, trust_env=False)
+            assert answer.json()["offset_s"] == DAY
+        assert int(file.read_text()) == DAY
+        file.unlink()
+
+
+def test_what_is_due_happens_by_itself_too(driver: Driver) -> None:
+    session = driver.session(driver.customer().id)
+    driver.pay(session, "delayed_success")
+    driver.advance(2)
+    for _ in range(500):
+        if driver.client.v1.checkout.sessions.retrieve(session.id).payment_status == "paid":
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("the delayed payment never ended")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("stripe/cards", {"customer": "cus_nobody", "card": "4242424242424242"}, 404),
+        ("stripe/disputes", {"charge": "ch_nothing"}, 404),
+        ("stripe/disputes", {"nonsense": 1}, 400),
+        ("stripe/disputes/du_nothing/close", {"status": "won"}, 404),
+        ("stripe/disputes/du_nothing/close", {"status": "maybe"}, 400),
+        ("stripe/refunds/re_nothing/fail", {}, 404),
+        ("stripe/settings", {"after_retries": "explode"}, 400),
+    ],
+)
+def test_misfortunes_need_somebody_to_happen_to(driver: Driver, path: str, body: dict[str, Any], status: int) -> None:
+    assert driver.http.post(f"/dev/{path}", json=body).status_code == status
+
+
+def test_a_declined_card_is_not_put_on_file(driver: Driver) -> None:
+    customer = driver.customer()
+    body = {"customer": customer.id, "card": "4000000000000002"}
+    assert driver.http.post("/dev/stripe/cards", json=body).status_code == 402
+
+
+def test_the_index_says_what_is_here(driver: Driver) -> None:
+    html = driver.http.get("/").text
+    for part in ("/stripe/v1", "/dev/clock", "/identity", "4000000000000341"):
+        assert part in html

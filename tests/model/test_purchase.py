@@ -1,0 +1,308 @@
+"""The laws of a pass: what was heard, in any order and any number of times, decides; the clock does the rest."""
+
+from dataclasses import replace
+from functools import reduce
+from itertools import permutations
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paidup.flows.confirm import STATE_OF
+from paidup.model.access import GRANTING, PassStatus
+from paidup.model.fact import (
+    Dispute,
+    DisputeStatus,
+    Entry,
+    Fact,
+    Payment,
+    PaymentStatus,
+    Price,
+    Refund,
+    Subscription,
+    SubscriptionStatus,
+    Value,
+)
+from paidup.model.offer import Kind
+from paidup.model.purchase import DAY_S, Pass
+
+T0 = 1_800_000_000
+GRACE_S = 7 * DAY_S
+
+
+def payment(status: PaymentStatus = PaymentStatus.PAID) -> Payment:
+    return Payment(status=status, amount=12_000, subtotal=12_000, currency="eur", ref="pi_1")
+
+
+def plan(status: SubscriptionStatus = SubscriptionStatus.ACTIVE, **more: int | str | None) -> Subscription:
+    usual = {"period_start": T0, "period_end": T0 + 30 * DAY_S}
+    return Subscription(status=status, ref="sub_1", **{**usual, **more})  # type: ignore[arg-type]  # mixed by design
+
+
+def fact(value: Value, at: int = T0, *, fetched: bool = False, about: str = "", **more: object) -> Fact:
+    kind = Kind.SUBSCRIPTION if isinstance(value, Subscription) else Kind.PASS
+    usual = {
+        "fact_id": f"evt_{at}",
+        "provider": "stripe",
+        "customer_id": "ada",
+        "pass_id": "co_1",
+        "offer_id": "ten_classes",
+        "kind": kind,
+        "source": "cs_1",
+    }
+    entry = Entry(at=at, fetched=fetched, value=value)
+    return Fact(entry=entry, about=about, **{**usual, **more})  # type: ignore[arg-type]  # mixed by design
+
+
+def told(*facts: Fact, **more: object) -> Pass:
+    blank = replace(Pass.of(facts[0]), **more)  # type: ignore[arg-type]  # mixed by design
+    return reduce(Pass.heard, facts, blank)
+
+
+def status(held: Pass, now: int = T0 + 60) -> PassStatus:
+    return held.standing(now=now, grace_s=GRACE_S).status
+
+
+seconds = st.integers(T0, T0 + 3)
+values: st.SearchStrategy[tuple[Value, str]] = st.one_of(
+    st.tuples(st.builds(payment, st.sampled_from(PaymentStatus)), st.just("")),
+    st.tuples(
+        st.builds(plan, st.sampled_from(SubscriptionStatus), cancel_at=st.sampled_from([None, T0 + DAY_S])),
+        st.just(""),
+    ),
+    st.tuples(
+        st.builds(
+            Refund,
+            amount=st.just(100),
+            refunded=st.sampled_from([0, 40, 100]),
+            currency=st.just("eur"),
+            invoice=st.sampled_from([None, "in_1", "in_2"]),
+        ),
+        st.sampled_from(["pi_1", "pi_2"]),
+    ),
+    st.tuples(
+        st.builds(Dispute, status=st.sampled_from(DisputeStatus), amount=st.just(100), currency=st.just("eur")),
+        st.sampled_from(["dp_1", "dp_2"]),
+    ),
+)
+prices = st.builds(Price, amount=st.sampled_from([12_000, 9_000]), currency=st.sampled_from(["eur", "usd"]))
+facts = st.builds(
+    lambda said, at, **more: fact(said[0], at, about=said[1], **more),
+    values,
+    seconds,
+    fetched=st.booleans(),
+    provider_ref=st.sampled_from([None, "stripe#pi_1", "stripe#sub_1"]),
+    paid_at=st.sampled_from([None, T0 - 1, T0 + 1]),
+    offer_id=st.sampled_from(["", "ten_classes", "price_1"]),
+    kind=st.sampled_from(Kind),
+    valid_days=st.sampled_from([None, 10, 90]),
+    asked=st.none() | prices,
+)
+blank = Pass(pass_id="co_1", customer_id="ada", offer_id="ten_classes", kind=Kind.PASS, provider="stripe")
+
+
+@given(facts, facts)
+def test_the_first_word_of_a_pass_weighs_no_more_than_the_second(one: Fact, other: Fact) -> None:
+    assert told(one, other) == told(other, one)
+
+
+@given(st.lists(facts, max_size=6), facts, facts)
+def test_two_facts_merge_the_same_in_either_order(before: list[Fact], one: Fact, other: Fact) -> None:
+    held = reduce(Pass.heard, before, blank)
+    assert held.heard(one).heard(other) == held.heard(other).heard(one)
+
+
+@given(st.lists(facts, max_size=6), facts)
+def test_hearing_a_fact_twice_is_hearing_it_once(before: list[Fact], one: Fact) -> None:
+    held = reduce(Pass.heard, before, blank)
+    assert held.heard(one).heard(one) == held.heard(one)
+
+
+@given(st.lists(facts, max_size=12), st.randoms(use_true_random=False), st.integers(T0, T0 + 60 * DAY_S))
+def test_any_order_with_any_duplicates_gives_the_same_pass_and_access(
+    said: list[Fact], chance: Random, now: int
+) -> None:
+    shuffled = said + [one for one in said if chance.random() < 0.5]
+    chance.shuffle(shuffled)
+    in_order, out_of_order = reduce(Pass.heard, said, blank), reduce(Pass.heard, shuffled, blank)
+    assert in_order == out_of_order
+    assert in_order.access(now=now, grace_s=GRACE_S) == out_of_order.access(now=now, grace_s=GRACE_S)
+
+
+@given(st.lists(facts, max_size=6), st.lists(facts, max_size=6))
+def test_what_two_roads_heard_apart_is_what_one_would_have_heard(one: list[Fact], other: list[Fact]) -> None:
+    """Associativity: merging the merged entries of two passes is hearing all their facts."""
+    together = reduce(Pass.heard, one + other, blank)
+    left, right = reduce(Pass.heard, one, blank), reduce(Pass.heard, other, blank)
+    for name in together.registers:
+        entries = [held.registers[name] for held in (left, right) if name in held.registers]
+        assert together.registers[name] == reduce(lambda a, b: a.newer(b), entries)
+
+
+@given(facts, facts)
+def test_a_tie_is_two_words_for_one_second_of_one_register(one: Fact, other: Fact) -> None:
+    held = blank.heard(one)
+    same_place = one.register == other.register and one.entry.at == other.entry.at
+    same_place = same_place and one.entry.weight == other.entry.weight
+    assert held.ties_with(other) == (same_place and one.entry.value != other.entry.value)
+
+
+def test_a_payment_that_was_decided_is_not_pending_again_whatever_a_session_looks_like_later() -> None:
+    pending, failed = payment(PaymentStatus.PENDING), payment(PaymentStatus.FAILED)
+    for order in permutations((fact(pending, T0), fact(failed, T0 + 5), fact(pending, T0 + 60, fetched=True))):
+        assert told(*order).payment == failed
+
+
+def test_a_page_that_expires_says_nothing_of_what_was_paid_on_another_one() -> None:
+    paid, expired = payment(PaymentStatus.PAID), payment(PaymentStatus.EXPIRED)
+    for order in permutations((fact(paid, T0), fact(expired, T0 + 86_400))):
+        assert told(*order).payment == paid
+
+
+def test_at_the_same_second_what_was_fetched_beats_what_was_told() -> None:
+    active, canceled = plan(), plan(SubscriptionStatus.CANCELED)
+    assert told(fact(canceled), fact(active, fetched=True)).subscription == active
+
+
+def test_at_the_same_second_the_ending_state_wins() -> None:
+    active, canceled = plan(), plan(SubscriptionStatus.CANCELED)
+    assert told(fact(canceled), fact(active)).subscription == canceled
+
+
+def test_a_late_event_about_an_earlier_second_changes_nothing() -> None:
+    held = told(fact(plan(SubscriptionStatus.CANCELED), T0 + 10))
+    assert held.heard(fact(plan(), T0 + 9)) == held
+
+
+def test_a_paid_pass_holds_for_good_unless_its_offer_says_how_long() -> None:
+    assert told(fact(payment())).standing(now=T0 + 9_999 * DAY_S, grace_s=GRACE_S).until is None
+
+
+def test_a_pass_holds_through_its_whole_last_day_and_not_a_second_longer() -> None:
+    held = told(fact(payment()), valid_days=10)
+    until = held.standing(now=T0, grace_s=GRACE_S).until
+    assert until is not None
+    assert until % DAY_S == 0
+    assert 0 <= until - (T0 + 10 * DAY_S) < DAY_S
+    assert status(held, until - 1) is PassStatus.ACTIVE
+    assert status(held, until) is PassStatus.ENDED
+
+
+def test_hearing_of_the_same_payment_again_later_does_not_lengthen_the_pass() -> None:
+    held = told(fact(payment()), valid_days=10)
+    again = held.heard(fact(payment(), T0 + 5 * DAY_S, fetched=True))
+    assert again.standing(now=T0, grace_s=GRACE_S) == held.standing(now=T0, grace_s=GRACE_S)
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected"),
+    [
+        ([fact(payment(PaymentStatus.PENDING))], PassStatus.PENDING),
+        ([fact(payment(PaymentStatus.PENDING)), fact(payment(), T0 + 1)], PassStatus.ACTIVE),
+        ([fact(payment(PaymentStatus.PENDING)), fact(payment(PaymentStatus.FAILED), T0 + 1)], PassStatus.FAILED),
+        ([fact(plan(SubscriptionStatus.TRIALING))], PassStatus.TRIALING),
+        ([fact(plan(SubscriptionStatus.INCOMPLETE))], PassStatus.PENDING),
+        ([fact(plan(SubscriptionStatus.INCOMPLETE_EXPIRED))], PassStatus.FAILED),
+        ([fact(plan(SubscriptionStatus.PAST_DUE))], PassStatus.PAST_DUE),
+        ([fact(plan(SubscriptionStatus.PAUSED))], PassStatus.PAUSED),
+        ([fact(plan(SubscriptionStatus.UNPAID))], PassStatus.UNPAID),
+        ([fact(plan(SubscriptionStatus.CANCELED))], PassStatus.CANCELED),
+    ],
+)
+def test_the_status_follows_from_what_was_heard(heard: list[Fact], expected: PassStatus) -> None:
+    assert status(told(*heard)) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "about", "expected"),
+    [
+        (Refund(amount=100, refunded=100, currency="eur"), "pi_1", PassStatus.REFUNDED),
+        (Refund(amount=100, refunded=99, currency="eur"), "pi_1", PassStatus.ACTIVE),
+        (Dispute(status=DisputeStatus.OPEN, amount=1, currency="eur"), "dp_1", PassStatus.DISPUTED),
+        (Dispute(status=DisputeStatus.INQUIRY, amount=1, currency="eur"), "dp_1", PassStatus.ACTIVE),
+        (Dispute(status=DisputeStatus.LOST, amount=1, currency="eur"), "dp_1", PassStatus.CHARGED_BACK),
+        (Dispute(status=DisputeStatus.WON, amount=1, currency="eur"), "dp_1", PassStatus.ACTIVE),
+    ],
+)
+def test_what_takes_money_back_takes_access_back(value: Value, about: str, expected: PassStatus) -> None:
+    assert status(told(fact(payment()), fact(value, T0 + 1, about=about))) is expected
+
+
+def test_a_won_dispute_restores_what_an_open_one_held() -> None:
+    opened = fact(Dispute(status=DisputeStatus.OPEN, amount=1, currency="eur"), T0 + 1, about="dp_1")
+    won = fact(Dispute(status=DisputeStatus.WON, amount=1, currency="eur"), T0 + 2, about="dp_1")
+    held = told(fact(payment()), opened)
+    assert status(held) is PassStatus.DISPUTED
+    assert status(held.heard(won)) is PassStatus.ACTIVE
+
+
+def test_refunding_last_months_invoice_leaves_this_month_alone() -> None:
+    def refund(invoice: str, period: int | None) -> Fact:
+        value = Refund(amount=100, refunded=100, currency="eur", invoice=invoice, period=period)
+        return fact(value, T0 + 1, about=f"pi_of_{invoice}")
+
+    held = told(fact(plan()), refund("in_last", T0 - 30 * DAY_S), refund("in_upgrade", None))
+    assert status(held) is PassStatus.ACTIVE
+    assert status(held.heard(refund("in_this", T0))) is PassStatus.REFUNDED
+
+
+def test_losing_last_months_payment_to_a_dispute_leaves_this_month_alone() -> None:
+    lost = Dispute(status=DisputeStatus.LOST, amount=100, currency="eur", invoice="in_last", period=T0 - 30 * DAY_S)
+    assert status(told(fact(plan()), fact(lost, T0 + 1, about="du_1"))) is PassStatus.ACTIVE
+    assert status(told(fact(plan()), fact(replace(lost, period=T0), T0 + 1, about="du_1"))) is PassStatus.CHARGED_BACK
+
+
+def test_past_due_keeps_access_for_the_grace_and_not_a_second_longer() -> None:
+    held = told(fact(plan(SubscriptionStatus.PAST_DUE)))
+    assert status(held, T0 + GRACE_S - 1) is PassStatus.PAST_DUE
+    assert status(held, T0 + GRACE_S) is PassStatus.UNPAID
+
+
+def test_a_subscription_that_cancels_at_its_periods_end_ends_at_that_very_second() -> None:
+    held = told(fact(plan(cancel_at=T0 + 30 * DAY_S)))
+    assert status(held, T0 + 30 * DAY_S - 1) is PassStatus.ACTIVE
+    assert status(held, T0 + 30 * DAY_S) is PassStatus.ENDED
+
+
+def test_silence_at_the_end_of_a_renewing_period_does_not_lock_a_payer_out() -> None:
+    held = told(fact(plan()))
+    assert status(held, T0 + 30 * DAY_S + 60) is PassStatus.ACTIVE
+    assert status(held, T0 + 30 * DAY_S + GRACE_S) is PassStatus.ENDED
+
+
+def test_a_subscription_paid_but_not_yet_heard_of_gives_access_meanwhile() -> None:
+    paid = fact(payment(), kind=Kind.SUBSCRIPTION)
+    assert status(told(paid)) is PassStatus.ACTIVE
+    assert status(told(paid), T0 + GRACE_S) is PassStatus.ENDED
+
+
+def test_a_plan_change_grants_the_new_offer() -> None:
+    held = told(fact(plan()), fact(plan(offer_id="yearly"), T0 + 5))
+    access = held.access(now=T0 + 6, grace_s=GRACE_S)
+    assert access is not None
+    assert access.offer_id == "yearly"
+
+
+def test_every_status_has_an_answer_for_the_buyer_who_polls() -> None:
+    assert set(STATE_OF) | GRANTING == set(PassStatus)
+
+
+def test_an_invoice_that_is_not_paid_in_mid_period_begins_a_grace_of_its_own() -> None:
+    held = told(fact(plan(SubscriptionStatus.PAST_DUE, unpaid_since=T0 + 20 * DAY_S), T0 + 20 * DAY_S))
+    assert status(held, T0 + 20 * DAY_S + GRACE_S - 1) is PassStatus.PAST_DUE
+    assert status(held, T0 + 20 * DAY_S + GRACE_S) is PassStatus.UNPAID
+
+
+def test_an_end_far_ahead_does_not_stand_in_for_renewals() -> None:
+    held = told(fact(plan(cancel_at=T0 + 300 * DAY_S)))
+    assert status(held, T0 + 30 * DAY_S + GRACE_S) is PassStatus.ENDED
+
+
+def test_a_subscription_is_given_back_when_its_periods_payment_is() -> None:
+    ended = told(fact(plan(SubscriptionStatus.CANCELED)), fact(payment(), kind=Kind.SUBSCRIPTION))
+    ended = replace(ended, kind=Kind.SUBSCRIPTION).giving_back("support decided", now=T0)
+    back = Refund(amount=100, refunded=100, currency="eur", invoice="in_1", period=T0 - 30 * DAY_S)
+    earlier, its_own = fact(back, about="pi_1"), fact(replace(back, invoice="in_2", period=T0), about="pi_2")
+    assert not ended.given_back
+    assert not ended.heard(earlier).given_back
+    assert ended.heard(its_own).given_back

@@ -1,0 +1,53 @@
+"""The balance: what came in, what it cost, what went out again."""
+
+from typing import Any
+
+from tools.fakes import views
+from tools.fakes.operation import Operation
+from tools.fakes.store import Obj, new_id
+from tools.fakes.world import World
+
+FEE_PERCENT, FEE_FIXED = 0.029, 30
+
+
+def move(world: World, amount: int, currency: str, type_: str, source: str) -> Obj:
+    """Write the balance transaction of *amount* (negative: money leaves) and return it."""
+    fee = round(amount * FEE_PERCENT) + FEE_FIXED if type_ == "charge" else 0
+    details = {"amount": fee, "application": None, "currency": currency, "description": "Stripe processing fees"}
+    now = world.now()
+    return world.store.put(
+        {
+            "id": new_id("txn_3", 23),
+            "object": "balance_transaction",
+            "amount": amount,
+            "available_on": now + 7 * 86_400,
+            "balance_type": "payments",
+            "created": now,
+            "currency": currency,
+            "description": None,
+            "exchange_rate": None,
+            "fee": fee,
+            "fee_details": [details | {"type": "stripe_fee"}] if fee else [],
+            "net": amount - fee,
+            "reporting_category": "dispute" if type_ == "adjustment" else type_,
+            "source": source,
+            "status": "pending",
+            "type": type_,
+        }
+    )
+
+
+def _list_transactions(world: World, params: dict[str, Any]) -> Obj:
+    equal = {name: params.get(name) for name in ("source", "type", "currency")}
+    return views.page(world, "balance_transaction", params, "/v1/balance_transactions", equal=equal)
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/balance_transactions", "_balance_transaction_list_params", _list_transactions),
+    Operation(
+        "GET",
+        "/v1/balance_transactions/{}",
+        "_balance_transaction_retrieve_params",
+        views.retrieve("balance_transaction"),
+    ),
+)

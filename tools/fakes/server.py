@@ -1,0 +1,101 @@
+"""How the stand-ins run: on a port of 127.0.0.1, in this thread or in one of their own."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from tools.fakes import app, events
+from tools.fakes.clock import Clock
+from tools.fakes.store import Store
+from tools.fakes.world import World
+
+HOST = "127.0.0.1"
+API_KEY = "sk_test_local"
+
+
+@dataclass(frozen=True, slots=True)
+class Standins:
+    """Stand-ins that run."""
+
+    url: str
+    clock_file: Path
+
+    @property
+    def stripe_api_base(self) -> str:
+        """Return where a client of Stripe's is to look for its API."""
+        return f"{self.url}/stripe"
+
+    @property
+    def issuer(self) -> str:
+        """Return the issuer of the identity tokens."""
+        return f"{self.url}/identity"
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on *port* (0: a free one)."""
+    sock = socket.socket(proto=socket.IPPROTO_TCP)  # named, so that asyncio sets TCP_NODELAY
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((HOST, port))
+    sock.listen(512)
+    return sock
+
+
+def prepare(
+    sock: socket.socket, state: Path, clock_file: Path | None, webhooks: Mapping[str, str], api_key: str
+) -> tuple[uvicorn.Server, World]:
+    """Return a server for *sock*, and the world kept in *state* that it serves."""
+    store = Store(state)
+    file = clock_file or state / "clock"
+    clock = Clock(file, at_least=store.noted("clock", "offset", 0))
+    base = f"http://{HOST}:{sock.getsockname()[1]}"
+    world = World(store=store, clock=clock, api_key=api_key, base=base, seen_as=base)
+    events.register(world, dict(webhooks))
+    config = uvicorn.Config(
+        app.build(world),
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    return uvicorn.Server(config), world
+
+
+@contextmanager
+def serve(
+    *,
+    state: Path,
+    clock_file: Path | None = None,
+    webhooks: Mapping[str, str] | None = None,
+    port: int = 0,
+    api_key: str = API_KEY,
+) -> Iterator[Standins]:
+    """Run the stand-ins in a thread while the block runs.
+
+    *state* is the folder that they keep their state in, *clock_file* what they publish their clock's offset in
+    (default: a file in *state*), *webhooks* the secret of every endpoint's URL that gets all events.
+    """
+    sock = listen(port)
+    server, world = prepare(sock, state, clock_file, webhooks or {}, api_key)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="standins", daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.005)
+    try:
+        if not server.started:
+            raise RuntimeError("the stand-ins could not start; their log says why")
+        yield Standins(world.base, clock_file or state / "clock")
+    finally:
+        server.should_exit = True
+        thread.join(15)
+        sock.close()
+        world.store.close()

@@ -1,5 +1,0 @@
-"""Stand-ins for the providers that paidup talks to: Stripe's API and pages, and an identity provider."""
-
-from tools.standins.server import Standins, serve
-
-__all__ = ["Standins", "serve"]
