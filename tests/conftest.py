@@ -21,7 +21,7 @@ os.environ |= {
 }
 
 from tests.world import World, opened
-from tools.fakes import Standins, serve
+from tools.fakes import Fakes, serve
 
 LONGEST = ("test_browser.py", "test_stack.py", "test_deliveries.py", "test_state_machine.py", "test_built.py")
 
@@ -39,14 +39,14 @@ def aws() -> Iterator[ministack.Running]:
 
 
 @pytest.fixture
-def standins(tmp_path: Path) -> Iterator[Standins]:
+def fakes(tmp_path: Path) -> Iterator[Fakes]:
     """Stripe and the identity provider, empty, with a clock of their own."""
     with serve(state=tmp_path / "standins", clock_file=tmp_path / "clock") as running:
         yield running
 
 
 @pytest.fixture
-def world(aws: ministack.Running, standins: Standins) -> Iterator[World]:
+def world(aws: ministack.Running, fakes: Fakes) -> Iterator[World]:
     """A world where nothing has happened yet but that there are offers."""
-    with opened(aws.account(), standins) as made:
+    with opened(aws.account(), fakes) as made:
         yield made

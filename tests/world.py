@@ -16,14 +16,14 @@ from typing import Any
 import boto3
 import httpx
 import stripe
-from paidup.edge.services import open_shop
-from paidup.flows.services import Shop
+from paidup.edge.services import open_services
+from paidup.flows.services import Services
 from paidup.model.offer import Interval, Kind, Offer
 from paidup.outside import identity, queue, secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import client
 
-from tools.fakes import Standins
+from tools.fakes import Fakes
 
 EVENTS = Path(__file__).parents[1] / "events"
 ORIGIN = "http://127.0.0.1:8787"
@@ -89,7 +89,7 @@ def function(name: str) -> Any:
 class World:
     """The functions, driven as API Gateway, SQS and EventBridge drive them, and Stripe's side of it."""
 
-    standins: Standins
+    fakes: Fakes
     http: httpx.Client
     _numbers: Any = field(default_factory=count)
 
@@ -158,7 +158,7 @@ class World:
     @property
     def stripe(self) -> stripe.StripeClient:
         """Stripe's own client, at the stand-in."""
-        return client.client("sk_test_local", f"{self.standins.url}/stripe")
+        return client.client("sk_test_local", f"{self.fakes.url}/stripe")
 
     def events(self, since: int = 0, **more: Any) -> list[dict[str, Any]]:
         """Return Stripe's events as it sends them, the oldest first."""
@@ -166,7 +166,7 @@ class World:
         asked |= {f"{name}[]" if isinstance(value, list) else name: value for name, value in more.items()}
         found: list[dict[str, Any]] = []
         while True:
-            answer = self.http.get(f"{self.standins.url}/stripe/v1/events", params=asked, auth=("sk_test_local", ""))
+            answer = self.http.get(f"{self.fakes.url}/stripe/v1/events", params=asked, auth=("sk_test_local", ""))
             page = answer.raise_for_status().json()
             found += page["data"]
             if not page["has_more"]:
@@ -223,7 +223,7 @@ class World:
 
     def pass_time(self, seconds: int) -> None:
         """Let time pass for Stripe and for the functions alike."""
-        self.http.post(f"{self.standins.url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
+        self.http.post(f"{self.fakes.url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
 
     def begin_a_second(self) -> None:
         """Wait for the next second where this one is half over, so that what is done next is done within it."""
@@ -232,7 +232,7 @@ class World:
 
     def faults(self, **faults: Any) -> None:
         """Make Stripe as bad as the world."""
-        self.http.post(f"{self.standins.url}/dev/faults", json=faults).raise_for_status()
+        self.http.post(f"{self.fakes.url}/dev/faults", json=faults).raise_for_status()
 
     def now(self) -> int:
         """Return the time of the functions' clock."""
@@ -243,23 +243,23 @@ class World:
     # -- what lies underneath
 
     @property
-    def shop(self) -> Shop:
+    def services(self) -> Services:
         """The shop that the functions work with."""
-        return open_shop()
+        return open_services()
 
     def customer(self) -> str:
         """Return a customer whom nobody else has."""
         return f"customer-{os.getpid()}-{next(self._numbers)}"
 
 
-def settle_in(environment: Mapping[str, str], standins: Standins) -> None:
+def settle_in(environment: Mapping[str, str], fakes: Fakes) -> None:
     """Point this process at *environment*, as a cold start does: nothing of another account is kept."""
     os.environ.update(environment)
     os.environ |= {
-        "PAIDUP_STRIPE_API_BASE": f"{standins.url}/stripe",
-        "PAIDUP_CLOCK_FILE": str(standins.clock_file),
-        "PAIDUP_IDENTITY_ISSUER": standins.issuer,
-        "PAIDUP_IDENTITY_JWKS_URL": f"{standins.issuer}/.well-known/jwks.json",
+        "PAIDUP_STRIPE_API_BASE": f"{fakes.url}/stripe",
+        "PAIDUP_CLOCK_FILE": str(fakes.clock_file),
+        "PAIDUP_IDENTITY_ISSUER": fakes.issuer,
+        "PAIDUP_IDENTITY_JWKS_URL": f"{fakes.issuer}/.well-known/jwks.json",
     }
     for cached in (table.connect, queue.connect, identity.connect):
         cached.cache_clear()
@@ -268,14 +268,14 @@ def settle_in(environment: Mapping[str, str], standins: Standins) -> None:
 
 
 @contextmanager
-def opened(environment: Mapping[str, str], standins: Standins) -> Iterator[World]:
+def opened(environment: Mapping[str, str], fakes: Fakes) -> Iterator[World]:
     """Open for business in *environment* while the block runs: nothing has happened yet but that there are offers."""
     before = dict(os.environ)
-    settle_in(environment, standins)
+    settle_in(environment, fakes)
     with httpx.Client(timeout=20) as http:
-        made = World(standins, http)
+        made = World(fakes, http)
         for offer in OFFERS:
-            made.shop.table.put_offer(offer)
+            made.services.table.put_offer(offer)
         yield made
     os.environ.clear()
     os.environ.update(before)

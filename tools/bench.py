@@ -95,10 +95,10 @@ def main() -> None:
         folder = Path(name)
         with (
             ministack.running() as aws,
-            serve(state=folder / "standins", clock_file=folder / "clock") as standins,
+            serve(state=folder / "standins", clock_file=folder / "clock") as fakes,
         ):
-            keys = f"{standins.url}/identity/.well-known/jwks.json"
-            settings = aws.account(StripeApiBase=f"{standins.url}/stripe", IdentityJwksUrl=keys)
+            keys = f"{fakes.url}/identity/.well-known/jwks.json"
+            settings = aws.account(StripeApiBase=f"{fakes.url}/stripe", IdentityJwksUrl=keys)
             offers.load(Cloud.of(settings).table(settings["PAIDUP_TABLE"]), offers.read())
             asyncio.run(measure_all(settings, folder))
 

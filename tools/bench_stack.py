@@ -45,7 +45,7 @@ def round_trip(stack: Background, http: httpx.Client) -> Took:
 
 def bought(stack: Background, http: httpx.Client, offer_id: str, world: str, n: int) -> Took:
     """Let the *n*th customer of a *world* buy; return the seconds from pressing Pay until their poll says `active`, and
-    the roads that settled it.
+    the channels that settled it.
     """
     customer = f"{offer_id}-{world}-{n}"
     who = {"sub": customer, "email": f"{customer}@example.com", "roles": ["customer"]}
@@ -64,7 +64,7 @@ def bought(stack: Background, http: httpx.Client, offer_id: str, world: str, n: 
     if found["state"] != "active":
         raise SystemExit(f"{customer} paid, and is told {found['state']}.")
     took = time.perf_counter() - began
-    return took, {entry.road for entry in stack.aws.table(stack.where["table"]).timeline(customer)}
+    return took, {entry.channel for entry in stack.aws.table(stack.where["table"]).timeline(customer)}
 
 
 @dataclass(slots=True)
@@ -74,15 +74,15 @@ class Table:
     broken: list[str] = field(default_factory=list)
 
     def row(self, what: str, promised_s: float | None, run: Callable[[int], Took], runs: int = RUNS) -> set[str]:
-        """Measure *run* so often, print what it took, and return the roads it took."""
+        """Measure *run* so often, print what it took, and return the channels it took."""
         found = [run(n) for n in range(runs)]
-        took, roads = [seconds for seconds, _ in found], set[str]().union(*(by for _, by in found))
+        took, channels = [seconds for seconds, _ in found], set[str]().union(*(by for _, by in found))
         median = statistics.median(took)
-        figures = f"{median:>9.3f}{max(took):>9.3f}  {', '.join(sorted(roads))}"
+        figures = f"{median:>9.3f}{max(took):>9.3f}  {', '.join(sorted(channels))}"
         print(f"{what:54}{'' if promised_s is None else promised_s:>10}{figures}".rstrip(), flush=True)
         if promised_s is not None and max(took) > promised_s:
             self.broken.append(f"{what}: {max(took):.1f} s, not {promised_s:.0f}")
-        return roads
+        return channels
 
 
 def measure(folder: Path) -> Table:

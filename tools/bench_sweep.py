@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import Any, cast
 
 from paidup.flows.expire import expire
-from paidup.flows.services import Shop
+from paidup.flows.services import Services
 from paidup.model.checkout import Checkout, reserved
 from paidup.model.offer import Cart, Kind
 from paidup.model.policy import Policy
@@ -32,14 +32,14 @@ def consumed(size: int) -> tuple[float, int]:
     provider = MemoryProvider(lambda: NOW)
     policy = Policy()
     table = Table(client=cast("Any", client), name="paidup", policy=policy)
-    shop = Shop(table=table, stripe=cast("Stripe", provider), policy=policy)
+    services = Services(table=table, stripe=cast("Stripe", provider), policy=policy)
     for n in range(DUE):
         checkout = _opened(n, until=NOW)
-        client.put_item(TableName=table.name, Item=items.checkout_row(checkout))
+        client.put_item(TableName=table.name, Item=items.checkout_item(checkout))
         provider.sheets[checkout.token or ""] = Sheet(token=checkout.token or "", checkout=checkout, expires_at=NOW)
     _fill(client, size)
     client.consumed = 0.0
-    swept = expire(shop, now=NOW, time_left=lambda: 60.0)
+    swept = expire(services, now=NOW, time_left=lambda: 60.0)
     return client.consumed, swept.ended
 
 
@@ -66,7 +66,7 @@ def _fill(client: MemoryTable, size: int) -> None:
         alike[items.due_shard(_customer(n))].append(n)
     for numbers in alike.values():
         keys = (items.checkout_key(_customer(n), _id(n)) for n in numbers)
-        row = items.checkout_row(_opened(numbers[0], until=NOW + 3_600))
+        row = items.checkout_item(_opened(numbers[0], until=NOW + 3_600))
         client.fill(row, ((key["pk"], key["sk"]) for key in keys))
 
 

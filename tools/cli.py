@@ -12,8 +12,8 @@ from typing import Any, TextIO, cast
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from paidup.edge.services import open_shop
-from paidup.flows.services import Shop
+from paidup.edge.services import open_services
+from paidup.flows.services import Services
 from paidup.model.errors import Refusal
 from paidup.model.policy import Policy
 from paidup.outside.dynamo.table import Table
@@ -79,13 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--table", help="the deployed table, by AWS credentials; the local one, if none is named")
 
     attention = commands.add_parser("attention", help="list the events that failed and the payments in quarantine")
-    attention.set_defaults(run=lambda given: support.attention(_shop(given)))
+    attention.set_defaults(run=lambda given: support.attention(_services(given)))
     decide = commands.add_parser("support", help="decide about a payment").add_subparsers(required=True)
     grant = decide.add_parser("grant", help="grant what was bought, though another amount was paid than was asked for")
     refund = decide.add_parser("refund", help="give back what was paid; a subscription ends, too")
     for one, granted in ((grant, True), (refund, False)):
         one.add_argument("customer", help="the customer's id")
-        one.add_argument("pass_id", metavar="pass", help="the pass's id, which is its checkout's, too")
+        one.add_argument("purchase_id", metavar="pass", help="the pass's id, which is its checkout's, too")
         one.set_defaults(grant=granted, run=_decide)
     for one in (attention, grant, refund):
         one.add_argument("--stack", help="the deployed stack, by AWS credentials; the local one, if none is named")
@@ -133,10 +133,10 @@ def _list_offers(given: argparse.Namespace) -> int:
 
 
 def _decide(given: argparse.Namespace) -> int:
-    return support.decide(given.customer, given.pass_id, _shop(given), grant=given.grant)
+    return support.decide(given.customer, given.purchase_id, _services(given), grant=given.grant)
 
 
-def _shop(given: argparse.Namespace) -> Shop:
+def _services(given: argparse.Namespace) -> Services:
     """Return the shop as the functions have it, of the deployed stack that is named or of the local one."""
     if given.stack:
         configured = boto3.client("lambda").get_function_configuration(FunctionName=f"{given.stack}-{LIKE}")
@@ -144,7 +144,7 @@ def _shop(given: argparse.Namespace) -> Shop:
     else:
         where = state.announcement(given.folder)
         os.environ |= where["aws"] | where["settings"][LIKE] | {"PAIDUP_CLOCK_FILE": str(given.folder / "clock")}
-    return open_shop()
+    return open_services()
 
 
 def _table(given: argparse.Namespace) -> Table:

@@ -5,15 +5,15 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
-from paidup.edge.caller import Buyer
-from paidup.edge.http import answer, api, entry
+from paidup.edge.caller import Caller
+from paidup.edge.http import api, json_response, lambda_handler
 from paidup.edge.paging import page_after, page_token
-from paidup.edge.services import SETTINGS, Shop
+from paidup.edge.services import SETTINGS, Services
 from paidup.edge.views import BookingView
 from paidup.flows import book
 from pydantic import BaseModel
 
-PROVIDER = "provider"
+HOST = "host"
 
 settings.require(*SETTINGS)
 app = api()
@@ -28,8 +28,8 @@ class Bookings(BaseModel):
 
 @app.get("/bookings")
 def list_bookings(
-    buyer: Buyer,
-    shop: Shop,
+    caller: Caller,
+    services: Services,
     status: Annotated[Literal["waiting", "live"] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str | None, Query(max_length=1_000)] = None,
@@ -37,41 +37,41 @@ def list_bookings(
     """Return who waits, or who is live with the caller, the longest first, to those who accept bookings; to customers
     their own, the newest first.
     """
-    now, gives = clock.now(), PROVIDER in buyer.roles
+    now, is_host = clock.now(), HOST in caller.roles
     found, following = book.listed(
-        buyer.customer_id, status, shop, gives=gives, most=limit, after=page_after(after), now=now
+        caller.customer_id, status, services, is_host=is_host, most=limit, after=page_after(after), now=now
     )
-    views = [BookingView.of(one, now=now, policy=shop.policy) for one in found]
-    return answer(Bookings(bookings=views, next=page_token(following)))
+    views = [BookingView.of(one, now=now, policy=services.policy) for one in found]
+    return json_response(Bookings(bookings=views, next=page_token(following)))
 
 
 @app.post("/bookings/<booking_id>/accept")
-def accept_booking(booking_id: str, buyer: Buyer, shop: Shop) -> Response[BookingView]:
+def accept_booking(booking_id: str, caller: Caller, services: Services) -> Response[BookingView]:
     """Take a waiting booking; of two who accept at once exactly one has it."""
-    buyer.must_be(PROVIDER)
+    caller.require_role(HOST)
     now = clock.now()
-    accepted = book.accept(booking_id, buyer.customer_id, shop, now=now)
-    return answer(BookingView.of(accepted, now=now, policy=shop.policy))
+    accepted = book.accept(booking_id, caller.customer_id, services, now=now)
+    return json_response(BookingView.of(accepted, now=now, policy=services.policy))
 
 
 @app.post("/bookings/<booking_id>/finish")
-def finish_booking(booking_id: str, buyer: Buyer, shop: Shop) -> Response[BookingView]:
+def finish_booking(booking_id: str, caller: Caller, services: Services) -> Response[BookingView]:
     """End a live session that took place."""
-    buyer.must_be(PROVIDER)
+    caller.require_role(HOST)
     now = clock.now()
-    finished = book.finish(booking_id, buyer.customer_id, shop, now=now)
-    return answer(BookingView.of(finished, now=now, policy=shop.policy))
+    finished = book.finish(booking_id, caller.customer_id, services, now=now)
+    return json_response(BookingView.of(finished, now=now, policy=services.policy))
 
 
 @app.post("/bookings/<booking_id>/cancel")
-def cancel_booking(booking_id: str, buyer: Buyer, shop: Shop) -> Response[BookingView]:
+def cancel_booking(booking_id: str, caller: Caller, services: Services) -> Response[BookingView]:
     """Call a booking off: its customer while it waits, or the one who accepted it. `if_called_off` says what becomes
     of the money.
     """
     now = clock.now()
-    of = None if PROVIDER in buyer.roles else buyer.customer_id
-    cancelled = book.cancel(booking_id, buyer.customer_id, shop, of=of, now=now)
-    return answer(BookingView.of(cancelled, now=now, policy=shop.policy))
+    of = None if HOST in caller.roles else caller.customer_id
+    cancelled = book.cancel(booking_id, caller.customer_id, services, of=of, now=now)
+    return json_response(BookingView.of(cancelled, now=now, policy=services.policy))
 
 
-handler = entry(app)
+handler = lambda_handler(app)

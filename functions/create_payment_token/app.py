@@ -5,10 +5,10 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header
 from paidup.edge import clock, settings
-from paidup.edge.caller import Buyer
-from paidup.edge.http import answer, api, entry
-from paidup.edge.requests import Cart
-from paidup.edge.services import SETTINGS, Shop
+from paidup.edge.caller import Caller
+from paidup.edge.http import api, json_response, lambda_handler
+from paidup.edge.requests import CartRequest
+from paidup.edge.services import SETTINGS, Services
 from paidup.edge.views import PaymentToken
 from paidup.flows.buy import buy
 
@@ -19,15 +19,15 @@ app = api()
 
 @app.post("/payment-tokens")
 def create_payment_token(
-    cart: Cart,
-    buyer: Buyer,
-    shop: Shop,
+    cart: CartRequest,
+    caller: Caller,
+    services: Services,
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
 ) -> Response[PaymentToken]:
     """Open the buyer's checkout (201), or hand back the one already open for the same cart (200)."""
     now = clock.now()
-    checkout, opened = buy(cart.ordered_by(buyer, key=idempotency_key), shop, now=now)
-    return answer(PaymentToken.of_checkout(checkout, now=now), status=201 if opened else 200)
+    checkout, opened = buy(cart.ordered_by(caller, key=idempotency_key), services, now=now)
+    return json_response(PaymentToken.of_checkout(checkout, now=now), status=201 if opened else 200)
 
 
-handler = entry(app)
+handler = lambda_handler(app)

@@ -5,8 +5,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from paidup.edge import clock, settings
-from paidup.edge.services import SETTINGS, open_shop
-from paidup.flows.expire import Unswept, expire
+from paidup.edge.services import SETTINGS, open_services
+from paidup.flows.expire import SweepFailed, expire
 from paidup.outside.log import logger
 
 settings.require(*SETTINGS)
@@ -17,10 +17,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     Raises Unswept at the end where something failed, so that the error metric shows it.
     """
-    swept = asdict(
-        expire(open_shop(), now=clock.now(), time_left=lambda: context.get_remaining_time_in_millis() / 1000)
+    report = asdict(
+        expire(open_services(), now=clock.now(), time_left=lambda: context.get_remaining_time_in_millis() / 1000)
     )
-    logger.info("clock.swept", **swept)
-    if swept["failed"]:
-        raise Unswept(f"{swept['failed']} things that are due could not be dealt with")
-    return swept
+    logger.info("clock.swept", **report)
+    if report["failed"]:
+        raise SweepFailed(f"{report['failed']} things that are due could not be dealt with")
+    return report

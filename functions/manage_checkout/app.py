@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
-from paidup.edge.caller import Buyer
-from paidup.edge.http import answer, api, entry
-from paidup.edge.services import SETTINGS, Shop
+from paidup.edge.caller import Caller
+from paidup.edge.http import api, json_response, lambda_handler
+from paidup.edge.services import SETTINGS, Services
 from paidup.edge.views import CheckoutStory
 from paidup.flows import recover
 
@@ -13,27 +13,29 @@ app = api()
 
 
 @app.get("/checkouts/<checkout_id>")
-def validate_checkout(checkout_id: str, buyer: Buyer, shop: Shop) -> Response[CheckoutStory]:
+def validate_checkout(checkout_id: str, caller: Caller, services: Services) -> Response[CheckoutStory]:
     """Return how a checkout stands, what remains of it, the caller's context, and what to do next."""
     now = clock.now()
-    seen = recover.look(buyer.customer_id, checkout_id, shop, now=now)
-    return answer(CheckoutStory.of(seen, now=now, grace_s=shop.policy.grace_s))
+    seen = recover.validate(caller.customer_id, checkout_id, services, now=now)
+    return json_response(CheckoutStory.of(seen, now=now, grace_s=services.policy.grace_s))
 
 
 @app.delete("/checkouts/<checkout_id>")
-def cancel_checkout(checkout_id: str, buyer: Buyer, shop: Shop) -> Response[CheckoutStory]:
+def cancel_checkout(checkout_id: str, caller: Caller, services: Services) -> Response[CheckoutStory]:
     """End a checkout that its buyer does not want any more; one that was paid is told as paid."""
     now = clock.now()
-    seen = recover.cancel(buyer.customer_id, checkout_id, shop, now=now)
-    return answer(CheckoutStory.of(seen, now=now, grace_s=shop.policy.grace_s))
+    seen = recover.cancel(caller.customer_id, checkout_id, services, now=now)
+    return json_response(CheckoutStory.of(seen, now=now, grace_s=services.policy.grace_s))
 
 
 @app.post("/checkouts/<checkout_id>/recover")
-def recover_checkout(checkout_id: str, buyer: Buyer, shop: Shop) -> Response[CheckoutStory]:
+def recover_checkout(checkout_id: str, caller: Caller, services: Services) -> Response[CheckoutStory]:
     """Go on with a checkout: the same while it can be paid (200), a new one with its cart and context (201)."""
     now = clock.now()
-    seen, opened = recover.recover(buyer.customer_id, checkout_id, buyer.email, shop, now=now)
-    return answer(CheckoutStory.of(seen, now=now, grace_s=shop.policy.grace_s), status=201 if opened else 200)
+    seen, opened = recover.recover(caller.customer_id, checkout_id, caller.email, services, now=now)
+    return json_response(
+        CheckoutStory.of(seen, now=now, grace_s=services.policy.grace_s), status=201 if opened else 200
+    )
 
 
-handler = entry(app)
+handler = lambda_handler(app)

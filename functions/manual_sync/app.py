@@ -2,19 +2,19 @@
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
-from paidup.edge.caller import Buyer
-from paidup.edge.http import answer, api, entry
-from paidup.edge.services import SETTINGS, Shop
-from paidup.flows.sync import Synced, sync
+from paidup.edge.caller import Caller
+from paidup.edge.http import api, json_response, lambda_handler
+from paidup.edge.services import SETTINGS, Services
+from paidup.flows.sync import SyncResult, sync
 
 settings.require(*SETTINGS)
 app = api()
 
 
 @app.post("/sync")
-def sync_customer(buyer: Buyer, shop: Shop) -> Response[Synced]:
+def sync_customer(caller: Caller, services: Services) -> Response[SyncResult]:
     """Settle the caller's last 30 days at the provider, and tell what that brought."""
-    return answer(sync(buyer.customer_id, buyer.email, shop, now=clock.now()))
+    return json_response(sync(caller.customer_id, caller.email, services, now=clock.now()))
 
 
-handler = entry(app)
+handler = lambda_handler(app)

@@ -7,8 +7,8 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from paidup.edge import clock, settings
-from paidup.edge.services import SETTINGS, open_shop
-from paidup.flows.events import hear_again
+from paidup.edge.services import SETTINGS, open_services
+from paidup.flows.events import retry_event
 from paidup.outside.deadline import within
 from paidup.outside.stripe import webhook
 
@@ -22,7 +22,7 @@ def settle_record(record: SQSRecord) -> None:
     """Settle the event in *record*."""
     event = webhook.read(record.body.encode())
     attempt = int(record.attributes.approximate_receive_count)
-    hear_again(event, open_shop(), now=clock.now(), attempt=attempt)
+    retry_event(event, open_services(), now=clock.now(), attempt=attempt)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:

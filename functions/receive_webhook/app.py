@@ -2,8 +2,8 @@
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
-from paidup.edge.http import answer, api, entry, raw_body
-from paidup.edge.services import SETTINGS, open_shop, webhook_secrets
+from paidup.edge.http import api, json_response, lambda_handler, raw_body
+from paidup.edge.services import SETTINGS, open_services, webhook_secrets
 from paidup.flows.events import Received, receive
 from paidup.outside import queue
 from paidup.outside.stripe import webhook
@@ -22,7 +22,7 @@ def receive_stripe_webhook() -> Response[Received]:
     webhook.verify(body, request.headers.get("stripe-signature"), webhook_secrets(), now=now)
     event = webhook.read(body)
     webhooks = queue.connect(settings.text("PAIDUP_WEBHOOK_QUEUE_URL"))
-    return answer(receive(event, open_shop, webhooks, now=now))
+    return json_response(receive(event, open_services, webhooks, now=now))
 
 
-handler = entry(app, limit=BODY_LIMIT)
+handler = lambda_handler(app, limit=BODY_LIMIT)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import pages, settings
-from paidup.edge.http import answer, api, entry
+from paidup.edge.http import api, json_response, lambda_handler
 from paidup.model.offer import Offer
 from paidup.outside.dynamo import table
 from pydantic import BaseModel
@@ -75,13 +75,13 @@ def known() -> str:
 def offers() -> Response[Offers]:
     """List everything on sale."""
     shelf = table.connect(settings.text("PAIDUP_TABLE"), settings.policy())
-    return answer(Offers(offers=[OfferView.of(offer) for offer in shelf.offers()]))
+    return json_response(Offers(offers=[OfferView.of(offer) for offer in shelf.offers()]))
 
 
 @app.get("/openapi.json")
 def openapi() -> Response[dict[str, Any]]:
     """Describe the whole API (OpenAPI 3.1)."""
-    return answer(json.loads(DESCRIPTION.read_text(encoding="utf-8")))
+    return json_response(json.loads(DESCRIPTION.read_text(encoding="utf-8")))
 
 
-handler = entry(app)
+handler = lambda_handler(app)

@@ -17,13 +17,13 @@ from typing import Any
 
 import httpx
 import pytest
-from paidup.model.fact import Road
+from paidup.model.fact import Channel
 
 from tests.alone import in_a_thread
 from tests.skipping import skip
 from tests.world import WEBHOOK_SECRET, sample
 from tools import offers
-from tools.fakes import Standins, serve
+from tools.fakes import Fakes, serve
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.functions import Function, runtime_folder
@@ -115,18 +115,18 @@ def all_told(built: Path, layers: Layers, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("answers")
     with (
         ministack.running() as aws,
-        serve(state=folder / "standins", clock_file=folder / "clock") as standins,
+        serve(state=folder / "standins", clock_file=folder / "clock") as fakes,
     ):
         settings = aws.account(
-            StripeApiBase=f"{standins.url}/stripe",
-            IdentityIssuer=standins.issuer,
-            IdentityJwksUrl=f"{standins.issuer}/.well-known/jwks.json",
+            StripeApiBase=f"{fakes.url}/stripe",
+            IdentityIssuer=fakes.issuer,
+            IdentityJwksUrl=f"{fakes.issuer}/.well-known/jwks.json",
         )
         offers.load(Cloud.of(settings).table(settings["PAIDUP_TABLE"]), offers.read())
         further: Further = {
-            "authorize": lambda _: _callers(standins),
+            "authorize": lambda _: _callers(fakes),
             "process_webhook": lambda _: [_batch_with_a_broken_message()],
-            "receive_webhook": lambda found: _webhooks(standins, said(found["create_payment_token"].first)),
+            "receive_webhook": lambda found: _webhooks(fakes, said(found["create_payment_token"].first)),
             "manage_checkout": lambda found: [_look_at(said(found["create_payment_token"].first))],
         }
         found = in_a_thread(_ask_all(built, layers, folder, settings, further))
@@ -162,11 +162,11 @@ async def _ask(code: Code, log: Path, events: list[Any]) -> list[Answer]:
         await function.stop()
 
 
-def _callers(standins: Standins) -> list[Any]:
+def _callers(fakes: Fakes) -> list[Any]:
     """Return events for the authorizer: a good token of every algorithm, then one that says more than was signed."""
 
     def token(subject: str, alg: str) -> str:
-        answer = httpx.post(f"{standins.issuer}/token", json={"sub": subject, "roles": ["customer"], "alg": alg})
+        answer = httpx.post(f"{fakes.issuer}/token", json={"sub": subject, "roles": ["customer"], "alg": alg})
         return str(answer.raise_for_status().json()["token"])
 
     header, _, signature = token("ada", "ES256").split(".")
@@ -182,11 +182,11 @@ def _batch_with_a_broken_message() -> Any:
     return batch
 
 
-def _webhooks(standins: Standins, checkout: Mapping[str, Any]) -> list[Any]:
+def _webhooks(fakes: Fakes, checkout: Mapping[str, Any]) -> list[Any]:
     """Pay *checkout*, and return the webhook that says so and one that may wait, both signed now."""
     assert httpx.post(checkout["url"], data={"card": "4242424242424242"}).has_redirect_location
     asked = {"type": "checkout.session.completed"}
-    listed = httpx.get(f"{standins.url}/stripe/v1/events", params=asked, auth=("sk_test_local", ""))
+    listed = httpx.get(f"{fakes.url}/stripe/v1/events", params=asked, auth=("sk_test_local", ""))
     (paid,) = listed.raise_for_status().json()["data"]
     ended = {**paid, "id": "evt_later", "type": "checkout.session.expired"}
     plain, at = sample("receive_webhook"), int(time.time())
@@ -260,8 +260,8 @@ def test_what_was_paid_is_there_once_its_webhook_is_answered_and_another_webhook
     assert (told(ended)["statusCode"], said(ended)) == (200, {"received": "queued"})
 
     table = all_told.cloud.table(all_told.settings["PAIDUP_TABLE"])
-    assert table.held("ada", bought["checkout_id"])
-    assert {one.road for one in table.timeline("ada")} == {Road.WEBHOOK}
+    assert table.purchase("ada", bought["checkout_id"])
+    assert {one.channel for one in table.timeline("ada")} == {Channel.WEBHOOK}
     queue = all_told.settings["PAIDUP_WEBHOOK_QUEUE_URL"]
     (waiting,) = all_told.cloud.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
     assert json.loads(waiting["Body"])["id"] == "evt_later"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.concurrency.crowd import Crowd, Place, gathered
 from tests.world import World, opened
-from tools.fakes import Standins, serve
+from tools.fakes import Fakes, serve
 from tools.local import ministack
 
 
@@ -19,7 +19,7 @@ def crowd() -> Iterator[Crowd]:
 
 
 @pytest.fixture(scope="module")
-def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standins]:
+def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
     """Stripe, for all of these tests: each has customers of its own."""
     folder = tmp_path_factory.mktemp("crowd")
     with serve(state=folder / "standins", clock_file=folder / "clock") as running:
@@ -27,9 +27,9 @@ def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standins]:
 
 
 @pytest.fixture(scope="module")
-def world(aws: ministack.Running, standins: Standins) -> Iterator[World]:
+def world(aws: ministack.Running, fakes: Fakes) -> Iterator[World]:
     """The town."""
-    with opened(aws.account(), standins) as made:
+    with opened(aws.account(), fakes) as made:
         yield made
 
 
@@ -37,4 +37,4 @@ def world(aws: ministack.Running, standins: Standins) -> Iterator[World]:
 def place(world: World) -> Place:
     """Where the town is."""
     names = [name for name in os.environ if name.startswith(("AWS_", "PAIDUP_"))]
-    return Place({name: os.environ[name] for name in names}, world.standins)
+    return Place({name: os.environ[name] for name in names}, world.fakes)

@@ -17,7 +17,7 @@ from typing import Any
 from stripe import WebhookSignature
 
 from tests.world import WEBHOOK_SECRET, Answer, Context, function, sample, settle_in
-from tools.fakes import Standins
+from tools.fakes import Fakes
 
 AT_ONCE = 20
 PRELOADED = ["__main__", "tests.concurrency.crowd", *(f"functions.{name}.app" for name in (
@@ -32,7 +32,7 @@ class Place:
     """Where functions are deployed: their environment, and who stands in for the providers."""
 
     environment: Mapping[str, str]
-    standins: Standins
+    fakes: Fakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ _at: Place | None = None
 def _invoke(place: Place, invocation: Invocation) -> Any:
     global _at
     if _at != place:
-        settle_in(place.environment, place.standins)
+        settle_in(place.environment, place.fakes)
         os.environ.update(place.environment)
         _at = place
     name, event = invocation

@@ -13,14 +13,14 @@ from tests.world import World
 
 
 def checkouts_of(world: World, buyer: str) -> list[Checkout]:
-    table = world.shop.table
+    table = world.services.table
     found = table.client.query(
         TableName=table.name,
         KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-        ExpressionAttributeValues=items.wire({":pk": f"CUSTOMER#{buyer}", ":prefix": "CHECKOUT#"}),
+        ExpressionAttributeValues=items.serialize({":pk": f"CUSTOMER#{buyer}", ":prefix": "CHECKOUT#"}),
         ConsistentRead=True,
     )
-    return [items.read_row(Checkout, row) for row in found["Items"]]
+    return [items.read_item(Checkout, row) for row in found["Items"]]
 
 
 def pages_of(world: World, *buyers: str) -> list[Any]:
@@ -47,7 +47,7 @@ def test_a_hundred_buyers_at_once_get_one_open_checkout_each(world: World, crowd
         (checkout,) = checkouts_of(world, buyer)
         assert checkout.status is CheckoutStatus.OPEN
         assert checkout.token == answer.json["token"] == opened[buyer]
-        assert world.shop.table.account(buyer).open_checkout_id == checkout.checkout_id
+        assert world.services.table.account(buyer).open_checkout_id == checkout.checkout_id
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -75,7 +75,7 @@ def test_clicks_on_two_offers_at_once_leave_one_checkout_open_and_no_page_that_i
     answers = crowd.call(place, [click(buyer, offer_id) for offer_id in ["day_pass", "ten_class_pass"] * 8])
     assert {answer.status for answer in answers} <= {200, 201, 409, 503}
     assert {answer.status for answer in answers} & {200, 201}
-    seen = world.shop.table.current(buyer)
+    seen = world.services.table.load_open(buyer)
     assert seen.checkout
     for checkout in checkouts_of(world, buyer):
         wanted = CheckoutStatus.OPEN if checkout == seen.checkout else CheckoutStatus.INVALIDATED
@@ -88,8 +88,8 @@ def test_polls_at_once_ask_stripe_once(world: World, crowd: Crowd, place: Place,
     token = world.buy("day_pass", customer=buyer).json
     world.pay(token["url"])
     world.pass_time(3)
-    with wire_to(f"{world.standins.url}/stripe") as wire:
-        near = Place({**place.environment, "PAIDUP_STRIPE_API_BASE": wire.url}, place.standins)
+    with wire_to(f"{world.fakes.url}/stripe") as wire:
+        near = Place({**place.environment, "PAIDUP_STRIPE_API_BASE": wire.url}, place.fakes)
         answers = crowd.call(near, [poll(buyer, token["checkout_id"])] * 20)
     assert {answer.status for answer in answers} == {200}
     assert {answer.json["state"] for answer in answers} <= {"confirming", "active"}

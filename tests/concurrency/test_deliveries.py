@@ -26,7 +26,7 @@ def buyer(world: World) -> str:
 
 def rows_of(world: World, buyer: str) -> list[str]:
     """Return where each row of *buyer*'s lies, but for the time in a timeline entry's place."""
-    table, found = world.shop.table, list[str]()
+    table, found = world.services.table, list[str]()
     for pk in (f"CUSTOMER#{buyer}", f"TIMELINE#{buyer}"):
         asked = {":pk": {"S": pk}}
         answer = table.client.query(
@@ -35,7 +35,7 @@ def rows_of(world: World, buyer: str) -> list[str]:
             ExpressionAttributeValues=asked,
             ConsistentRead=True,
         )
-        found += [items.unwire(row)["sk"] for row in answer["Items"]]
+        found += [items.deserialize(row)["sk"] for row in answer["Items"]]
     return found
 
 
@@ -46,7 +46,7 @@ class TestTheSameEventAHundredTimesAtOnce:
         token = world.buy("day_pass", customer=buyer).json
         world.pay(token["url"])
         event = world.events(types=["checkout.session.completed"])[-1]
-        version = world.shop.table.account(buyer).version
+        version = world.services.table.account(buyer).version
 
         answers = crowd.call(place, [webhook(event, at=world.now())] * 100)
 
@@ -57,7 +57,7 @@ class TestTheSameEventAHundredTimesAtOnce:
         token = world.buy("monthly", customer=buyer).json
         world.pay(token["url"])
         event = world.events(types=["customer.subscription.created"])[-1]
-        version = world.shop.table.account(buyer).version
+        version = world.services.table.account(buyer).version
 
         answers = crowd.invoke(place, [batch([event] * 4)] * 25)
 
@@ -65,22 +65,22 @@ class TestTheSameEventAHundredTimesAtOnce:
         self.assert_one_effect(world, buyer, token["checkout_id"], event, version, asked=[token["token"]])
 
     def assert_one_effect(
-        self, world: World, buyer: str, pass_id: str, event: Event, version: int, *, asked: Sequence[str] = ()
+        self, world: World, buyer: str, purchase_id: str, event: Event, version: int, *, asked: Sequence[str] = ()
     ) -> None:
         """Check every row: the account moved once, and there is one pass, one line in the log, and one entry for what
         was told and for each thing *asked* for beside it.
         """
-        account = world.shop.table.account(buyer)
+        account = world.services.table.account(buyer)
         assert (account.version, account.billing_version) == (version + 1, 1)
-        assert [access.pass_id for access in account.access] == [pass_id]
+        assert [access.purchase_id for access in account.access] == [purchase_id]
         found = rows_of(world, buyer)
-        assert found[:3] == ["ACCOUNT", f"CHECKOUT#{pass_id}", f"PASS#{pass_id}"]
+        assert found[:3] == ["ACCOUNT", f"CHECKOUT#{purchase_id}", f"PURCHASE#{purchase_id}"]
         assert f"{event['created']:010d}#{event['id']}" in found
         about = [place.partition("#")[2].partition("@")[0] for place in found[3:]]
         assert sorted(about) == sorted([event["id"], *asked])
-        row = world.shop.table.event("stripe", event["id"])
+        row = world.services.table.event("stripe", event["id"])
         assert row
-        assert (row.status, row.attempts, row.pass_id) == ("settled", 1, pass_id)
+        assert (row.status, row.attempts, row.purchase_id) == ("settled", 1, purchase_id)
 
 
 def test_many_changes_of_one_customer_at_once_are_all_kept_and_whoever_looks_sees_a_whole_account(
@@ -105,8 +105,8 @@ def test_many_changes_of_one_customer_at_once_are_all_kept_and_whoever_looks_see
     looks = [answer for n, answer in enumerate(answers) if n % 3]
     assert {look["statusCode"] for look in looks} == {200}
     assert all(answer["batchItemFailures"] == [] for answer in answers[::3] if "batchItemFailures" in answer)
-    (held,) = world.account(customer=buyer)["passes"]
-    assert (held["status"], held["refunded"]) == ("active", 2_400)
+    (purchase,) = world.account(customer=buyer)["purchases"]
+    assert (purchase["status"], purchase["refunded"]) == ("active", 2_400)
     entries = [place for place in rows_of(world, buyer) if "#evt_" in place]
     assert len(entries) == len(set(entries)) >= 2
 
@@ -141,7 +141,7 @@ class Town:
 
     def _buys(self, customer: str, offer_id: str, card: str = "4242424242424242") -> Any:
         """Buy without paidup, with the metadata that it would have sent."""
-        v1, offer = self.world.stripe.v1, self.world.shop.table.offer(offer_id)
+        v1, offer = self.world.stripe.v1, self.world.services.table.offer(offer_id)
         assert offer
         buyer = v1.customers.create({"email": f"{customer}@example.com", "metadata": {"customer_id": customer}})
         kind = offer.kind.value
@@ -169,7 +169,7 @@ class Town:
         self.expected[customer] = {"status": "active"}
 
     def _win(self, intent: str) -> None:
-        url = f"{self.world.standins.url}/dev/stripe/disputes"
+        url = f"{self.world.fakes.url}/dev/stripe/disputes"
         dispute = self.world.http.post(url, json={"payment_intent": intent}).json()["id"]
         self.world.http.post(f"{url}/{dispute}/close", json={"status": "won"}).raise_for_status()
 
@@ -217,8 +217,8 @@ def deliver(world: World, crowd: Crowd, place: Place, events: Sequence[Event], *
 def test_a_thousand_events_in_any_order_and_number_end_like_each_once_in_order(
     world: World, crowd: Crowd, place: Place, aws: ministack.Running
 ) -> None:
-    town = Town(world)
-    events = town.populate()
+    module_world = Town(world)
+    events = module_world.populate()
     assert {event["type"] for event in events} >= {"charge.refunded", "customer.subscription.updated"}
     dice = random.Random(20_261_121)  # noqa: S311 - the same throw every time
     copies = [*events, *dice.choices(events, k=DELIVERIES - len(events))]
@@ -228,19 +228,19 @@ def test_a_thousand_events_in_any_order_and_number_end_like_each_once_in_order(
     deliver(world, crowd, place, copies[:half])
     # those of one customer side by side, each to a function of its own: as many as can be write one account at once
     deliver(world, crowd, place, sorted(copies[half:], key=customer_of), at_a_time=1)
-    ended = {customer: everything(world, customer) for customer in town.expected}
+    ended = {customer: everything(world, customer) for customer in module_world.expected}
 
-    with opened(aws.account(), world.standins) as elsewhere:
+    with opened(aws.account(), world.fakes) as elsewhere:
         for event in events:
             assert elsewhere.deliver(event).status == 200
         assert elsewhere.work_queue(200) == []
-        in_order = {customer: everything(elsewhere, customer) for customer in town.expected}
+        in_order = {customer: everything(elsewhere, customer) for customer in module_world.expected}
         assert log(world, events) == log(elsewhere, events)
 
     assert len(in_order) == CUSTOMERS
-    for customer, expected in town.expected.items():
-        (held,) = in_order[customer]["account"]["passes"]
-        assert held.items() >= {"pass_id": f"co_{customer}", **expected}.items()
+    for customer, expected in module_world.expected.items():
+        (purchase,) = in_order[customer]["account"]["purchases"]
+        assert purchase.items() >= {"purchase_id": f"co_{customer}", **expected}.items()
         assert ended[customer] == in_order[customer]
 
 
@@ -251,8 +251,8 @@ def customer_of(event: Event) -> str:
 
 def log(world: World, events: Sequence[Event]) -> dict[str, Any]:
     """Return how each event stands in the log, and what it was about."""
-    found = {event["id"]: world.shop.table.event("stripe", event["id"]) for event in events}
-    return {an_id: row and (row.status, row.pass_id) for an_id, row in found.items()}
+    found = {event["id"]: world.services.table.event("stripe", event["id"]) for event in events}
+    return {an_id: row and (row.status, row.purchase_id) for an_id, row in found.items()}
 
 
 def everything(world: World, customer: str) -> dict[str, Any]:
@@ -260,9 +260,9 @@ def everything(world: World, customer: str) -> dict[str, Any]:
 
     How often their access changed on the way is the one thing that order may decide.
     """
-    held = world.shop.table.held(customer, f"co_{customer}")
-    assert held
+    purchase = world.services.table.purchase(customer, f"co_{customer}")
+    assert purchase
     return {
         "account": {name: said for name, said in world.account(customer=customer).items() if name != "billing_version"},
-        "registers": {name: entry.value for name, entry in held.registers.items()},
+        "registers": {name: entry.value for name, entry in purchase.registers.items()},
     }

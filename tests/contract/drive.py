@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import stripe
 
-from tools.fakes import Standins
+from tools.fakes import Fakes
 
 DAY = 86_400
 PAYS, DECLINED, ASKS, FAILS_LATER = "4242424242424242", "4000000000000002", "4000002500003155", "4000000000000341"
@@ -22,14 +22,14 @@ PAYS, DECLINED, ASKS, FAILS_LATER = "4242424242424242", "4000000000000002", "400
 class Driver:
     """Everything a test does to the stand-ins at `standins.url`."""
 
-    standins: Standins
+    fakes: Fakes
     client: stripe.StripeClient = field(init=False)
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        base = self.standins.stripe_api_base
+        base = self.fakes.stripe_api_base
         self.client = stripe.StripeClient("sk_test_local", base_addresses={"api": base}, max_network_retries=0)
-        self.http = httpx.Client(base_url=self.standins.url, trust_env=False, timeout=20)
+        self.http = httpx.Client(base_url=self.fakes.url, trust_env=False, timeout=20)
 
     def close(self) -> None:
         self.http.close()

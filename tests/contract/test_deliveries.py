@@ -16,7 +16,7 @@ import pytest
 import stripe
 
 from tests.contract.drive import DAY, Driver, Inbox, inbox
-from tools.fakes import Standins, serve
+from tools.fakes import Fakes, serve
 
 COMPLETED = "checkout.session.completed"
 
@@ -24,8 +24,8 @@ COMPLETED = "checkout.session.completed"
 @contextlib.contextmanager
 def listening(state: Path, box: Inbox) -> Iterator[Driver]:
     """Stand-ins whose events go to *box*."""
-    with serve(state=state, webhooks={box.url: box.secret}) as standins:
-        driver = Driver(standins)
+    with serve(state=state, webhooks={box.url: box.secret}) as fakes:
+        driver = Driver(fakes)
         yield driver
         driver.close()
 
@@ -181,7 +181,7 @@ def _start(state: Path, process: list[Any], *more: str) -> tuple[Driver, Any]:
     while True:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(url, trust_env=False).status_code == 200:
-                return Driver(Standins(url, state / "clock")), child
+                return Driver(Fakes(url, state / "clock")), child
         assert time.monotonic() < until, "never came up"
         time.sleep(0.02)
 

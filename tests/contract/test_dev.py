@@ -69,7 +69,7 @@ def test_time_passes_for_everybody_who_reads_the_file(driver: Driver) -> None:
     after = driver.dev("clock", {"advance_s": 90})
     assert after["offset_s"] == before["offset_s"] + 90
     assert after["now"] - before["now"] in (90, 91)
-    assert int(driver.standins.clock_file.read_text()) == after["offset_s"]
+    assert int(driver.fakes.clock_file.read_text()) == after["offset_s"]
 
 
 @pytest.mark.parametrize("body", [{"advance_s": -1}, {"advance_s": "1"}, {"advance_s": True}, {}, {"advance": 1}])
@@ -80,8 +80,8 @@ def test_time_does_not_pass_backwards_or_by_guesswork(driver: Driver, body: dict
 def test_time_goes_on_over_a_restart_even_without_the_file(tmp_path: Path) -> None:
     file = tmp_path / "clock"
     for advance in (DAY, 0):
-        with serve(state=tmp_path / "state", clock_file=file) as standins:
-            answer = httpx.post(f"{standins.url}/dev/clock", json={"advance_s": advance}, trust_env=False)
+        with serve(state=tmp_path / "state", clock_file=file) as fakes:
+            answer = httpx.post(f"{fakes.url}/dev/clock", json={"advance_s": advance}, trust_env=False)
             assert answer.json()["offset_s"] == DAY
         assert int(file.read_text()) == DAY
         file.unlink()

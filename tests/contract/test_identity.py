@@ -32,7 +32,7 @@ def _verified(driver: Driver, token: str, **options: Any) -> dict[str, Any]:
         token,
         keys[header["kid"]].key,
         algorithms=[header["alg"]],
-        issuer=driver.standins.issuer,
+        issuer=driver.fakes.issuer,
         **{"audience": "paidup", "options": {"verify_exp": False, "verify_nbf": False, "verify_iat": False}} | options,
     )
     return claims
@@ -62,7 +62,7 @@ def test_discovery_names_what_is_there(driver: Driver) -> None:
     answer = driver.http.get("/identity/.well-known/openid-configuration", headers={"Origin": "http://127.0.0.1:8787"})
     found = answer.json()
     assert answer.headers["access-control-allow-origin"] == "*"
-    assert found["issuer"] == driver.standins.issuer
+    assert found["issuer"] == driver.fakes.issuer
     assert httpx.get(found["jwks_uri"], trust_env=False).json()["keys"]
     assert found["code_challenge_methods_supported"] == ["S256"]
 
@@ -87,8 +87,8 @@ def test_after_a_rotation_old_tokens_verify_until_their_keys_are_retired(driver:
 def test_keys_survive_a_restart(tmp_path: Path) -> None:
     keys = []
     for _ in range(2):
-        with serve(state=tmp_path) as standins:
-            url = f"{standins.issuer}/.well-known/jwks.json"
+        with serve(state=tmp_path) as fakes:
+            url = f"{fakes.issuer}/.well-known/jwks.json"
             keys.append(httpx.get(url, trust_env=False).json())
     assert keys[0] == keys[1]
     assert {key["alg"] for key in keys[0]["keys"]} == {"RS256", "ES256", "EdDSA"}
@@ -127,13 +127,13 @@ def _authorization(**changed: str) -> dict[str, str]:
 
 
 def _code(driver: Driver) -> str:
-    form: dict[str, Any] = _authorization() | {"email": "Ada@example.com", "roles": ["support", "provider"]}
+    form: dict[str, Any] = _authorization() | {"email": "Ada@example.com", "roles": ["support", "host"]}
     answer = driver.http.post("/identity/authorize", data=form)
     assert answer.status_code == 303
     parts = urlsplit(answer.headers["location"])
     query = parse_qs(parts.query)
     assert f"{parts.scheme}://{parts.netloc}{parts.path}" == REDIRECT
-    assert (query["state"], query["iss"]) == (["s1"], [driver.standins.issuer])
+    assert (query["state"], query["iss"]) == (["s1"], [driver.fakes.issuer])
     return query["code"][0]
 
 
@@ -150,7 +150,7 @@ def test_a_browser_signs_in_with_pkce(driver: Driver) -> None:
     answer = _redeem(driver, _code(driver))
     assert answer.headers["access-control-allow-origin"] == "*"
     claims = _verified(driver, answer.json()["id_token"])
-    assert (claims["email"], claims["roles"], claims["nonce"]) == ("Ada@example.com", ["support", "provider"], "n1")
+    assert (claims["email"], claims["roles"], claims["nonce"]) == ("Ada@example.com", ["support", "host"], "n1")
     again = _verified(driver, _redeem(driver, _code(driver)).json()["id_token"])
     assert again["sub"] == claims["sub"]
 

@@ -176,7 +176,7 @@ def test_a_second_click_on_pay_pays_once(driver: Driver) -> None:
 def test_the_page_shows_what_is_bought_and_is_where_the_request_came_to(driver: Driver) -> None:
     session = driver.session(driver.customer(email="<b>@example.com").id)
     assert session.url
-    assert session.url.startswith(driver.standins.url)
+    assert session.url.startswith(driver.fakes.url)
     html = driver.http.get(urlsplit(session.url).path).text
     for part in ("Ten classes", "15.00 EUR", "Test mode", 'lang="en"', 'for="card"', "http://127.0.0.1:9/cancel"):
         assert part in html

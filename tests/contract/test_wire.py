@@ -16,7 +16,7 @@ AUTH = {"Authorization": "Bearer sk_test_local"}
 
 @pytest.mark.parametrize("key", ["sk_test_wrong_and_long_enough", "x"])
 def test_a_wrong_key_is_answered_as_stripe_does(driver: Driver, key: str) -> None:
-    client = stripe.StripeClient(key, base_addresses={"api": driver.standins.stripe_api_base})
+    client = stripe.StripeClient(key, base_addresses={"api": driver.fakes.stripe_api_base})
     with pytest.raises(stripe.AuthenticationError) as refused:
         client.v1.customers.list()
     assert refused.value.http_status == 401
@@ -127,7 +127,7 @@ def test_a_key_in_use_by_a_request_under_way_is_409(driver: Driver) -> None:
     url, headers = "/stripe/v1/customers", AUTH | {"Idempotency-Key": "twice"}
     answers: list[httpx.Response] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(httpx.post(driver.standins.url + url, headers=headers)))
+        threading.Thread(target=lambda: answers.append(httpx.post(driver.fakes.url + url, headers=headers)))
         for _ in range(2)
     ]
     for thread in threads:

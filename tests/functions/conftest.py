@@ -14,11 +14,11 @@ from tools.local import ministack
 
 
 @pytest.fixture(scope="module")
-def town(aws: ministack.Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def module_world(aws: ministack.Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world for all tests of a module, which use it as `world` and keep apart by a buyer of their own each."""
     folder = tmp_path_factory.mktemp("town")
     state, clock = folder / "standins", folder / "clock"
-    with serve(state=state, clock_file=clock) as standins, opened(aws.account(), standins) as made:
+    with serve(state=state, clock_file=clock) as fakes, opened(aws.account(), fakes) as made:
         yield made
 
 
@@ -31,7 +31,7 @@ def buyer(world: World) -> str:
 @pytest.fixture
 def wire(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     """The wire between the functions and Stripe."""
-    with wire_to(f"{world.standins.url}/stripe") as made:
+    with wire_to(f"{world.fakes.url}/stripe") as made:
         monkeypatch.setenv("PAIDUP_STRIPE_API_BASE", made.url)
         yield made
 

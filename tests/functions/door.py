@@ -10,7 +10,7 @@ from tests.functions.wire import Exchange
 from tests.world import Answer, Context, World, function, sample
 
 
-def knock(
+def request(
     name: str, route: str, *, customer: str | None, roles: str = "customer", query: Mapping[str, Any] | None = None
 ) -> Answer:
     """Ask the function *name* for *route* (`DELETE /checkouts/co_1`), as API Gateway hands the request on."""
@@ -32,21 +32,21 @@ def knock(
 
 def look(checkout_id: str, *, customer: str) -> Any:
     """Return how a checkout stands."""
-    found = knock("manage_checkout", f"GET /checkouts/{checkout_id}", customer=customer)
+    found = request("manage_checkout", f"GET /checkouts/{checkout_id}", customer=customer)
     assert found.status == 200, found.text
     return found.json
 
 
 def give_up(checkout_id: str, *, customer: str) -> Any:
     """Cancel a checkout."""
-    found = knock("manage_checkout", f"DELETE /checkouts/{checkout_id}", customer=customer)
+    found = request("manage_checkout", f"DELETE /checkouts/{checkout_id}", customer=customer)
     assert found.status == 200, found.text
     return found.json
 
 
-def go_on(checkout_id: str, *, customer: str) -> Answer:
+def recover(checkout_id: str, *, customer: str) -> Answer:
     """Recover a checkout."""
-    return knock("manage_checkout", f"POST /checkouts/{checkout_id}/recover", customer=customer)
+    return request("manage_checkout", f"POST /checkouts/{checkout_id}/recover", customer=customer)
 
 
 def pages_of(world: World, buyer: str) -> list[Any]:
@@ -88,7 +88,7 @@ def written(world: World) -> Iterator[list[tuple[str, set[str]]]]:
             return
         calls.append((model.name, {name(row.get("Item") or row.get("Key")) for row in rows}))
 
-    events = world.shop.table.client.meta.events
+    events = world.services.table.client.meta.events
     events.register("before-parameter-build.dynamodb", note)
     try:
         yield calls

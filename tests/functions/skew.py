@@ -16,7 +16,7 @@ class Skewed:
     def pass_time(self, seconds: int) -> None:
         """Let time pass for Stripe and for the functions alike."""
         self.world.pass_time(seconds)
-        self._file.write_text(str(int(self.world.standins.clock_file.read_text()) + self.by_s))
+        self._file.write_text(str(int(self.world.fakes.clock_file.read_text()) + self.by_s))
 
     def be_at(self, second: int) -> None:
         """Let time pass until *second* begins by the functions' clock, so that what is done next is done within it."""

@@ -68,9 +68,9 @@ class Story:
         return self.world.account(customer=self.buyer)
 
     @property
-    def held(self) -> Any:
+    def purchase(self) -> Any:
         """The buyer's one pass."""
-        (only,) = self.account["passes"]
+        (only,) = self.account["purchases"]
         return only
 
     @property
@@ -105,14 +105,14 @@ class Story:
 
     def post(self, path: str, **fields: Any) -> Any:
         """Change something at Stripe, as its dashboard does."""
-        url = f"{self.world.standins.url}/stripe/v1/{path}"
+        url = f"{self.world.fakes.url}/stripe/v1/{path}"
         answer = self.world.http.post(url, data=fields, auth=("sk_test_local", ""))
         assert answer.status_code < 300, answer.text
         return answer.json()
 
-    def misfortune(self, path: str, **fields: Any) -> Any:
+    def trigger(self, path: str, **fields: Any) -> Any:
         """Let something happen that no API call brings about."""
-        answer = self.world.http.post(f"{self.world.standins.url}/dev/stripe/{path}", json=fields)
+        answer = self.world.http.post(f"{self.world.fakes.url}/dev/stripe/{path}", json=fields)
         assert answer.status_code < 300, answer.text
         return answer.json()
 

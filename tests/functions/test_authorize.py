@@ -22,7 +22,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from paidup.outside import identity
 
 from tests.world import Context, function, sample
-from tools.fakes import Standins
+from tools.fakes import Fakes
 
 ISSUER, AUDIENCE = "https://identity.example", "paidup"
 MAKERS: dict[str, tuple[Callable[[], Any], Any]] = {
@@ -49,7 +49,7 @@ class Provider:
     url: str
     answers: Any = field(default_factory=lambda: {"keys": [jwk(alg, alg, key) for alg, key in KEYS.items()]})
     asked: int = 0
-    held: int = 0
+    purchase: int = 0
     how: str = "answers"
 
 
@@ -64,18 +64,18 @@ def providing() -> Iterator[Provider]:
             if made.how == "breaks off":
                 return
             if made.how == "hangs":
-                made.held += 1
+                made.purchase += 1
                 ended.wait()
-                made.held -= 1
+                made.purchase -= 1
                 return
             body = made.answers if isinstance(made.answers, bytes) else json.dumps(made.answers).encode()
             self.send_response_only(200 if made.how in ("answers", "drips") else 500)
             self.send_header("Content-Length", str(len(body) + (made.how == "breaks off midway")))
             self.end_headers()
             if made.how == "drips":
-                made.held += 1
+                made.purchase += 1
                 self.drip(body)
-                made.held -= 1
+                made.purchase -= 1
                 return
             self.wfile.write(body)
 
@@ -311,7 +311,7 @@ class TestWithoutAnyKeys:
     def test_nobody_waits_for_a_provider_that_keeps_them_waiting(self, provider: Provider, how: str) -> None:
         provider.how = how
         assert_outage()
-        assert (provider.asked, provider.held) == (1, 1)
+        assert (provider.asked, provider.purchase) == (1, 1)
         provider.how = "answers"
         assert_let_in(token())
 
@@ -379,17 +379,17 @@ def test_a_key_that_the_provider_retired_is_trusted_for_five_minutes_more_and_no
 
 
 @pytest.fixture
-def standins_(standins: Standins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standins]:
-    monkeypatch.setenv("PAIDUP_IDENTITY_ISSUER", standins.issuer)
+def standins_(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fakes]:
+    monkeypatch.setenv("PAIDUP_IDENTITY_ISSUER", fakes.issuer)
     monkeypatch.setenv("PAIDUP_IDENTITY_AUDIENCE", AUDIENCE)
-    monkeypatch.setenv("PAIDUP_IDENTITY_JWKS_URL", f"{standins.issuer}/.well-known/jwks.json")
-    monkeypatch.setenv("PAIDUP_CLOCK_FILE", str(standins.clock_file))
+    monkeypatch.setenv("PAIDUP_IDENTITY_JWKS_URL", f"{fakes.issuer}/.well-known/jwks.json")
+    monkeypatch.setenv("PAIDUP_CLOCK_FILE", str(fakes.clock_file))
     identity.connect.cache_clear()
-    yield standins
+    yield fakes
     identity.connect.cache_clear()
 
 
-def test_time_is_the_functions_own_clock(standins_: Standins, tmp_path: Path) -> None:
+def test_time_is_the_functions_own_clock(standins_: Fakes, tmp_path: Path) -> None:
     """The one that every other deadline is held against."""
     answer = httpx.post(f"{standins_.issuer}/token", json={"sub": "ada", "expires_in": 900}).json()
     assert_let_in(answer["token"])

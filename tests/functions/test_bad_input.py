@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.functions.door import knock
+from tests.functions.door import request
 from tests.world import ORIGIN, Answer, Context, World, function, sample
 
 KINDS = "urn:paidup:problem:"
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 def assert_problem(answer: Answer, status: int, kind: str, field: str | None = None) -> Any:
@@ -112,7 +112,7 @@ def test_a_context_deeper_than_can_be_given_back(world: World, buyer: str, depth
     answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
     assert answer.status == status
     if status == 201:
-        shown = knock("manage_checkout", f"GET /checkouts/{answer.json['checkout_id']}", customer=buyer)
+        shown = request("manage_checkout", f"GET /checkouts/{answer.json['checkout_id']}", customer=buyer)
         assert json.dumps(shown.json["context"]).count("[") == depth - 1
     else:
         assert answer.json["field"] == "context"

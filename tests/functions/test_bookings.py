@@ -14,7 +14,7 @@ from paidup.model.booking import BookingClosed
 from paidup.model.offer import Kind, Offer
 from paidup.outside.dynamo import items
 
-from tests.functions.door import hear, knock, outage, told, written
+from tests.functions.door import hear, outage, request, told, written
 from tests.functions.skew import Skewed
 from tests.functions.wire import Wire
 from tests.world import Answer, World
@@ -25,10 +25,10 @@ MIA, MAX = "mia", "max"
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    town.shop.table.put_offer(LIVE)
-    town.shop.table.put_offer(replace(LIVE, offer_id="double_session", amount=13_000))
-    return town
+def world(module_world: World) -> World:
+    module_world.services.table.put_offer(LIVE)
+    module_world.services.table.put_offer(replace(LIVE, offer_id="double_session", amount=13_000))
+    return module_world
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def paid(world: World, buyer: str, offer_id: str = "live_session") -> Any:
 
 def own(buyer: str, **query: Any) -> Any:
     """Return the buyer's bookings."""
-    return knock("bookings", "GET /bookings", customer=buyer, query=query).json["bookings"]
+    return request("bookings", "GET /bookings", customer=buyer, query=query).json["bookings"]
 
 
 def page_of(status: str, who: str, **query: Any) -> Any:
     """Return a page of bookings of that status, as *who* accepts bookings sees it."""
     asked = {"status": status, **query}
-    found = knock("bookings", "GET /bookings", customer=who, roles="customer,provider", query=asked)
+    found = request("bookings", "GET /bookings", customer=who, roles="customer,host", query=asked)
     assert found.status == 200, found.text
     return found.json
 
@@ -84,9 +84,9 @@ def everyone_who_waits() -> list[str]:
     return [one["booking_id"] for one in found]
 
 
-def act(what: str, booking_id: str, who: str, roles: str = "provider") -> Answer:
+def act(what: str, booking_id: str, who: str, roles: str = "host") -> Answer:
     """Accept, finish or cancel a booking."""
-    return knock("bookings", f"POST /bookings/{booking_id}/{what}", customer=who, roles=roles)
+    return request("bookings", f"POST /bookings/{booking_id}/{what}", customer=who, roles=roles)
 
 
 def assert_conflict(found: Answer, *words: str) -> None:
@@ -105,7 +105,7 @@ def refunds(world: World, token: Any) -> list[int]:
     return [refund.amount for refund in found.data]
 
 
-def wait_until_lapsed(world: World) -> None:
+def wait_until_expired(world: World) -> None:
     world.pass_time(15 * MINUTE)
 
 
@@ -115,13 +115,13 @@ class TestAPaidLiveSession:
         heard_by = world.now()
         (booking,) = own(buyer)
         account = world.account(customer=buyer)
-        (held,) = account["passes"]
-        assert booking["booking_id"] == booking["checkout_id"] == booking["pass_id"] == token["checkout_id"]
+        (purchase,) = account["purchases"]
+        assert booking["booking_id"] == booking["checkout_id"] == booking["purchase_id"] == token["checkout_id"]
         assert (booking["status"], booking["offer_id"]) == ("waiting", "live_session")
-        assert held["paid_at"] <= booking["accept_by"] - 15 * MINUTE <= heard_by
+        assert purchase["paid_at"] <= booking["accept_by"] - 15 * MINUTE <= heard_by
         assert 0 < booking["remaining_s"] <= 15 * MINUTE
         assert account["booking"] == booking | {"remaining_s": account["booking"]["remaining_s"]}
-        assert held["status"] == "active"
+        assert purchase["status"] == "active"
 
     def test_is_booked_once_however_often_it_is_heard_of(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
@@ -138,8 +138,8 @@ class TestAPaidLiveSession:
         for event in events:
             world.deliver(event)
         (booking,) = own(buyer)
-        (held,) = world.account(customer=buyer)["passes"]
-        assert (booking["status"], booking["accept_by"]) == ("waiting", held["paid_at"] + 15 * MINUTE)
+        (purchase,) = world.account(customer=buyer)["purchases"]
+        assert (booking["status"], booking["accept_by"]) == ("waiting", purchase["paid_at"] + 15 * MINUTE)
 
     def test_heard_of_too_late_is_given_back_at_once(self, world: World, buyer: str) -> None:
         token = world.buy("live_session", customer=buyer).json
@@ -150,7 +150,7 @@ class TestAPaidLiveSession:
             world.deliver(event)
         world.sweep()
         assert refunds(world, token) == [6_500]
-        assert own(buyer)[0]["status"] == "lapsed"
+        assert own(buyer)[0]["status"] == "expired"
 
 
 class TestTheList:
@@ -173,7 +173,7 @@ class TestTheList:
     def test_leaves_out_who_has_waited_too_long_already(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
         assert token["checkout_id"] in everyone_who_waits()
-        wait_until_lapsed(world)
+        wait_until_expired(world)
         assert token["checkout_id"] not in everyone_who_waits()
 
     def test_shows_customers_their_own_alone(self, world: World, buyer: str) -> None:
@@ -184,14 +184,14 @@ class TestTheList:
 
     def test_shows_customers_what_is_over_too(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
-        wait_until_lapsed(world)
-        assert [(one["booking_id"], one["status"]) for one in own(buyer)] == [(token["checkout_id"], "lapsed")]
+        wait_until_expired(world)
+        assert [(one["booking_id"], one["status"]) for one in own(buyer)] == [(token["checkout_id"], "expired")]
         assert own(buyer, status="waiting") == []
 
     @pytest.mark.parametrize("after", ["x", "e30=", "eyJwayI6MSwic2siOjEsInJlZiI6MSwicmVmX2F0IjoieCJ9"])
     def test_refuses_a_page_token_of_somebodys_own(self, world: World, after: str) -> None:
-        found = knock(
-            "bookings", "GET /bookings", customer=MIA, roles="provider", query={"status": "waiting", "after": after}
+        found = request(
+            "bookings", "GET /bookings", customer=MIA, roles="host", query={"status": "waiting", "after": after}
         )
         assert found.status == 422, found.text
         assert found.json["field"] == "after"
@@ -200,21 +200,21 @@ class TestTheList:
         """The index holds more than bookings: nobody pages into that."""
         token = "eyJwayI6ICJhIiwgInNrIjogImIiLCAicmVmIjogImF0dGVudGlvbiIsICJyZWZfYXQiOiAxfQ=="
         query = {"status": "waiting", "after": token}
-        found = knock("bookings", "GET /bookings", customer=MIA, roles="provider", query=query)
+        found = request("bookings", "GET /bookings", customer=MIA, roles="host", query=query)
         assert found.status == 422, found.text
 
     @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}])
     def test_names_what_is_malformed(self, world: World, buyer: str, query: dict[str, Any]) -> None:
-        found = knock("bookings", "GET /bookings", customer=buyer, query=query)
+        found = request("bookings", "GET /bookings", customer=buyer, query=query)
         assert found.status == 422
         assert found.json["field"] == next(iter(query))
 
-    @pytest.mark.parametrize("roles", ["customer", "provider"])
+    @pytest.mark.parametrize("roles", ["customer", "host"])
     @pytest.mark.parametrize("status", ["finished", "Live", "", "waiting,live"])
     def test_of_another_status_is_refused_with_those_that_there_are(
         self, world: World, buyer: str, roles: str, status: str
     ) -> None:
-        found = knock("bookings", "GET /bookings", customer=buyer, roles=roles, query={"status": status})
+        found = request("bookings", "GET /bookings", customer=buyer, roles=roles, query={"status": status})
         assert (found.status, found.json["field"]) == (422, "status"), found.text
         assert "'waiting' or 'live'" in found.json["detail"]
 
@@ -253,7 +253,7 @@ class TestTheListOfWhoAccepted:
         for _ in range(2):
             act("accept", paid(world, world.customer())["checkout_id"], mia)
         query = {"status": "live", "after": page_of("live", mia, limit=1)["next"]}
-        found = knock("bookings", "GET /bookings", customer=max_, roles="provider", query=query)
+        found = request("bookings", "GET /bookings", customer=max_, roles="host", query=query)
         assert (found.status, found.json["field"]) == (422, "after")
 
 
@@ -269,17 +269,17 @@ class TestAccepting:
 
     def test_is_for_one_of_many_at_once(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
-        shop, now, together = world.shop, world.now(), Barrier(4)
+        services, now, together = world.services, world.now(), Barrier(4)
 
         def accept(who: str) -> str | None:
             together.wait()
             try:
-                return book.accept(token["checkout_id"], who, shop, now=now).mechanic
+                return book.accept(token["checkout_id"], who, services, now=now).host
             except BookingClosed:
                 return None
 
-        with ThreadPoolExecutor(4) as mechanics:
-            found = list(mechanics.map(accept, ["a", "b", "c", "d"]))
+        with ThreadPoolExecutor(4) as hosts:
+            found = list(hosts.map(accept, ["a", "b", "c", "d"]))
         (winner,) = [who for who in found if who]
         loser = act("accept", token["checkout_id"], "e")
         assert_conflict(loser, token["checkout_id"], "was accepted by somebody a moment ago")
@@ -293,7 +293,7 @@ class TestAccepting:
 
     def test_comes_too_late_after_fifteen_minutes_swept_or_not(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
-        wait_until_lapsed(world)
+        wait_until_expired(world)
         assert_conflict(act("accept", token["checkout_id"], MIA), "not accepted in time")
         world.sweep()
         assert_conflict(act("accept", token["checkout_id"], MIA), "not accepted in time")
@@ -307,24 +307,24 @@ class TestAccepting:
         self, world: World, buyer: str, once_more: int
     ) -> None:
         token = paid(world, buyer)
-        shop, deadline, together = world.shop, own(buyer)[0]["accept_by"], Barrier(2)
+        services, deadline, together = world.services, own(buyer)[0]["accept_by"], Barrier(2)
 
         def accept() -> bool:
             together.wait()
             try:
-                book.accept(token["checkout_id"], MIA, shop, now=deadline - 1)
+                book.accept(token["checkout_id"], MIA, services, now=deadline - 1)
             except BookingClosed:
                 return False
             return True
 
         def sweep() -> None:
             together.wait()
-            expire(shop, now=deadline, time_left=lambda: 60.0)
+            expire(services, now=deadline, time_left=lambda: 60.0)
 
         with ThreadPoolExecutor(2) as both:
             accepted, swept = both.submit(accept), both.submit(sweep)
             swept.result()
-        assert own(buyer)[0]["status"] == ("live" if accepted.result() else "lapsed")
+        assert own(buyer)[0]["status"] == ("live" if accepted.result() else "expired")
         assert refunds(world, token) == ([] if accepted.result() else [6_500])
 
 
@@ -338,7 +338,7 @@ class TestFinishing:
         account = world.account(customer=buyer)
         assert account.get("booking") is None
         assert account["access"] == []
-        assert [one["status"] for one in account["passes"]] == ["ended"]
+        assert [one["status"] for one in account["purchases"]] == ["ended"]
         assert account["billing_version"] == before["billing_version"] + 1
         assert act("finish", token["checkout_id"], MIA).json == found.json
         assert world.buy("live_session", customer=buyer).status == 201
@@ -351,7 +351,7 @@ class TestFinishing:
         world.pass_time(86_400)
         world.sweep()
         assert own(buyer)[0]["status"] == "finished"
-        assert [one["status"] for one in world.account(customer=buyer)["passes"]] == ["ended"]
+        assert [one["status"] for one in world.account(customer=buyer)["purchases"]] == ["ended"]
         assert world.buy("live_session", customer=buyer).status == 201
 
     def test_is_for_the_one_who_accepted(self, world: World, buyer: str) -> None:
@@ -410,35 +410,35 @@ class TestNotAcceptedInTime:
     def test_it_lapses_within_the_minute_and_all_is_given_back(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
         assert world.account(customer=buyer)["booking"]["if_called_off"] == "refunded"
-        wait_until_lapsed(world)
+        wait_until_expired(world)
         world.sweep()
-        assert (own(buyer)[0]["status"], own(buyer)[0]["if_called_off"]) == ("lapsed", "refunded")
+        assert (own(buyer)[0]["status"], own(buyer)[0]["if_called_off"]) == ("expired", "refunded")
         assert refunds(world, token) == [6_500]
         account = world.account(customer=buyer)
         assert account.get("booking") is None
         assert account["access"] == []
-        assert [one["status"] for one in account["passes"]] == ["refunded"]
+        assert [one["status"] for one in account["purchases"]] == ["refunded"]
         assert world.buy("live_session", customer=buyer).status == 201
 
     def test_its_row_is_purged_in_the_end(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
-        key = items.wire(items.booking_key(buyer, token["checkout_id"]))
+        key = items.serialize(items.booking_key(buyer, token["checkout_id"]))
         dynamodb, table = boto3.client("dynamodb"), os.environ["PAIDUP_TABLE"]
         assert "purge_at" not in dynamodb.get_item(TableName=table, Key=key)["Item"]
-        wait_until_lapsed(world)
+        wait_until_expired(world)
         world.sweep()
-        row = items.unwire(dynamodb.get_item(TableName=table, Key=key)["Item"])
+        row = items.deserialize(dynamodb.get_item(TableName=table, Key=key)["Item"])
         assert row["purge_at"] == row["ended_at"] + 90 * 86_400
         assert "ref" not in row
         assert "due_at" not in row
 
     def test_the_slot_is_free_though_stripe_is_down(self, world: World, buyer: str, wire: Wire) -> None:
         token = paid(world, buyer)
-        wait_until_lapsed(world)
-        wire.spoil("POST /v1/refunds", outage)
+        wait_until_expired(world)
+        wire.inject("POST /v1/refunds", outage)
         world.sweep()
-        assert own(buyer)[0]["status"] == "lapsed"
-        assert world.status(token["checkout_id"], customer=buyer)["pass"]["status"] == "refunding"
+        assert own(buyer)[0]["status"] == "expired"
+        assert world.status(token["checkout_id"], customer=buyer)["purchase"]["status"] == "refunding"
         wire.mend()
         assert world.buy("live_session", customer=buyer).status == 201
         world.pass_time(2 * MINUTE)
@@ -450,12 +450,12 @@ class TestBuyingAgain:
     def test_calls_a_stale_one_off_on_the_way(self, world: World, buyer: str) -> None:
         """No sweep has run: the click itself frees the slot."""
         token = paid(world, buyer)
-        wait_until_lapsed(world)
+        wait_until_expired(world)
         again = world.buy("live_session", customer=buyer)
         assert again.status == 201
-        stored = world.shop.table.booking(buyer, token["checkout_id"])
+        stored = world.services.table.booking(buyer, token["checkout_id"])
         assert stored
-        assert stored.status == "lapsed"
+        assert stored.status == "expired"
         world.pay(again.json["url"])
         hear(world, again.json["token"])
         world.sweep()
@@ -465,12 +465,12 @@ class TestBuyingAgain:
 
     def test_calls_a_stale_one_off_in_the_transaction_that_reserves_the_new_one(self, world: World, buyer: str) -> None:
         token = paid(world, buyer)
-        wait_until_lapsed(world)
+        wait_until_expired(world)
         with written(world) as calls:
             again = world.buy("live_session", customer=buyer).json
         stale, new = f"BOOKING#{token['checkout_id']}", f"CHECKOUT#{again['checkout_id']}"
         (first, *later) = [rows for _, rows in calls]
-        assert {"ACCOUNT", stale, f"PASS#{token['checkout_id']}", new} <= first
+        assert {"ACCOUNT", stale, f"PURCHASE#{token['checkout_id']}", new} <= first
         assert all(stale not in rows for rows in later)
         assert {name for name, _ in calls} == {"TransactWriteItems"}
 
@@ -525,17 +525,17 @@ class TestOnCredit:
     ) -> None:
         token = paid(credited, buyer)
         assert credited.account(customer=buyer)["booking"]["if_called_off"] == "credited"
-        wait_until_lapsed(credited)
-        assert (own(buyer)[0]["status"], own(buyer)[0]["if_called_off"]) == ("lapsed", "credited")
+        wait_until_expired(credited)
+        assert (own(buyer)[0]["status"], own(buyer)[0]["if_called_off"]) == ("expired", "credited")
         credited.sweep()
         account = credited.account(customer=buyer)
         assert account.get("booking") is None
-        assert [one["status"] for one in account["passes"]] == ["active"]
+        assert [one["status"] for one in account["purchases"]] == ["active"]
         again = credited.buy("live_session", customer=buyer)
         assert (again.status, again.json["status"]) == (200, "completed")
         assert wire.count("POST /v1/checkout/sessions") == 1
         booking = credited.account(customer=buyer)["booking"]
-        assert (booking["status"], booking["pass_id"]) == ("waiting", token["checkout_id"])
+        assert (booking["status"], booking["purchase_id"]) == ("waiting", token["checkout_id"])
         assert booking["booking_id"] != token["checkout_id"]
         assert 0 < booking["remaining_s"] <= 15 * MINUTE
         assert refunds(credited, token) == []
@@ -549,30 +549,30 @@ class TestOnCredit:
         booking = credited.account(customer=buyer)["booking"]
         act("accept", booking["booking_id"], MIA)
         assert act("finish", booking["booking_id"], MIA).status == 200
-        assert [one["status"] for one in credited.account(customer=buyer)["passes"]] == ["ended"]
+        assert [one["status"] for one in credited.account(customer=buyer)["purchases"]] == ["ended"]
         assert credited.buy("live_session", customer=buyer).status == 201
 
     def test_a_stale_one_is_called_off_and_booked_again_in_one_click(self, credited: World, buyer: str) -> None:
         paid(credited, buyer)
-        wait_until_lapsed(credited)
+        wait_until_expired(credited)
         with written(credited) as calls:
             assert credited.buy("live_session", customer=buyer).status == 200
-        assert sorted(one["status"] for one in own(buyer)) == ["lapsed", "waiting"]
+        assert sorted(one["status"] for one in own(buyer)) == ["expired", "waiting"]
         ((name, together),) = calls
         assert name == "TransactWriteItems"
         assert {f"BOOKING#{one['booking_id']}" for one in own(buyer)} <= together
 
     def test_a_credit_buys_no_dearer_session(self, credited: World, buyer: str) -> None:
         paid(credited, buyer)
-        wait_until_lapsed(credited)
+        wait_until_expired(credited)
         dearer = credited.buy("double_session", customer=buyer)
         assert (dearer.status, dearer.json["amount"], dearer.json["status"]) == (201, 13_000, "open")
         assert credited.account(customer=buyer).get("booking") is None
 
     def test_a_pass_is_no_credit_when_the_shop_sells_it_no_more(self, world: World, buyer: str) -> None:
-        world.shop.table.put_offer(replace(LIVE, offer_id="summer_pass", kind=Kind.PASS))
+        world.services.table.put_offer(replace(LIVE, offer_id="summer_pass", kind=Kind.PASS))
         paid(world, buyer, "summer_pass")
-        key = items.wire(items.offer_key("summer_pass"))
+        key = items.serialize(items.offer_key("summer_pass"))
         boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
         assert world.buy("summer_pass", customer=buyer).status == 422
         assert own(buyer) == []
@@ -581,40 +581,40 @@ class TestOnCredit:
         self, credited: World, buyer: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         token = paid(credited, buyer)
-        wait_until_lapsed(credited)
+        wait_until_expired(credited)
         credited.sweep()
         monkeypatch.setenv("PAIDUP_UNACCEPTED_BOOKINGS", "refund")
         assert credited.buy("live_session", customer=buyer).json["checkout_id"] == token["checkout_id"]
-        assert credited.account(customer=buyer)["booking"]["pass_id"] == token["checkout_id"]
+        assert credited.account(customer=buyer)["booking"]["purchase_id"] == token["checkout_id"]
 
     def test_a_credit_outlives_the_offer(self, credited: World, buyer: str) -> None:
         """What was paid for is still owed when the shop sells it no more."""
-        credited.shop.table.put_offer(replace(LIVE, offer_id="for_a_while"))
+        credited.services.table.put_offer(replace(LIVE, offer_id="for_a_while"))
         token = paid(credited, buyer, "for_a_while")
-        wait_until_lapsed(credited)
+        wait_until_expired(credited)
         credited.sweep()
-        key = items.wire(items.offer_key("for_a_while"))
+        key = items.serialize(items.offer_key("for_a_while"))
         boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
         assert credited.buy("for_a_while", customer=buyer).json["checkout_id"] == token["checkout_id"]
-        assert credited.account(customer=buyer)["booking"]["pass_id"] == token["checkout_id"]
+        assert credited.account(customer=buyer)["booking"]["purchase_id"] == token["checkout_id"]
         assert credited.buy("for_a_while", customer=credited.customer()).status == 422
 
     def test_money_given_back_by_hand_calls_the_next_one_off(self, credited: World, buyer: str) -> None:
         token = paid(credited, buyer)
-        wait_until_lapsed(credited)
+        wait_until_expired(credited)
         credited.buy("live_session", customer=buyer)
         refund_by_hand(credited, token)
         assert credited.account(customer=buyer).get("booking") is None
-        assert sorted(one["status"] for one in own(buyer)) == ["cancelled", "lapsed"]
+        assert sorted(one["status"] for one in own(buyer)) == ["cancelled", "expired"]
 
 
 class TestAMinuteBetweenOurClockAndStripes:
-    @pytest.mark.parametrize("road", ["webhook", "poll"])
-    def test_leaves_the_whole_time_to_accept_it_and_no_more(self, skewed: Skewed, buyer: str, road: str) -> None:
+    @pytest.mark.parametrize("channel", ["webhook", "poll"])
+    def test_leaves_the_whole_time_to_accept_it_and_no_more(self, skewed: Skewed, buyer: str, channel: str) -> None:
         token = unheard(skewed.world, buyer)
         skewed.pass_time(3)
         before = skewed.world.now()
-        if road == "webhook":
+        if channel == "webhook":
             skewed.hear(token["token"])
         else:
             skewed.world.status(token["checkout_id"], customer=buyer)
@@ -634,7 +634,7 @@ class TestAMinuteBetweenOurClockAndStripes:
         skewed.hear(token["token"])
         skewed.be_at(own(buyer)[0]["accept_by"])
         skewed.world.sweep()
-        assert own(buyer)[0]["status"] == "lapsed"
+        assert own(buyer)[0]["status"] == "expired"
         assert refunds(skewed.world, token) == [6_500]
 
     def test_gives_all_back_at_once_where_it_is_heard_of_too_late(self, skewed: Skewed, buyer: str) -> None:
@@ -642,7 +642,7 @@ class TestAMinuteBetweenOurClockAndStripes:
         skewed.pass_time(16 * MINUTE)
         skewed.hear(token["token"])
         skewed.world.sweep()
-        assert own(buyer)[0]["status"] == "lapsed"
+        assert own(buyer)[0]["status"] == "expired"
         assert refunds(skewed.world, token) == [6_500]
 
 
@@ -665,12 +665,12 @@ class TestADispute:
     def test_calls_the_booking_off_until_it_is_won(self, world: World, buyer: str, outcome: str, status: str) -> None:
         token = paid(world, buyer)
         intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
-        dispute = misfortune(world, "disputes", payment_intent=intent)["id"]
+        dispute = trigger(world, "disputes", payment_intent=intent)["id"]
         hear(world, token["token"])
         assert own(buyer)[0]["status"] == "cancelled"
         assert world.account(customer=buyer).get("booking") is None
         world.pass_time(20 * MINUTE)
-        misfortune(world, f"disputes/{dispute}/close", status=outcome)
+        trigger(world, f"disputes/{dispute}/close", status=outcome)
         hear(world, token["token"])
         (booking,) = own(buyer)
         assert booking["status"] == status
@@ -682,16 +682,16 @@ class TestADispute:
         token = paid(world, buyer)
         assert act("accept", token["checkout_id"], MIA).status == 200
         intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
-        dispute = misfortune(world, "disputes", payment_intent=intent)["id"]
+        dispute = trigger(world, "disputes", payment_intent=intent)["id"]
         hear(world, token["token"])
         world.pass_time(3_600)
-        misfortune(world, f"disputes/{dispute}/close", status="won")
+        trigger(world, f"disputes/{dispute}/close", status="won")
         hear(world, token["token"])
         world.pass_time(20 * MINUTE)
         world.sweep()
         account = world.account(customer=buyer)
         assert account.get("booking") is None
-        assert [one["status"] for one in account["passes"]] == ["ended"]
+        assert [one["status"] for one in account["purchases"]] == ["ended"]
         assert refunds(world, token) == []
 
     @pytest.mark.parametrize("swept_before", [True, False])
@@ -699,15 +699,15 @@ class TestADispute:
         self, world: World, buyer: str, swept_before: bool
     ) -> None:
         token = paid(world, buyer)
-        wait_until_lapsed(world)
+        wait_until_expired(world)
         intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
-        dispute = misfortune(world, "disputes", payment_intent=intent)["id"]
+        dispute = trigger(world, "disputes", payment_intent=intent)["id"]
         if not swept_before:
             hear(world, token["token"])
         world.sweep()
         hear(world, token["token"])
         world.pass_time(3_600)
-        misfortune(world, f"disputes/{dispute}/close", status="won")
+        trigger(world, f"disputes/{dispute}/close", status="won")
         hear(world, token["token"])
         for _ in range(3):
             world.sweep()
@@ -728,8 +728,8 @@ class TestTwoPaymentsForOneSession:
         world.sweep()
         assert (refunds(world, old), refunds(world, new)) == ([13_000], [])
         assert world.account(customer=buyer)["booking"]["status"] == "live"
-        held = world.status(old["checkout_id"], customer=buyer)["pass"]
-        assert held["paid_before"] == new["checkout_id"]
+        purchase = world.status(old["checkout_id"], customer=buyer)["purchase"]
+        assert purchase["paid_before"] == new["checkout_id"]
 
     def test_keep_the_one_that_took_place_though_the_other_was_paid_before(self, world: World, buyer: str) -> None:
         old, new = (world.buy(offer, customer=buyer).json for offer in ("double_session", "live_session"))
@@ -745,9 +745,9 @@ class TestTwoPaymentsForOneSession:
         assert world.account(customer=buyer).get("booking") is None
 
 
-def misfortune(world: World, path: str, **fields: Any) -> Any:
+def trigger(world: World, path: str, **fields: Any) -> Any:
     """Let something happen at Stripe that no API call brings about."""
-    answer = world.http.post(f"{world.standins.url}/dev/stripe/{path}", json=fields)
+    answer = world.http.post(f"{world.fakes.url}/dev/stripe/{path}", json=fields)
     assert answer.status_code < 300, answer.text
     return answer.json()
 

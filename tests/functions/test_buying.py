@@ -17,8 +17,8 @@ CREATE = "POST /v1/checkout/sessions"
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 def session(world: World, token: str) -> Session:
@@ -54,14 +54,14 @@ def test_the_price_is_the_offers_and_its_sum_rides_to_stripe(world: World, buyer
 
 
 def test_a_new_price_replaces_the_open_checkout_of_the_old_one(world: World, buyer: str) -> None:
-    offer = world.shop.table.offer("day_pass")
+    offer = world.services.table.offer("day_pass")
     assert offer
     old = world.buy("day_pass", customer=buyer).json
-    world.shop.table.put_offer(replace(offer, amount=1_800))
+    world.services.table.put_offer(replace(offer, amount=1_800))
     try:
         new = world.buy("day_pass", customer=buyer)
     finally:
-        world.shop.table.put_offer(offer)
+        world.services.table.put_offer(offer)
     assert new.status == 201
     assert (old["amount"], new.json["amount"]) == (1_500, 1_800)
     assert new.json["replaced_checkout_id"] == old["checkout_id"]
@@ -147,7 +147,7 @@ def test_a_page_is_asked_for_under_another_key_for_another_customer(world: World
         keys.append(exchange.headers["Idempotency-Key"])
         pass_on(exchange)
 
-    wire.spoil(CREATE, note)
+    wire.inject(CREATE, note)
     assert world.buy("day_pass", customer=buyer).status == 201
     assert len(keys) == len(set(keys)) == 2
 
@@ -179,10 +179,10 @@ def test_a_buyer_who_names_no_place_comes_back_to_the_shop(world: World, buyer: 
 def test_a_page_made_while_its_buyer_gave_up_is_closed_by_the_next_sweep(world: World, buyer: str, wire: Wire) -> None:
     def give_up_meanwhile(exchange: Exchange) -> None:
         made = exchange.forward()
-        cancel(buyer, str(world.shop.table.account(buyer).open_checkout_id), world.shop, now=world.now())
+        cancel(buyer, str(world.services.table.account(buyer).open_checkout_id), world.services, now=world.now())
         exchange.answer(*made)
 
-    wire.spoil(CREATE, give_up_meanwhile)
+    wire.inject(CREATE, give_up_meanwhile)
     assert world.buy(customer=buyer).status == 409
     wire.mend()
     (page,) = pages_of(world, buyer)
@@ -230,7 +230,7 @@ class TestAnotherCart:
         world.sweep()
         assert session(world, old["token"]).status == "expired"
         assert session(world, new["token"]).status == "open"
-        assert world.shop.table.checkout(buyer, old["checkout_id"]).due_at is None  # type: ignore[union-attr]  # it is there
+        assert world.services.table.checkout(buyer, old["checkout_id"]).due_at is None  # type: ignore[union-attr]  # it is there
 
     def test_does_not_lose_what_was_paid_on_the_old_page(self, world: World, buyer: str) -> None:
         old = world.buy(customer=buyer).json
@@ -239,7 +239,7 @@ class TestAnotherCart:
         world.sweep()
         found = world.status(old["checkout_id"], customer=buyer)
         assert found["state"] == "active"
-        assert found["pass"]["offer_id"] == "ten_class_pass"
+        assert found["purchase"]["offer_id"] == "ten_class_pass"
 
 
 class TestAPaidCheckoutOfWhichNoWebhookCame:
@@ -323,15 +323,15 @@ class TestAnIdempotencyKey:
         assert "new key" in other.json["detail"]
 
     def test_still_gives_back_its_checkout_after_the_price_changed(self, world: World, buyer: str) -> None:
-        offer = world.shop.table.offer("day_pass")
+        offer = world.services.table.offer("day_pass")
         assert offer
         key = {"Idempotency-Key": "a-click"}
         token = world.buy("day_pass", customer=buyer, headers=key).json
-        world.shop.table.put_offer(replace(offer, amount=1_800))
+        world.services.table.put_offer(replace(offer, amount=1_800))
         try:
             again = world.buy("day_pass", customer=buyer, headers=key)
         finally:
-            world.shop.table.put_offer(offer)
+            world.services.table.put_offer(offer)
         assert (again.status, again.json) == (200, token)
 
     def test_gives_it_back_when_its_page_has_expired(self, world: World, buyer: str) -> None:
@@ -356,23 +356,23 @@ class TestAnIdempotencyKey:
 class TestACrash:
     def test_is_finished_by_a_click_under_another_address(self, world: World, buyer: str, wire: Wire) -> None:
         """The buyer changed their address in between: Stripe is asked otherwise, and so under another key."""
-        wire.spoil(CREATE, lose_the_answer)
+        wire.inject(CREATE, lose_the_answer)
         assert world.buy(customer=buyer).status == 503
         wire.mend()
         world.pass_time(3)
-        account = world.shop.table.account(buyer)
+        account = world.services.table.account(buyer)
         moved = replace(account, provider_ref=None)
-        world.shop.table.commit(account, Change(account=moved), now=world.now())
+        world.services.table.commit(account, Change(account=moved), now=world.now())
         other = str(world.stripe.v1.customers.create({"metadata": {"customer_id": buyer}}).id)
-        account = world.shop.table.account(buyer)
+        account = world.services.table.account(buyer)
         known = replace(account, provider_ref=f"stripe#{other}")
-        world.shop.table.commit(account, Change(account=known), now=world.now())
+        world.services.table.commit(account, Change(account=known), now=world.now())
         assert world.buy(customer=buyer).status == 503
         again = world.buy(customer=buyer)
         assert (again.status, again.json["status"]) == (200, "open")
 
     def test_before_stripe_was_asked_is_finished_by_the_next_click(self, world: World, buyer: str, wire: Wire) -> None:
-        wire.spoil(CREATE, lose_the_request)
+        wire.inject(CREATE, lose_the_request)
         assert world.buy(customer=buyer).status == 503
         wire.mend()
         world.pass_time(3)  # a click that comes sooner waits for the one before
@@ -384,14 +384,14 @@ class TestACrash:
     def test_before_the_page_was_recorded_is_finished_with_the_same_page(
         self, world: World, buyer: str, wire: Wire
     ) -> None:
-        wire.spoil(CREATE, lose_the_answer)
+        wire.inject(CREATE, lose_the_answer)
         assert world.buy(customer=buyer, context={"step": 3}).status == 503
         wire.mend()
         world.pass_time(3)
         again = world.buy(customer=buyer)
         assert again.json["status"] == "open"
         assert pages_of(world, buyer) == [again.json["token"]]
-        checkout = world.shop.table.checkout(buyer, again.json["checkout_id"])
+        checkout = world.services.table.checkout(buyer, again.json["checkout_id"])
         assert checkout
         assert checkout.context == {"step": 3}
 
@@ -408,10 +408,10 @@ class TestACrash:
     def test_is_finished_by_the_next_click_until_its_two_minutes_are_over(
         self, world: World, buyer: str, wire: Wire
     ) -> None:
-        wire.spoil(CREATE, lose_the_answer)
+        wire.inject(CREATE, lose_the_answer)
         assert world.buy(customer=buyer).status == 503
         wire.mend()
-        half = world.shop.table.current(buyer).checkout
+        half = world.services.table.load_open(buyer).checkout
         assert half
         world.begin_a_second()
         world.pass_time(half.created_at + 119 - world.now())
@@ -434,7 +434,7 @@ class TestACrash:
     ) -> None:
         monkeypatch.setenv("PAIDUP_CHECKOUT_LIFETIME_S", str(lifetime_s))
         key = {"Idempotency-Key": "a-click"}
-        wire.spoil(CREATE, lose_the_answer)
+        wire.inject(CREATE, lose_the_answer)
         assert world.buy(customer=buyer, headers=key).status == 503
         wire.mend()
         world.pass_time(121)
@@ -447,9 +447,9 @@ class TestACrash:
 
 def reserve(world: World, buyer: str, *, at: int) -> str:
     """Leave what a request leaves that died right after it had reserved."""
-    offer = world.shop.table.offer("ten_class_pass")
+    offer = world.services.table.offer("ten_class_pass")
     assert offer
-    account = world.shop.table.account(buyer)
+    account = world.services.table.account(buyer)
     checkout = reserved(
         checkout_id=f"co_of_{buyer}",
         customer_id=buyer,
@@ -461,7 +461,7 @@ def reserve(world: World, buyer: str, *, at: int) -> str:
         now=at,
     )
     owned = replace(account, open_checkout_id=checkout.checkout_id)
-    world.shop.table.commit(account, Change(account=owned, checkouts=(checkout,)), now=at)
+    world.services.table.commit(account, Change(account=owned, checkouts=(checkout,)), now=at)
     return checkout.checkout_id
 
 
@@ -474,7 +474,7 @@ def pages_of(world: World, buyer: str) -> list[str]:
 @pytest.mark.parametrize("context", [{"step": "payment", "cart": [1, 2], "ü": None, "price": 9.5}, {}])
 def test_the_callers_context_is_kept(world: World, buyer: str, context: dict[str, Any]) -> None:
     token = world.buy(customer=buyer, context=context).json
-    checkout = world.shop.table.checkout(buyer, token["checkout_id"])
+    checkout = world.services.table.checkout(buyer, token["checkout_id"])
     assert checkout
     assert checkout.context == context
 
@@ -483,7 +483,7 @@ def test_the_newest_context_is_kept(world: World, buyer: str) -> None:
     token = world.buy(customer=buyer, context={"step": 1}).json
     assert world.buy(customer=buyer, context={"step": 2}).json["token"] == token["token"]
     world.buy(customer=buyer)
-    checkout = world.shop.table.checkout(buyer, token["checkout_id"])
+    checkout = world.services.table.checkout(buyer, token["checkout_id"])
     assert checkout
     assert checkout.context == {"step": 2}
 

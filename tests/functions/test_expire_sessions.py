@@ -22,8 +22,8 @@ PAGE, EXPIRE = "GET /v1/checkout/sessions", "POST /v1/checkout/sessions"
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def story(world: World, buyer: str) -> Iterator[Story]:
 
 
 def checkout(story: Story) -> Checkout:
-    found = story.world.shop.table.checkout(story.buyer, story.token["checkout_id"])
+    found = story.world.services.table.checkout(story.buyer, story.token["checkout_id"])
     assert found
     return found
 
@@ -54,7 +54,7 @@ def asked_of_the_table(world: World) -> Iterator[list[str]]:
     def note(model: Any, **_: Any) -> None:
         asked.append(model.name)
 
-    events = world.shop.table.client.meta.events
+    events = world.services.table.client.meta.events
     events.register("before-call.dynamodb", note)
     try:
         yield asked
@@ -65,7 +65,7 @@ def asked_of_the_table(world: World) -> Iterator[list[str]]:
 def reserve_in_one_shard(story: Story, *, begun: int) -> list[str]:
     """Reserve a checkout for each of 101 buyers, whose rows all lie in one shard, and return them."""
     world = story.world
-    table, offer = world.shop.table, world.shop.table.offer("day_pass")
+    table, offer = world.services.table, world.services.table.offer("day_pass")
     assert offer
     names = (f"{story.buyer}-{n}" for n in count())
     buyers = list(islice((name for name in names if due_shard(name, PAGE_SHARDS) == PAGE_SHARDS[7]), 101))
@@ -93,21 +93,21 @@ class TestACheckout:
         assert story.world.sweep()["ended"] == 1
         assert checkout(story).status == "expired"
         assert page(story) == "expired"
-        assert story.world.shop.table.account(story.buyer).open_checkout_id is None
+        assert story.world.services.table.account(story.buyer).open_checkout_id is None
 
     def test_is_left_alone_before(self, story: Story, wire: Wire) -> None:
         story.opens("day_pass")
         story.world.pass_time(DAY - 60)
         before = checkout(story)
         wire.asked.clear()
-        assert story.world.sweep() == {"ended": 0, "postponed": 0, "silences": 0, "failed": 0, "unfinished": False}
+        assert story.world.sweep() == {"ended": 0, "postponed": 0, "outages": 0, "failed": 0, "unfinished": False}
         assert checkout(story) == before
         assert wire.asked == []
 
     def test_is_closed_at_stripe_when_stripes_clock_is_behind(self, story: Story) -> None:
         """Nobody shall pay on a page whose checkout is over here."""
         story.opens("day_pass")
-        table, seen = story.world.shop.table, story.world.shop.table.current(story.buyer)
+        table, seen = story.world.services.table, story.world.services.table.load_open(story.buyer)
         assert seen.checkout
         early = replace(seen.checkout, expires_at=story.world.now(), due_at=story.world.now())
         table.commit(seen.account, Change(account=seen.account, checkouts=(early,)), now=1)
@@ -132,7 +132,7 @@ class TestACheckout:
             story.world.pay(old["url"])
             pass_on(exchange)
 
-        wire.spoil(f"{EXPIRE}/{old['token']}/expire", pay_first)
+        wire.inject(f"{EXPIRE}/{old['token']}/expire", pay_first)
         story.world.sweep()
         assert story.access == {"day_pass": None}
         found = story.world.status(old["checkout_id"], customer=story.buyer)
@@ -141,7 +141,7 @@ class TestACheckout:
     def test_that_stripe_has_never_heard_of_expires_all_the_same(self, story: Story) -> None:
         """Its API key changed to another account's."""
         story.opens("day_pass")
-        table, seen = story.world.shop.table, story.world.shop.table.current(story.buyer)
+        table, seen = story.world.services.table, story.world.services.table.load_open(story.buyer)
         assert seen.checkout
         strange = replace(seen.checkout, token="cs_test_of_another_account")
         table.commit(seen.account, Change(account=seen.account, checkouts=(strange,)), now=1)
@@ -162,7 +162,7 @@ class TestWhileStripeIsAway:
     def test_a_page_is_closed_later_and_later(self, story: Story, wire: Wire) -> None:
         story.opens("day_pass")
         story.world.pass_time(DAY)
-        wire.spoil("", be_down)
+        wire.inject("", be_down)
         for wait_s in (60, 120, 240, 480, 960, 1_920, 3_600, 3_600):
             before = story.world.now()
             assert story.world.sweep()["postponed"] == 1
@@ -178,7 +178,7 @@ class TestWhileStripeIsAway:
     def test_readers_see_the_checkout_expired(self, story: Story, wire: Wire) -> None:
         story.opens("day_pass")
         story.world.pass_time(DAY)
-        wire.spoil("", be_down)
+        wire.inject("", be_down)
         story.world.sweep()
         assert story.world.status(story.token["checkout_id"], customer=story.buyer)["state"] == "expired"
 
@@ -187,7 +187,7 @@ class TestWhileStripeIsAway:
         for one in buyers:
             one.opens("day_pass")
         world.pass_time(DAY)
-        wire.spoil("", be_down)
+        wire.inject("", be_down)
         assert world.sweep()["postponed"] == 3
         wire.mend()
         world.pass_time(60)
@@ -201,10 +201,10 @@ class TestWhileStripeIsAway:
             one.opens("day_pass")
         world.pass_time(1)
         for one in stories[:5]:
-            wire.spoil(f"GET /v1/checkout/sessions/{one.token['token']}", forbidden)
+            wire.inject(f"GET /v1/checkout/sessions/{one.token['token']}", forbidden)
         world.pass_time(DAY)
         swept = world.sweep()
-        assert (swept["ended"], swept["postponed"], swept["silences"]) == (1, 5, 0)
+        assert (swept["ended"], swept["postponed"], swept["outages"]) == (1, 5, 0)
 
     def test_passes_end_all_the_same(self, story: Story, wire: Wire) -> None:
         story.buys("ten_class_pass")
@@ -212,7 +212,7 @@ class TestWhileStripeIsAway:
         until = story.access["ten_class_pass"]
         assert until
         story.world.pass_time(until - story.world.now())
-        wire.spoil("", be_down)
+        wire.inject("", be_down)
         assert story.world.sweep()["ended"] == 1
         assert story.version == 2
 
@@ -230,8 +230,8 @@ class TestTime:
                 return int(next(remaining) * 1000)
 
         swept = function("expire_sessions")(sample("expire_sessions"), Short())
-        assert swept == {"ended": 2, "postponed": 0, "silences": 0, "failed": 0, "unfinished": True}
-        assert world.sweep() == {"ended": 2, "postponed": 0, "silences": 0, "failed": 0, "unfinished": False}
+        assert swept == {"ended": 2, "postponed": 0, "outages": 0, "failed": 0, "unfinished": True}
+        assert world.sweep() == {"ended": 2, "postponed": 0, "outages": 0, "failed": 0, "unfinished": False}
         assert {checkout(one).status for one in buyers} == {"expired"}
 
     def test_is_spent_on_access_before_pages(self, story: Story) -> None:
@@ -259,7 +259,7 @@ class TestTime:
         assert story.world.sweep(time_left_s=5) == {
             "ended": 0,
             "postponed": 0,
-            "silences": 0,
+            "outages": 0,
             "failed": 0,
             "unfinished": True,
         }
@@ -277,7 +277,7 @@ class TestTime:
     def test_is_spent_on_every_page_of_what_is_due(self, story: Story, world: World) -> None:
         buyers = reserve_in_one_shard(story, begun=world.now() - 121)
         assert world.sweep()["ended"] == len(buyers)
-        found = [world.shop.table.checkout(name, "co_1") for name in buyers]
+        found = [world.services.table.checkout(name, "co_1") for name in buyers]
         assert [one.status for one in found if one] == ["expired"] * len(buyers)
 
     def test_is_never_spent_on_reading_alone(self, story: Story, world: World) -> None:
@@ -299,7 +299,7 @@ class TestTime:
 class TestOneThatCannotBeDealtWith:
     def test_does_not_hold_up_the_others(self, story: Story, world: World) -> None:
         """A row that cannot be read is somebody's bug to mend; the next in line is not to wait for that."""
-        table, broken = world.shop.table, story.buyer
+        table, broken = world.services.table, story.buyer
         other = next(name for n in count() if due_shard(name := f"{broken}-{n}") == due_shard(broken))
         Story(world, other).opens("day_pass")
         key = {"pk": {"S": f"CUSTOMER#{broken}"}, "sk": {"S": "CHECKOUT#co_broken"}}
@@ -328,9 +328,9 @@ class TestAPass:
         story.world.pass_time(2)
         assert story.world.sweep()["ended"] == 1
         assert story.access == {}
-        assert story.held["status"] == "ended"
+        assert story.purchase["status"] == "ended"
         assert story.version == 2
-        entry = story.world.shop.table.timeline(story.buyer)[0]
+        entry = story.world.services.table.timeline(story.buyer)[0]
         assert (entry.said_by, entry.change) == ("clock", "access ended by the clock: ended")
         assert story.world.sweep()["ended"] == 0
         assert story.version == 2
@@ -372,7 +372,7 @@ class TestASubscription:
         story.cancel()
         story.world.pass_time(until - story.world.now())
         story.world.sweep()
-        assert story.held["status"] == "canceled"
+        assert story.purchase["status"] == "canceled"
         assert story.access == {}
         assert story.version == 2
 
@@ -386,7 +386,7 @@ class TestASubscription:
         version = story.version
         story.world.pass_time(due + GRACE - story.world.now())
         story.world.sweep()
-        assert story.held["status"] == "unpaid"
+        assert story.purchase["status"] == "unpaid"
         assert story.access == {}
         assert story.version == version + 1
 
@@ -399,7 +399,7 @@ class TestASubscription:
         version = story.version
         story.world.pass_time(end - story.world.now())
         story.world.sweep()
-        assert story.held["status"] == "canceled"
+        assert story.purchase["status"] == "canceled"
         assert story.version == version + 1
 
     def test_ends_by_the_clock_while_stripe_is_away(self, story: Story, wire: Wire) -> None:
@@ -408,10 +408,10 @@ class TestASubscription:
         until = story.access["monthly"]
         assert until
         story.world.pass_time(until - story.world.now())
-        wire.spoil("", be_down)
+        wire.inject("", be_down)
         swept = story.world.sweep()
         assert (swept["ended"], swept["postponed"]) == (1, 1)
-        assert story.held["status"] == "ended"
+        assert story.purchase["status"] == "ended"
         assert story.version == 2
 
     def test_that_was_paid_while_stripe_was_away_goes_on_when_it_is_back(self, story: Story, wire: Wire) -> None:
@@ -419,7 +419,7 @@ class TestASubscription:
         story.buys("monthly")
         story.hear()
         story.world.pass_time(story.period_end() + GRACE - story.world.now())
-        wire.spoil("", be_down)
+        wire.inject("", be_down)
         story.world.sweep()
         story.world.pass_time(600)
         story.world.sweep()
@@ -436,5 +436,5 @@ def test_a_pass_that_ended_by_the_clock_is_not_due_again(world: World) -> None:
     world.hear_everything()
     world.pass_time(182 * 86_400)
     assert world.sweep()["ended"] == 1
-    due = (one for shard in DUE_SHARDS + PAGE_SHARDS for one in world.shop.table.due(shard, now=world.now()))
+    due = (one for shard in DUE_SHARDS + PAGE_SHARDS for one in world.services.table.due(shard, now=world.now()))
     assert list(due) == []

@@ -9,10 +9,10 @@ from typing import Any
 import boto3
 import pytest
 from paidup.model.offer import Kind, Offer
-from paidup.model.timeline import EventRow, EventStatus
+from paidup.model.timeline import EventRecord, EventStatus
 from paidup.outside.dynamo import items
 
-from tests.functions.door import give_up, go_on, gone, hear, knock, look, outage, pages_of, told
+from tests.functions.door import give_up, gone, hear, look, outage, pages_of, recover, request, told
 from tests.functions.story import REFUND_FAILS
 from tests.functions.wire import Exchange, Wire, lose_the_answer
 from tests.world import World
@@ -25,10 +25,10 @@ DAY = 86_400
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    town.shop.table.put_offer(LIVE)
-    town.shop.table.put_offer(replace(LIVE, offer_id="double_session", amount=13_000))
-    return town
+def world(module_world: World) -> World:
+    module_world.services.table.put_offer(LIVE)
+    module_world.services.table.put_offer(replace(LIVE, offer_id="double_session", amount=13_000))
+    return module_world
 
 
 def refunds(world: World, token: Any) -> list[int]:
@@ -100,7 +100,7 @@ class TestAPaymentInTheOldTab:
 class TestAPaymentAfterTheEnd:
     def test_of_a_cancelled_checkout_is_honoured(self, world: World, buyer: str, wire: Wire) -> None:
         token = world.buy(customer=buyer).json
-        wire.spoil(f"GET {SESSIONS}/{token['token']}", outage)
+        wire.inject(f"GET {SESSIONS}/{token['token']}", outage)
         assert give_up(token["checkout_id"], customer=buyer)["status"] == "invalidated"
         world.pay(token["url"])
         hear(world, token["token"])
@@ -110,8 +110,8 @@ class TestAPaymentAfterTheEnd:
     def test_of_an_expired_one_is_honoured(self, world: World, buyer: str, wire: Wire) -> None:
         """Stripe said that it was gone, and it was not."""
         token = world.buy(customer=buyer).json
-        wire.spoil(f"GET {SESSIONS}/{token['token']}", gone)
-        newer = go_on(token["checkout_id"], customer=buyer).json
+        wire.inject(f"GET {SESSIONS}/{token['token']}", gone)
+        newer = recover(token["checkout_id"], customer=buyer).json
         assert look(token["checkout_id"], customer=buyer)["status"] == "expired"
         wire.mend()
         world.pay(token["url"])
@@ -129,8 +129,8 @@ class TestAPaymentAfterTheEnd:
 
     def test_of_a_recovered_one_leaves_one_payment(self, world: World, buyer: str, wire: Wire) -> None:
         token = world.buy(customer=buyer).json
-        wire.spoil(f"GET {SESSIONS}/{token['token']}", gone)
-        newer = go_on(token["checkout_id"], customer=buyer).json
+        wire.inject(f"GET {SESSIONS}/{token['token']}", gone)
+        newer = recover(token["checkout_id"], customer=buyer).json
         wire.mend()
         world.pay(newer["url"])
         world.pass_time(5)
@@ -152,7 +152,7 @@ class TestAPageThatNobodyKnows:
 
     @pytest.fixture
     def two_pages(self, world: World, buyer: str, wire: Wire) -> tuple[Any, str]:
-        wire.spoil(f"POST {SESSIONS}", fail_after_all)
+        wire.inject(f"POST {SESSIONS}", fail_after_all)
         assert world.buy(customer=buyer).status == 503
         wire.mend()
         world.pass_time(3)
@@ -191,14 +191,14 @@ class TestTwoPaymentsForOnePurchase:
         assert refunds(world, later) == [12_000]
         assert refunds(world, first) == []
         assert state_of(world, first, buyer) == "active"
-        assert [one["status"] for one in world.account(customer=buyer)["passes"]].count("refunded") == 1
+        assert [one["status"] for one in world.account(customer=buyer)["purchases"]].count("refunded") == 1
 
     def test_that_was_cancelled_while_stripe_was_away_and_begun_again(
         self, world: World, buyer: str, wire: Wire
     ) -> None:
         """The page could not be closed, so that it can be paid beside the one that its buyer opened then."""
         old = world.buy(customer=buyer).json
-        wire.spoil(f"GET {SESSIONS}/{old['token']}", outage)
+        wire.inject(f"GET {SESSIONS}/{old['token']}", outage)
         give_up(old["checkout_id"], customer=buyer)
         wire.mend()
         new = world.buy(customer=buyer).json
@@ -211,10 +211,10 @@ class TestTwoPaymentsForOnePurchase:
         assert (refunds(world, old), refunds(world, new)) == ([12_000], [])
 
     def test_that_was_cancelled_before_anybody_knew_its_page(self, world: World, buyer: str, wire: Wire) -> None:
-        wire.spoil(f"POST {SESSIONS}", lose_the_answer)
+        wire.inject(f"POST {SESSIONS}", lose_the_answer)
         assert world.buy(customer=buyer).status == 503
         wire.mend()
-        give_up(str(world.shop.table.account(buyer).open_checkout_id), customer=buyer)
+        give_up(str(world.services.table.account(buyer).open_checkout_id), customer=buyer)
         (unknown,) = pages_of(world, buyer)
         new = world.buy("day_pass", customer=buyer).json
         world.pay(new["url"])
@@ -240,16 +240,16 @@ class TestTwoPaymentsForOnePurchase:
 
     def test_is_not_begun_by_a_click_after_the_price_changed(self, world: World, buyer: str) -> None:
         """The page was paid a moment ago, and nobody has heard of it yet."""
-        offer = world.shop.table.offer("ten_class_pass")
+        offer = world.services.table.offer("ten_class_pass")
         assert offer
         token = world.buy(customer=buyer).json
         world.pay(token["url"])
         world.pass_time(4)
-        world.shop.table.put_offer(replace(offer, amount=13_000))
+        world.services.table.put_offer(replace(offer, amount=13_000))
         try:
             again = world.buy(customer=buyer).json
         finally:
-            world.shop.table.put_offer(offer)
+            world.services.table.put_offer(offer)
         assert (again["checkout_id"], again["status"]) == (token["checkout_id"], "completed")
 
     def test_is_another_one_after_a_cancelled_one_whose_page_was_closed(self, world: World, buyer: str) -> None:
@@ -259,7 +259,7 @@ class TestTwoPaymentsForOnePurchase:
         new = world.buy(customer=buyer).json
         world.pay(new["url"])
         hear(world, new["token"])
-        again = go_on(old["checkout_id"], customer=buyer).json
+        again = recover(old["checkout_id"], customer=buyer).json
         assert again["checkout_id"] not in (old["checkout_id"], new["checkout_id"])
         assert again["next"] == "pay"
 
@@ -267,7 +267,7 @@ class TestTwoPaymentsForOnePurchase:
         first, paid, _ = (world.buy(offer, customer=buyer).json for offer in ("day_pass", "ten_class_pass", "monthly"))
         world.pay(paid["url"])
         hear(world, paid["token"])
-        found = go_on(first["checkout_id"], customer=buyer).json
+        found = recover(first["checkout_id"], customer=buyer).json
         assert (found["checkout_id"], found["next"]) == (paid["checkout_id"], "done")
 
     def test_leads_to_the_one_that_was_kept(self, world: World, buyer: str) -> None:
@@ -278,15 +278,15 @@ class TestTwoPaymentsForOnePurchase:
         world.pay(later["url"])
         hear(world, kept["token"], later["token"])
         world.sweep()
-        found = go_on(oldest["checkout_id"], customer=buyer).json
-        assert (found["checkout_id"], found["pass"]["status"]) == (kept["checkout_id"], "active")
+        found = recover(oldest["checkout_id"], customer=buyer).json
+        assert (found["checkout_id"], found["purchase"]["status"]) == (kept["checkout_id"], "active")
 
     def test_needs_no_refund_where_the_bank_took_the_later_one_back(self, world: World, buyer: str) -> None:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])
         intent = world.stripe.v1.checkout.sessions.retrieve(later["token"]).payment_intent
-        dispute = misfortune(world, "disputes", payment_intent=intent)["id"]
-        misfortune(world, f"disputes/{dispute}/close", status="lost")
+        dispute = trigger(world, "disputes", payment_intent=intent)["id"]
+        trigger(world, f"disputes/{dispute}/close", status="lost")
         hear(world, later["token"])
         assert "due_at" not in row_of_pass(buyer, later["checkout_id"])
 
@@ -306,22 +306,22 @@ class TestTwoPaymentsForOnePurchase:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])
         world.sweep()
-        lines = world.shop.table.timeline(buyer)
+        lines = world.services.table.timeline(buyer)
         for token in (first, later):
-            about = [line.change for line in lines if line.pass_id == token["checkout_id"]]
+            about = [line.change for line in lines if line.purchase_id == token["checkout_id"]]
             assert any(change.startswith("payment paid") for change in about)
         decided = [line.change for line in lines if line.register == "decision"]
         assert decided == [f"refund due, paid twice: {first['checkout_id']} was paid before"]
-        assert any(line.register.startswith("refund") for line in lines if line.pass_id == later["checkout_id"])
+        assert any(line.register.startswith("refund") for line in lines if line.purchase_id == later["checkout_id"])
 
     def test_goes_back_once_though_stripe_fails_in_between(self, world: World, buyer: str, wire: Wire) -> None:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])
-        wire.spoil(REFUNDS, outage)
+        wire.inject(REFUNDS, outage)
         world.sweep()
         assert refunds(world, later) == []
-        assert world.status(later["checkout_id"], customer=buyer)["pass"]["status"] == "refunding"
-        wire.spoil(REFUNDS, lose_the_answer)
+        assert world.status(later["checkout_id"], customer=buyer)["purchase"]["status"] == "refunding"
+        wire.inject(REFUNDS, lose_the_answer)
         world.pass_time(3_600)
         world.sweep()
         assert refunds(world, later) == [12_000]
@@ -329,7 +329,7 @@ class TestTwoPaymentsForOnePurchase:
         world.pass_time(3_600)
         world.sweep()
         assert refunds(world, later) == [12_000]
-        assert world.status(later["checkout_id"], customer=buyer)["pass"]["status"] == "refunded"
+        assert world.status(later["checkout_id"], customer=buyer)["purchase"]["status"] == "refunded"
         assert "due_at" not in row_of_pass(buyer, later["checkout_id"])
 
     def test_stay_both_where_the_shop_keeps_them(
@@ -401,17 +401,17 @@ def about_plan(world: World, token: Any) -> list[dict[str, Any]]:
     return [event for event in world.events() if event["data"]["object"]["id"] == plan]
 
 
-def misfortune(world: World, path: str, **fields: Any) -> Any:
+def trigger(world: World, path: str, **fields: Any) -> Any:
     """Let something happen at Stripe that no API call brings about."""
-    answer = world.http.post(f"{world.standins.url}/dev/stripe/{path}", json=fields)
+    answer = world.http.post(f"{world.fakes.url}/dev/stripe/{path}", json=fields)
     assert answer.status_code < 300, answer.text
     return answer.json()
 
 
-def row_of_pass(buyer: str, pass_id: str) -> dict[str, Any]:
+def row_of_pass(buyer: str, purchase_id: str) -> dict[str, Any]:
     """Return the pass's row as the table holds it."""
-    key = items.wire(items.pass_key(buyer, pass_id))
-    return items.unwire(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
+    key = items.serialize(items.purchase_key(buyer, purchase_id))
+    return items.deserialize(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
 
 
 def test_a_pass_that_the_clock_has_ended_is_due_no_more(world: World, buyer: str) -> None:
@@ -432,8 +432,8 @@ def stack(world: World, wire: Wire, tmp_path: Path) -> Iterator[Path]:
     aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     where = {"aws": aws, "settings": {"expire_sessions": settings}, "pid": os.getpid()}
     before = dict(os.environ)
-    with state.held(tmp_path / "stack", fresh=True) as folder, state.announced(folder, where):
-        (folder / "clock").symlink_to(world.standins.clock_file)
+    with state.purchase(tmp_path / "stack", fresh=True) as folder, state.announced(folder, where):
+        (folder / "clock").symlink_to(world.fakes.clock_file)
         yield folder
     os.environ.clear()
     os.environ.update(before)
@@ -508,7 +508,7 @@ class TestAnotherAmountThanWasAskedFor:
         token = paid_otherwise(world, buyer, offer_id, int(amount), currency)
         assert bought(world, buyer) == []
         found = world.status(token["checkout_id"], customer=buyer)
-        assert (found["state"], found["pass"]["status"]) == ("failed", "quarantined")
+        assert (found["state"], found["purchase"]["status"]) == ("failed", "quarantined")
         (line,) = attention(stack, capsys, token["checkout_id"])
         assert f"asked {asked}, paid {paid}" in line
         assert "quarantined" in line
@@ -522,7 +522,7 @@ class TestAnotherAmountThanWasAskedFor:
         world.stripe.v1.checkout.sessions.update(token["token"], {"metadata": {"asked": ""}})
         assert paid_otherwise(world, buyer, "ten_class_pass", 9_900, "eur")["checkout_id"] == token["checkout_id"]
         assert bought(world, buyer) == []
-        assert world.status(token["checkout_id"], customer=buyer)["pass"]["status"] == "quarantined"
+        assert world.status(token["checkout_id"], customer=buyer)["purchase"]["status"] == "quarantined"
 
     def test_asks_for_nothing_any_more_once_it_went_back_by_hand(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
@@ -547,7 +547,7 @@ class TestAnotherAmountThanWasAskedFor:
         hear(world, token["token"])
         assert bought(world, buyer) == ["ten_class_pass"]
         assert attention(stack, capsys, token["checkout_id"]) == []
-        assert "granted by support" in [line.change for line in world.shop.table.timeline(buyer)]
+        assert "granted by support" in [line.change for line in world.services.table.timeline(buyer)]
 
     def test_is_refunded_by_support(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
@@ -561,7 +561,7 @@ class TestAnotherAmountThanWasAskedFor:
             said = support(stack, capsys, "support", again, buyer, token["checkout_id"])
             assert said.split(": ")[1].startswith("refunded (9900 of 9900 eur back) -> refunded")
         assert refunds(world, token) == [9_900]
-        assert "refunded by support" in [line.change for line in world.shop.table.timeline(buyer)]
+        assert "refunded by support" in [line.change for line in world.services.table.timeline(buyer)]
 
     def test_for_a_live_session_is_booked_when_support_grants_it(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
@@ -570,10 +570,10 @@ class TestAnotherAmountThanWasAskedFor:
         world.pass_time(3_600)
         support(stack, capsys, "support", "grant", buyer, token["checkout_id"])
         booking = world.account(customer=buyer)["booking"]
-        assert (booking["status"], booking["pass_id"]) == ("waiting", token["checkout_id"])
+        assert (booking["status"], booking["purchase_id"]) == ("waiting", token["checkout_id"])
         world.sweep()
         assert refunds(world, token) == []
-        accepted = knock("bookings", f"POST /bookings/{booking['booking_id']}/accept", customer="mia", roles="provider")
+        accepted = request("bookings", f"POST /bookings/{booking['booking_id']}/accept", customer="mia", roles="host")
         assert accepted.json["status"] == "live"
 
 
@@ -585,7 +585,7 @@ class TestAnotherAmountThanASubscriptionAskedFor:
             world.deliver(event)
         assert world.work_queue() == []
         assert bought(world, buyer) == []
-        assert world.status(token["checkout_id"], customer=buyer)["pass"]["status"] == "quarantined"
+        assert world.status(token["checkout_id"], customer=buyer)["purchase"]["status"] == "quarantined"
 
     def test_is_granted_by_support(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
@@ -621,7 +621,7 @@ class TestAnotherAmountThanASubscriptionAskedFor:
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = paid_otherwise(world, buyer, "monthly", 4_900, "eur", trial_period_days=14)
-        assert world.status(token["checkout_id"], customer=buyer)["pass"]["status"] == "trialing"
+        assert world.status(token["checkout_id"], customer=buyer)["purchase"]["status"] == "trialing"
         assert bought(world, buyer) == ["monthly"]
         assert attention(stack, capsys, token["checkout_id"]) == []
 
@@ -633,7 +633,7 @@ class TestSupport:
         token = world.buy("live_session", customer=buyer).json
         world.pay(token["url"])
         hear(world, token["token"])
-        wire.spoil(REFUNDS, outage)
+        wire.inject(REFUNDS, outage)
         said = support(stack, capsys, "support", "refund", buyer, token["checkout_id"])
         assert said.endswith("active -> refunding\n")
         assert world.account(customer=buyer).get("booking") is None
@@ -647,14 +647,14 @@ class TestSupport:
     ) -> None:
         for what in ("grant", "refund"):
             assert cli.main(["--folder", str(stack), "support", what, buyer, "co_of_nobody"]) == 1
-            assert "There is no pass 'co_of_nobody'" in capsys.readouterr().err
+            assert "There is no purchase 'co_of_nobody'" in capsys.readouterr().err
 
     def test_is_told_of_a_refund_that_is_stuck_until_it_went_through(
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str], wire: Wire
     ) -> None:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])
-        wire.spoil(REFUNDS, outage)
+        wire.inject(REFUNDS, outage)
         for _ in range(6):
             assert attention(stack, capsys, later["checkout_id"]) == []
             world.sweep()
@@ -688,7 +688,7 @@ class TestSupport:
         self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         for n in range(101):
-            row = EventRow(
+            row = EventRecord(
                 provider="stripe",
                 event_id=f"evt_old_{n}",
                 type="invoice.paid",
@@ -696,13 +696,13 @@ class TestSupport:
                 received_at=world.now() - 1_000,
                 body="{}",
             )
-            world.shop.table.log(row)
+            world.services.table.log(row)
         token = paid_otherwise(world, buyer, "ten_class_pass", 9_900, "eur")
         try:
             assert len(attention(stack, capsys, token["checkout_id"])) == 1
         finally:
             for n in range(101):
-                key = items.wire(items.event_key("stripe", f"evt_old_{n}"))
+                key = items.serialize(items.event_key("stripe", f"evt_old_{n}"))
                 boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
 
     def test_has_nothing_to_give_back_where_nothing_was_paid(
@@ -734,7 +734,7 @@ class TestSupport:
         token = world.buy("monthly", customer=buyer).json
         world.pay(token["url"])
         (event,) = [one for one in told(world, token["token"]) if one["type"] == "checkout.session.completed"]
-        wire.spoil("GET /v1/subscriptions", outage)
+        wire.inject("GET /v1/subscriptions", outage)
         world.deliver(event)
         assert world.work_queue(1) != []
         (line,) = attention(stack, capsys, event["id"])

@@ -19,8 +19,8 @@ SECRET = "a-secret-that-the-caller-sent"
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def test_a_purchase_leaves_a_trace_without_anything_secret(story: Story, lines: 
     assert {"checkout.reserved", "checkout.opened", "fact.settled", "account.synced", "clock.swept"} <= names
     settled = [line for line in said if line["message"] == "fact.settled"]
     assert {line["customer_id"] for line in settled} == {story.buyer}
-    assert {line["pass_id"] for line in settled} == {story.token["checkout_id"]}
-    assert {line["road"] for line in settled} == {"poll", "webhook"}
+    assert {line["purchase_id"] for line in settled} == {story.token["checkout_id"]}
+    assert {line["channel"] for line in settled} == {"poll", "webhook"}
 
 
 def test_a_refused_request_leaves_no_part_of_it(story: Story, lines: Callable[[], str]) -> None:
@@ -103,10 +103,10 @@ def test_trouble_at_stripe_leaves_none_of_its_words(story: Story, lines: Callabl
     """Its errors may quote what it was sent, and its key."""
     words = {"type": "invalid_request_error", "message": f"sk_test_local {SECRET} eve@example.com", "param": "email"}
     for status in (400, 401, 402, 403, 404, 409, 429, 500):
-        wire.spoil("", answer(status, words))
+        wire.inject("", answer(status, words))
         assert story.world.buy(customer=story.buyer).status in (502, 503)
         story.world.pass_time(3)
-    wire.spoil("", lose_the_request)
+    wire.inject("", lose_the_request)
     story.world.sync(customer=story.buyer)
     assert_discreet(lines(), story)
 

@@ -12,7 +12,7 @@ import pytest
 from paidup.flows import recover as recovering
 from paidup.outside.dynamo import items
 
-from tests.functions.door import forbidden, give_up, go_on, gone, hear, knock, look, outage, pages_of, told
+from tests.functions.door import forbidden, give_up, gone, hear, look, outage, pages_of, recover, request, told
 from tests.functions.skew import Skewed
 from tests.functions.wire import Wire, lose_the_answer, lose_the_request
 from tests.world import ORIGIN, Answer, World
@@ -22,14 +22,14 @@ DAY = 86_400
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 def row_of(buyer: str, checkout_id: str) -> dict[str, Any]:
     """Return the checkout's row as the table holds it."""
-    key = items.wire(items.checkout_key(buyer, checkout_id))
-    return items.unwire(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
+    key = items.serialize(items.checkout_key(buyer, checkout_id))
+    return items.deserialize(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
 
 
 class TestLooking:
@@ -66,7 +66,7 @@ class TestLooking:
         world.pass_time(3)
         story = look(token["checkout_id"], customer=buyer)
         assert (story["status"], story["next"], story["remaining_s"]) == ("completed", "done", 0)
-        assert story["pass"]["status"] == "active"
+        assert story["purchase"]["status"] == "active"
 
     def test_asks_stripe_once_in_three_seconds(self, world: World, buyer: str, wire: Wire) -> None:
         token = world.buy(customer=buyer).json
@@ -81,14 +81,14 @@ class TestLooking:
 
     def test_knows_what_it_knows_while_stripe_is_down(self, world: World, buyer: str, wire: Wire) -> None:
         token = world.buy(customer=buyer).json
-        wire.spoil(f"GET {SESSIONS}", outage)
+        wire.inject(f"GET {SESSIONS}", outage)
         world.pass_time(3)
         assert look(token["checkout_id"], customer=buyer)["next"] == "pay"
 
     def test_of_one_that_is_being_opened_says_to_recover(self, world: World, buyer: str, wire: Wire) -> None:
-        wire.spoil(f"POST {SESSIONS}", lose_the_request)
+        wire.inject(f"POST {SESSIONS}", lose_the_request)
         assert world.buy(customer=buyer).status == 503
-        current = world.shop.table.current(buyer).checkout
+        current = world.services.table.load_open(buyer).checkout
         assert current
         story = look(current.checkout_id, customer=buyer)
         assert (story["status"], story["next"]) == ("opening", "recover")
@@ -98,16 +98,16 @@ class TestLooking:
 class TestSomebodyElse:
     def test_finds_nothing(self, world: World, buyer: str, route: str) -> None:
         token = world.buy(customer=buyer).json
-        found = knock("manage_checkout", route.format(token["checkout_id"]), customer=world.customer())
+        found = request("manage_checkout", route.format(token["checkout_id"]), customer=world.customer())
         assert found.status == 404
         assert found.headers["content-type"] == "application/problem+json"
         assert look(token["checkout_id"], customer=buyer)["next"] == "pay"
 
     def test_who_has_not_signed_in_is_told_to(self, world: World, buyer: str, route: str) -> None:
-        assert knock("manage_checkout", route.format("co_1"), customer=None).status == 401
+        assert request("manage_checkout", route.format("co_1"), customer=None).status == 401
 
     def test_finds_nothing_where_nothing_is(self, world: World, buyer: str, route: str) -> None:
-        assert knock("manage_checkout", route.format("co_of_nobody"), customer=buyer).status == 404
+        assert request("manage_checkout", route.format("co_of_nobody"), customer=buyer).status == 404
 
 
 class TestGivingUp:
@@ -137,7 +137,7 @@ class TestGivingUp:
         world.pay(token["url"])
         story = give_up(token["checkout_id"], customer=buyer)
         assert (story["status"], story["next"]) == ("completed", "done")
-        assert story["pass"]["status"] == "active"
+        assert story["purchase"]["status"] == "active"
         assert [one["offer_id"] for one in world.account(customer=buyer)["access"]] == ["ten_class_pass"]
 
     def test_of_one_that_is_bought_changes_nothing(self, world: World, buyer: str) -> None:
@@ -151,7 +151,7 @@ class TestGivingUp:
         self, world: World, buyer: str, wire: Wire
     ) -> None:
         token = world.buy(customer=buyer).json
-        wire.spoil(page := f"GET {SESSIONS}/{token['token']}", outage)
+        wire.inject(page := f"GET {SESSIONS}/{token['token']}", outage)
         assert give_up(token["checkout_id"], customer=buyer)["status"] == "invalidated"
         assert world.account(customer=buyer).get("checkout") is None
         world.sweep()
@@ -173,7 +173,7 @@ class TestGivingUp:
         self, world: World, buyer: str, wire: Wire
     ) -> None:
         token = world.buy(customer=buyer).json
-        wire.spoil(f"POST {SESSIONS}/{token['token']}/expire", forbidden)
+        wire.inject(f"POST {SESSIONS}/{token['token']}/expire", forbidden)
         give_up(token["checkout_id"], customer=buyer)
         world.sweep()
         assert world.stripe.v1.checkout.sessions.retrieve(token["token"]).status == "open"
@@ -186,7 +186,7 @@ class TestGivingUp:
         self, world: World, buyer: str, wire: Wire
     ) -> None:
         token = world.buy(customer=buyer).json
-        wire.spoil(f"GET {SESSIONS}/{token['token']}", gone)
+        wire.inject(f"GET {SESSIONS}/{token['token']}", gone)
         give_up(token["checkout_id"], customer=buyer)
         world.sweep()
         assert "due_at" not in row_of(buyer, token["checkout_id"])
@@ -210,9 +210,9 @@ def cancelled(world: World, buyer: str, checkout_id: str, wire: Wire) -> None:
 
 
 def broken(world: World, buyer: str, checkout_id: str, wire: Wire) -> None:
-    checkout = world.shop.table.checkout(buyer, checkout_id)
+    checkout = world.services.table.checkout(buyer, checkout_id)
     assert checkout
-    wire.spoil(f"GET {SESSIONS}/{checkout.token}", gone)
+    wire.inject(f"GET {SESSIONS}/{checkout.token}", gone)
 
 
 type Mishap = Callable[[World, str, str, Wire], None]
@@ -221,7 +221,7 @@ type Mishap = Callable[[World, str, str, Wire], None]
 class TestGoingOn:
     def test_with_an_open_one_hands_it_back(self, world: World, buyer: str) -> None:
         token = world.buy(customer=buyer, context={"step": 3}).json
-        again = go_on(token["checkout_id"], customer=buyer)
+        again = recover(token["checkout_id"], customer=buyer)
         assert again.status == 200
         assert {key: again.json[key] for key in token} == token
         assert again.json["next"] == "pay"
@@ -234,7 +234,7 @@ class TestGoingOn:
     ) -> None:
         old = world.buy(customer=buyer, quantity=3, context={"step": 3}).json
         mishap(world, buyer, old["checkout_id"], wire)
-        again = go_on(old["checkout_id"], customer=buyer)
+        again = recover(old["checkout_id"], customer=buyer)
         assert again.status == 201, again.text
         new = again.json
         assert new["checkout_id"] != old["checkout_id"]
@@ -248,18 +248,18 @@ class TestGoingOn:
     def test_ends_the_cart_that_came_in_between(self, world: World, buyer: str) -> None:
         old = world.buy(customer=buyer).json
         other = world.buy("day_pass", customer=buyer).json
-        again = go_on(old["checkout_id"], customer=buyer).json
+        again = recover(old["checkout_id"], customer=buyer).json
         assert again["replaced_checkout_id"] == other["checkout_id"]
         assert look(other["checkout_id"], customer=buyer)["status"] == "invalidated"
 
     def test_with_a_paid_one_tells_the_pass(self, world: World, buyer: str) -> None:
         token = world.buy(customer=buyer).json
         world.pay(token["url"])
-        again = go_on(token["checkout_id"], customer=buyer)
+        again = recover(token["checkout_id"], customer=buyer)
         assert again.status == 200
         assert (again.json["checkout_id"], again.json["next"]) == (token["checkout_id"], "done")
-        assert again.json["pass"]["status"] == "active"
-        assert go_on(token["checkout_id"], customer=buyer).json["next"] == "done"
+        assert again.json["purchase"]["status"] == "active"
+        assert recover(token["checkout_id"], customer=buyer).json["next"] == "done"
         assert len(pages_of(world, buyer)) == 1
 
     def test_with_one_whose_slow_payment_failed_opens_a_new_one(self, world: World, buyer: str) -> None:
@@ -267,34 +267,34 @@ class TestGoingOn:
         world.pay(old["url"], "delayed_failure")
         hear(world, old["token"])
         assert look(old["checkout_id"], customer=buyer)["next"] == "done"
-        assert go_on(old["checkout_id"], customer=buyer).json["checkout_id"] == old["checkout_id"]
+        assert recover(old["checkout_id"], customer=buyer).json["checkout_id"] == old["checkout_id"]
         world.pass_time(5 * DAY)
         hear(world, old["token"])
         story = look(old["checkout_id"], customer=buyer)
-        assert (story["next"], story["pass"]["status"]) == ("recover", "failed")
-        again = go_on(old["checkout_id"], customer=buyer)
+        assert (story["next"], story["purchase"]["status"]) == ("recover", "failed")
+        again = recover(old["checkout_id"], customer=buyer)
         assert (again.status, again.json["next"], again.json["context"]) == (201, "pay", {"step": 3})
         world.pay(again.json["url"])
         hear(world, again.json["token"])
         assert [one["offer_id"] for one in world.account(customer=buyer)["access"]] == ["ten_class_pass"]
-        assert go_on(old["checkout_id"], customer=buyer).json["next"] == "done"
+        assert recover(old["checkout_id"], customer=buyer).json["next"] == "done"
 
     @pytest.mark.parametrize("mishap", [invalidated, cancelled])
     def test_with_one_that_was_paid_after_it_had_ended_tells_the_pass(
         self, world: World, buyer: str, wire: Wire, mishap: Mishap
     ) -> None:
         token = world.buy(customer=buyer).json
-        wire.spoil(f"POST {SESSIONS}/{token['token']}/expire", outage)
+        wire.inject(f"POST {SESSIONS}/{token['token']}/expire", outage)
         mishap(world, buyer, token["checkout_id"], wire)
         world.pay(token["url"])
-        again = go_on(token["checkout_id"], customer=buyer)
+        again = recover(token["checkout_id"], customer=buyer)
         assert (again.status, again.json["next"]) == (200, "done")
-        assert again.json["pass"]["status"] == "active"
+        assert again.json["purchase"]["status"] == "active"
 
     def test_again_is_the_same_new_one(self, world: World, buyer: str) -> None:
         old = world.buy(customer=buyer).json
         world.pass_time(DAY)
-        first, second = go_on(old["checkout_id"], customer=buyer), go_on(old["checkout_id"], customer=buyer)
+        first, second = recover(old["checkout_id"], customer=buyer), recover(old["checkout_id"], customer=buyer)
         assert (first.status, second.status) == (201, 200)
         for same in ("checkout_id", "token", "url", "expires_at"):
             assert first.json[same] == second.json[same]
@@ -302,11 +302,11 @@ class TestGoingOn:
     def test_twice_at_once_opens_one(self, world: World, buyer: str) -> None:
         old = world.buy(customer=buyer).json
         world.pass_time(DAY)
-        shop, now, together = world.shop, world.now(), Barrier(4)
+        services, now, together = world.services, world.now(), Barrier(4)
 
         def click(_: int) -> tuple[str, bool]:
             together.wait()
-            seen, new = recovering.recover(buyer, old["checkout_id"], None, shop, now=now)
+            seen, new = recovering.recover(buyer, old["checkout_id"], None, services, now=now)
             assert seen.checkout
             return seen.checkout.checkout_id, new
 
@@ -317,40 +317,40 @@ class TestGoingOn:
         assert len(pages_of(world, buyer)) == 2
 
     def test_keeps_the_price_that_its_buyer_chose(self, world: World, buyer: str) -> None:
-        offer = world.shop.table.offer("ten_class_pass")
+        offer = world.services.table.offer("ten_class_pass")
         assert offer
         old = world.buy(customer=buyer).json
         world.pass_time(DAY)
-        world.shop.table.put_offer(replace(offer, amount=15_000, currency="usd"))
+        world.services.table.put_offer(replace(offer, amount=15_000, currency="usd"))
         try:
-            new = go_on(old["checkout_id"], customer=buyer).json
+            new = recover(old["checkout_id"], customer=buyer).json
         finally:
-            world.shop.table.put_offer(offer)
+            world.services.table.put_offer(offer)
         assert new["checkout_id"] != old["checkout_id"]
         assert (new["amount"], new["currency"]) == (old["amount"], old["currency"])
 
     def test_goes_on_though_the_offer_is_sold_no_more(self, world: World, buyer: str) -> None:
-        offer = world.shop.table.offer("ten_class_pass")
+        offer = world.services.table.offer("ten_class_pass")
         assert offer
-        world.shop.table.put_offer(replace(offer, offer_id="for_a_while"))
+        world.services.table.put_offer(replace(offer, offer_id="for_a_while"))
         old = world.buy("for_a_while", customer=buyer).json
         world.pass_time(DAY)
-        key = items.wire(items.offer_key("for_a_while"))
+        key = items.serialize(items.offer_key("for_a_while"))
         boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
         assert look(old["checkout_id"], customer=buyer)["next"] == "recover"
-        new = go_on(old["checkout_id"], customer=buyer).json
+        new = recover(old["checkout_id"], customer=buyer).json
         assert (new["next"], new["amount"]) == ("pay", old["amount"])
 
     def test_with_a_recovered_one_that_expired_too_opens_a_third(self, world: World, buyer: str) -> None:
         first = world.buy(customer=buyer, context={"step": 3}).json
         world.pass_time(DAY)
-        second = go_on(first["checkout_id"], customer=buyer).json
+        second = recover(first["checkout_id"], customer=buyer).json
         world.pass_time(DAY)
-        third = go_on(second["checkout_id"], customer=buyer)
+        third = recover(second["checkout_id"], customer=buyer)
         assert third.status == 201
         assert third.json["context"] == {"step": 3}
         assert len({first["checkout_id"], second["checkout_id"], third.json["checkout_id"]}) == 3
-        oldest = go_on(first["checkout_id"], customer=buyer)
+        oldest = recover(first["checkout_id"], customer=buyer)
         assert (oldest.status, oldest.json["checkout_id"]) == (200, third.json["checkout_id"])
 
     @pytest.mark.parametrize("heard", [True, False])
@@ -358,15 +358,15 @@ class TestGoingOn:
         """Nobody is sent to a page whose payment would be refunded."""
         old = world.buy(customer=buyer).json
         world.pass_time(DAY)
-        new = go_on(old["checkout_id"], customer=buyer).json
+        new = recover(old["checkout_id"], customer=buyer).json
         world.pay(new["url"])
         if heard:
             hear(world, new["token"])
         world.pass_time(3)
-        again = go_on(old["checkout_id"], customer=buyer)
+        again = recover(old["checkout_id"], customer=buyer)
         assert (again.status, again.json["next"]) == (200, "done")
         assert again.json["checkout_id"] == new["checkout_id"]
-        assert again.json["pass"]["status"] == "active"
+        assert again.json["purchase"]["status"] == "active"
 
     @pytest.mark.parametrize(
         "given", [f"{ORIGIN}/thanks", f"{ORIGIN}/thanks?lang=de", f"{ORIGIN}/app?x=1&y=2#/thanks", f"{ORIGIN}/app#/t"]
@@ -374,9 +374,9 @@ class TestGoingOn:
     def test_comes_back_with_the_new_checkouts_id_once(self, world: World, buyer: str, given: str) -> None:
         old = world.buy(customer=buyer, success_url=given, cancel_url=given).json
         world.pass_time(DAY)
-        new = go_on(old["checkout_id"], customer=buyer).json
+        new = recover(old["checkout_id"], customer=buyer).json
         world.pass_time(DAY)
-        newest = go_on(new["checkout_id"], customer=buyer).json
+        newest = recover(new["checkout_id"], customer=buyer).json
         before, after = pages_of(world, buyer)[-1], pages_of(world, buyer)[0]
         assert after.id == newest["token"]
         for url, once in ((after.success_url, before.success_url), (after.cancel_url, before.cancel_url)):
@@ -388,8 +388,8 @@ class TestGoingOn:
     ) -> None:
         old = world.buy(customer=buyer).json
         world.pass_time(DAY)
-        wire.spoil(f"GET {SESSIONS}", outage)
-        assert go_on(old["checkout_id"], customer=buyer).status == 201
+        wire.inject(f"GET {SESSIONS}", outage)
+        assert recover(old["checkout_id"], customer=buyer).status == 201
 
     @pytest.mark.parametrize("crash", [lose_the_request, lose_the_answer])
     def test_after_a_crash_is_finished_by_the_next_click(
@@ -397,13 +397,13 @@ class TestGoingOn:
     ) -> None:
         old = world.buy(customer=buyer, context={"step": 3}).json
         world.pass_time(DAY)
-        wire.spoil(f"POST {SESSIONS}", crash)
-        assert go_on(old["checkout_id"], customer=buyer).status == 503
-        half = world.shop.table.current(buyer).checkout
+        wire.inject(f"POST {SESSIONS}", crash)
+        assert recover(old["checkout_id"], customer=buyer).status == 503
+        half = world.services.table.load_open(buyer).checkout
         assert half
         wire.mend()
         world.pass_time(3)  # a click that comes sooner waits for the one before
-        again = go_on(old["checkout_id"], customer=buyer)
+        again = recover(old["checkout_id"], customer=buyer)
         assert (again.status, again.json["next"]) == (200, "pay")
         assert again.json["checkout_id"] == half.checkout_id
         assert again.json["context"] == {"step": 3}
@@ -411,15 +411,15 @@ class TestGoingOn:
 
     def test_does_not_wait_for_a_crashed_one_for_ever(self, world: World, buyer: str, wire: Wire) -> None:
         """Two minutes after the crash the half-opened one is over, and so it says."""
-        wire.spoil(f"POST {SESSIONS}", lose_the_answer)
+        wire.inject(f"POST {SESSIONS}", lose_the_answer)
         assert world.buy(customer=buyer, context={"step": 3}).status == 503
-        half = world.shop.table.current(buyer).checkout
+        half = world.services.table.load_open(buyer).checkout
         assert half
         wire.mend()
         world.pass_time(120)
         assert look(half.checkout_id, customer=buyer)["status"] == "expired"
         assert world.account(customer=buyer).get("checkout") is None
-        again = go_on(half.checkout_id, customer=buyer)
+        again = recover(half.checkout_id, customer=buyer)
         assert again.status == 201
         assert again.json["checkout_id"] != half.checkout_id
         assert again.json["context"] == {"step": 3}
@@ -455,12 +455,12 @@ class TestTheTable:
         world.pass_time(30 * DAY)
         story = look(token["checkout_id"], customer=buyer)
         assert (story["status"], story["next"]) == ("invalidated", "recover")
-        assert go_on(token["checkout_id"], customer=buyer).status == 201
+        assert recover(token["checkout_id"], customer=buyer).status == 201
 
     def test_may_have_purged_it_and_late_money_is_honoured(self, world: World, buyer: str) -> None:
         token = world.buy(customer=buyer).json
         world.pay(token["url"])
-        key = items.wire(items.checkout_key(buyer, token["checkout_id"]))
+        key = items.serialize(items.checkout_key(buyer, token["checkout_id"]))
         boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
         for event in told(world, token["token"]):
             world.deliver(event)
@@ -468,7 +468,7 @@ class TestTheTable:
 
 
 def go_on_with(world: World, buyer: str, token: Any) -> Answer:
-    return go_on(token["checkout_id"], customer=buyer)
+    return recover(token["checkout_id"], customer=buyer)
 
 
 def buy_again(world: World, buyer: str, token: Any) -> Answer:

@@ -15,8 +15,8 @@ DAY = 86_400
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 def sync(story: Story) -> Any:
@@ -27,7 +27,7 @@ def sync(story: Story) -> Any:
 
 def forget(story: Story) -> None:
     """Lose all that is known of the buyer, as a restored backup may."""
-    table, account = story.world.shop.table, story.world.shop.table.account(story.buyer)
+    table, account = story.world.services.table, story.world.services.table.account(story.buyer)
     emptied = replace(account, access=(), open_checkout_id=None, provider_ref=None, syncs=())
     table.commit(account, Change(account=emptied), now=story.world.now())
     for item in table.client.query(
@@ -60,7 +60,7 @@ class TestWhatWebhooksLost:
         found = sync(story)
         assert found["granted"] == [story.token["checkout_id"]]
         assert found["problems"] == []
-        assert story.held["renews_at"] == story.period_end()
+        assert story.purchase["renews_at"] == story.period_end()
         assert sync(story)["granted"] == []
 
     def test_is_found_when_it_is_older_than_a_month_and_still_runs(self, story: Story) -> None:
@@ -81,7 +81,7 @@ class TestWhatWebhooksLost:
         story.buys("monthly")
         story.cancel()
         assert sync(story)["granted"] == []
-        assert story.held["status"] == "canceled"
+        assert story.purchase["status"] == "canceled"
         assert story.version == 0
 
     def test_is_found_when_it_was_made_in_the_dashboard(self, story: Story) -> None:
@@ -103,15 +103,15 @@ class TestWhatWebhooksLost:
         def give_one(exchange: Exchange) -> None:
             path = exchange.request.removeprefix("GET ")
             assert "limit=100" in path
-            url = f"{story.world.standins.url}/stripe{path.replace('limit=100', 'limit=1')}"
+            url = f"{story.world.fakes.url}/stripe{path.replace('limit=100', 'limit=1')}"
             page = story.world.http.get(url, auth=("sk_test_local", ""))
             exchange.answer(page.status_code, list(page.headers.items()), page.content)
 
-        wire.spoil("GET /v1/subscriptions?", give_one)
+        wire.inject("GET /v1/subscriptions?", give_one)
         found = sync(story)
         assert set(found["granted"]) == set(plans)
         assert found["problems"] == []
-        assert {held["pass_id"] for held in story.account["access"]} == set(plans)
+        assert {purchase["purchase_id"] for purchase in story.account["access"]} == set(plans)
         assert wire.count("GET /v1/subscriptions?") == 3
 
     def test_is_found_when_it_is_bad_news(self, story: Story) -> None:
@@ -123,20 +123,20 @@ class TestWhatWebhooksLost:
         found = sync(story)
         assert (found["scanned"], found["granted"], found["unchanged"]) == (1, [], 0)
         assert story.access == {}
-        assert story.held["status"] == "refunded"
+        assert story.purchase["status"] == "refunded"
 
     def test_is_found_when_it_is_a_dispute(self, story: Story) -> None:
         story.buys("day_pass")
         story.hear()
         story.world.pass_time(2)
-        story.misfortune("disputes", payment_intent=story.session()["payment_intent"]["id"])
+        story.trigger("disputes", payment_intent=story.session()["payment_intent"]["id"])
         sync(story)
-        assert story.held["status"] == "disputed"
+        assert story.purchase["status"] == "disputed"
 
     def test_is_not_made_up(self, story: Story) -> None:
         story.opens("day_pass")
         assert sync(story) == {"scanned": 1, "granted": [], "unchanged": 1, "problems": []}
-        assert story.account["passes"] == []
+        assert story.account["purchases"] == []
 
     def test_is_found_on_whatever_page_it_is(self, story: Story, wire: Wire) -> None:
         """Stripe gives a hundred at a time, newest first; the one that was paid is the oldest."""
@@ -171,13 +171,13 @@ class TestACustomerWhomOnlyStripeKnows:
         """Our metadata says whose it is; the address only says where to look."""
         story.buys(offer_id)
         story.hear()
-        before = story.held
+        before = story.purchase
         story.world.pass_time(10 * DAY)
         forget(story)
-        assert story.account["passes"] == []
-        assert sync(story)["granted"] == [before["pass_id"]]
+        assert story.account["purchases"] == []
+        assert sync(story)["granted"] == [before["purchase_id"]]
         assert list(story.access) == [offer_id]
-        assert story.held["until"] == before["until"]
+        assert story.purchase["until"] == before["until"]
 
     def test_gets_nothing_of_another_with_the_same_address(self, story: Story, world: World) -> None:
         """Whoever signs up with somebody's address has not bought what they bought."""
@@ -192,8 +192,8 @@ class TestACustomerWhomOnlyStripeKnows:
         page = world.stripe.v1.checkout.sessions.create(asked | {"metadata": metadata})
         world.pay(str(page.url))
         assert sync(story) == {"scanned": 1, "granted": [], "unchanged": 1, "problems": []}
-        assert story.account["passes"] == []
-        assert world.account(customer=other)["passes"] == []
+        assert story.account["purchases"] == []
+        assert world.account(customer=other)["purchases"] == []
 
     def test_may_have_bought_nothing(self, story: Story) -> None:
         assert sync(story) == {"scanned": 0, "granted": [], "unchanged": 0, "problems": []}
@@ -216,7 +216,7 @@ class TestASync:
 
     def test_runs_one_at_a_time(self, story: Story, world: World) -> None:
         """The other one runs, or its Lambda was killed; then its turn ends by itself."""
-        table, account = world.shop.table, world.shop.table.account(story.buyer)
+        table, account = world.services.table, world.services.table.account(story.buyer)
         table.commit(account, Change(account=replace(account, sync_until=world.now() + 30)), now=world.now())
         answer = world.sync(customer=story.buyer)
         assert answer.status == 429
@@ -235,7 +235,7 @@ class TestASync:
             pressed.append(story.world.sync(customer=story.buyer))
             pass_on(exchange)
 
-        wire.spoil("GET /v1/checkout/sessions", press_again)
+        wire.inject("GET /v1/checkout/sessions", press_again)
         found = sync(story)
         (again,) = pressed
         assert again.status == 429
@@ -253,7 +253,7 @@ class TestASync:
     @pytest.mark.parametrize("how", [be_down, lose_the_request])
     def test_says_when_stripe_is_away(self, story: Story, wire: Wire, how: Any) -> None:
         story.buys("day_pass")
-        wire.spoil("GET /v1/checkout/sessions", how)
+        wire.inject("GET /v1/checkout/sessions", how)
         answer = story.world.sync(customer=story.buyer)
         assert answer.status == 503
         assert answer.json["retryable"] is True
@@ -263,7 +263,7 @@ class TestASync:
 
     def test_keeps_what_it_found_before_stripe_went_away(self, story: Story, wire: Wire) -> None:
         story.buys("monthly")
-        wire.spoil("GET /v1/checkout/sessions", be_down)
+        wire.inject("GET /v1/checkout/sessions", be_down)
         found = sync(story)
         assert found["granted"] == [story.token["checkout_id"]]
         (problem,) = found["problems"]
@@ -280,10 +280,10 @@ class TestASync:
         story.buys("day_pass")
         disputed = story.token["token"]
         story.world.pass_time(4)
-        story.misfortune("disputes", payment_intent=story.session()["payment_intent"]["id"])
+        story.trigger("disputes", payment_intent=story.session()["payment_intent"]["id"])
         story.buys("ten_class_pass")
         forget(story)
-        wire.spoil("GET /v1/disputes", how)
+        wire.inject("GET /v1/disputes", how)
         found = sync(story)
         assert set(found["granted"]) == {oldest, story.token["checkout_id"]}
         (problem,) = found["problems"]
@@ -295,7 +295,7 @@ class TestASync:
     def test_finds_passes_where_subscriptions_are_refused(self, story: Story, wire: Wire) -> None:
         """A restricted key may read the one and not the other."""
         story.buys("day_pass")
-        wire.spoil("GET /v1/subscriptions", forbidden)
+        wire.inject("GET /v1/subscriptions", forbidden)
         found = sync(story)
         assert found["granted"] == [story.token["checkout_id"]]
         assert [problem["ref"] for problem in found["problems"]] == ["subscriptions"]
@@ -310,7 +310,7 @@ class TestASync:
             status, headers, body = exchange.forward()
             exchange.answer(status, headers, body.replace(b'"active"', b'"hibernating"'))
 
-        wire.spoil("GET /v1/subscriptions", in_a_new_state)
+        wire.inject("GET /v1/subscriptions", in_a_new_state)
         found = sync(story)
         assert found["granted"] == [story.token["checkout_id"]]
         (problem,) = found["problems"]
@@ -320,7 +320,7 @@ class TestASync:
     def test_that_found_nothing_new_says_so_after_everything_was_heard(self, story: Story) -> None:
         story.buys("monthly")
         story.hear()
-        before, access, version = story.held, story.access, story.version
+        before, access, version = story.purchase, story.access, story.version
         found = sync(story)
         assert (found["granted"], found["problems"]) == ([], [])
-        assert (story.held, story.access, story.version) == (before, access, version)
+        assert (story.purchase, story.access, story.version) == (before, access, version)

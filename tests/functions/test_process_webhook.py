@@ -16,9 +16,9 @@ from tests.world import Context, World, function, sample
 
 
 @pytest.fixture
-def world(town: World) -> World:
+def world(module_world: World) -> World:
     boto3.client("sqs").purge_queue(QueueUrl=os.environ["PAIDUP_WEBHOOK_QUEUE_URL"])
-    return town
+    return module_world
 
 
 def work_on(*bodies: str, attempt: int = 1) -> list[str]:
@@ -72,7 +72,7 @@ class TestABatch:
         event = bought(story)
         assert work_on(event, event, event) == []
         assert story.version == 1
-        assert len(story.world.shop.table.timeline(story.buyer)) == 1
+        assert len(story.world.services.table.timeline(story.buyer)) == 1
 
     def test_settles_each_event_in_one_transaction_with_its_row_in_the_log_and_the_timelines(
         self, story: Story
@@ -83,7 +83,7 @@ class TestABatch:
         events = story.news("checkout.session.completed", "charge.refunded")
         with written(story.world) as calls:
             assert work_on(*map(json.dumps, events)) == []
-        rows = {"ACCOUNT", f"PASS#{story.token['checkout_id']}", f"TIMELINE#{story.buyer}"}
+        rows = {"ACCOUNT", f"PURCHASE#{story.token['checkout_id']}", f"TIMELINE#{story.buyer}"}
         paid, refunded = ({*rows, f"EVENT#stripe#{event['id']}"} for event in events)
         bought = paid | {f"CHECKOUT#{story.token['checkout_id']}"}
         assert calls == [("TransactWriteItems", bought), ("TransactWriteItems", refunded)]
@@ -95,7 +95,7 @@ class TestABatch:
         story.post("refunds", payment_intent=story.session()["payment_intent"]["id"])
         events = [json.dumps(one) for one in story.news("checkout.session.completed", "charge.refunded")]
         assert work_on(*(events[n] for n in sequence)) == []
-        assert story.held["status"] == "refunded"
+        assert story.purchase["status"] == "refunded"
         assert story.access == {}
 
 
@@ -104,10 +104,10 @@ class TestTheLog:
         event = bought(story)
         work_on(event)
         told = json.loads(event)
-        row = story.world.shop.table.event("stripe", told["id"])
+        row = story.world.services.table.event("stripe", told["id"])
         assert row
         assert (row.status, row.type, row.attempts, row.error) == ("settled", told["type"], 1, None)
-        assert row.pass_id == story.token["checkout_id"]
+        assert row.purchase_id == story.token["checkout_id"]
         assert row.received_at >= told["created"]
         assert row.body == event
 
@@ -116,7 +116,7 @@ class TestTheLog:
         told = json.loads(event)
         told["data"]["object"]["metadata"] = {}
         assert work_on(json.dumps(told)) == []
-        row = story.world.shop.table.event("stripe", told["id"])
+        row = story.world.services.table.event("stripe", told["id"])
         assert row
         assert row.status == "ignored"
 
@@ -124,22 +124,22 @@ class TestTheLog:
         story.buys("monthly")
         (event,) = [json.dumps(one) for one in story.news("invoice.paid")]
         told = json.loads(event)
-        wire.spoil("GET /v1/subscriptions", be_down)
+        wire.inject("GET /v1/subscriptions", be_down)
         assert work_on(event, attempt=1) == ["m0"]
         assert work_on(event, attempt=2) == ["m0"]
-        row = story.world.shop.table.event("stripe", told["id"])
+        row = story.world.services.table.event("stripe", told["id"])
         assert row
         assert (row.status, row.attempts, row.body) == ("failed", 2, event)
-        assert row.error == "DeadAnswer: stripe did not answer: it was asked for a subscription (503)."
-        assert told["id"] in {one.event_id for one in story.world.shop.table.attention()}
-        assert story.account["passes"] == []
+        assert row.error == "IdempotencyKeySpent: stripe did not answer: it was asked for a subscription (503)."
+        assert told["id"] in {one.event_id for one in story.world.services.table.attention()}
+        assert story.account["purchases"] == []
 
         wire.mend()
         assert work_on(event, attempt=3) == []
-        row = story.world.shop.table.event("stripe", told["id"])
+        row = story.world.services.table.event("stripe", told["id"])
         assert row
         assert (row.status, row.attempts, row.error) == ("settled", 3, None)
-        assert told["id"] not in {one.event_id for one in story.world.shop.table.attention()}
+        assert told["id"] not in {one.event_id for one in story.world.services.table.attention()}
         assert list(story.access) == ["monthly"]
 
     def test_keeps_an_event_that_is_settled_settled(self, story: Story, wire: Wire) -> None:
@@ -147,11 +147,11 @@ class TestTheLog:
         story.buys("monthly")
         (event,) = [json.dumps(one) for one in story.news("invoice.paid")]
         assert work_on(event) == []
-        wire.spoil("", be_down)
+        wire.inject("", be_down)
         wire.asked.clear()
         assert work_on(event, attempt=2) == []
         assert wire.asked == []
-        row = story.world.shop.table.event("stripe", json.loads(event)["id"])
+        row = story.world.services.table.event("stripe", json.loads(event)["id"])
         assert row
         assert (row.status, row.attempts) == ("settled", 1)
 
@@ -177,6 +177,6 @@ def test_what_fails_for_three_hours_is_a_dead_letter(story: Story) -> None:
     dead = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     (letter,) = sqs.receive_message(QueueUrl=dead)["Messages"]
     assert json.loads(letter["Body"]) == strange
-    row = story.world.shop.table.event("stripe", strange["id"])
+    row = story.world.services.table.event("stripe", strange["id"])
     assert row
     assert (row.status, row.attempts) == ("failed", 90)

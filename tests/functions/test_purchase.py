@@ -1,4 +1,4 @@
-"""A purchase, from the click to the pass, by every road that can hear of it."""
+"""A purchase, from the click to the pass, by every channel that can hear of it."""
 
 from tests.world import World
 
@@ -11,4 +11,4 @@ def test_a_paid_checkout_is_active_when_its_webhook_was_answered(world: World) -
     found = world.status(token["checkout_id"])
     assert found["state"] == "active"
     assert found["attempt_after_ms"] == 0
-    assert found["pass"]["offer_id"] == "ten_class_pass"
+    assert found["purchase"]["offer_id"] == "ten_class_pass"

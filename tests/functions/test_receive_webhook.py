@@ -24,8 +24,8 @@ NO_QUEUE = r"QueueDoesNotExist|NonExistentQueue"
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def assert_refused(world: World, answer: Answer, event: Mapping[str, Any]) -> No
     assert problem["type"] == "urn:paidup:problem:bad-signature"
     assert "secret" in problem["next"]
     assert WEBHOOK_SECRET not in answer.text
-    assert world.account(customer=event["data"]["object"]["metadata"]["customer_id"])["passes"] == []
-    assert world.shop.table.event("stripe", event["id"]) is None
+    assert world.account(customer=event["data"]["object"]["metadata"]["customer_id"])["purchases"] == []
+    assert world.services.table.event("stripe", event["id"]) is None
 
 
 class TestASignature:
@@ -243,7 +243,7 @@ class TestAnEvent:
         event = json.loads(json.dumps(completed))
         event["data"]["object"]["metadata"] = {}
         assert world.deliver(event).status == 200
-        row = world.shop.table.event("stripe", event["id"])
+        row = world.services.table.event("stripe", event["id"])
         assert row
         assert row.status == "ignored"
 
@@ -253,7 +253,7 @@ class TestAnEvent:
         for _ in range(3):
             assert world.deliver(completed).json == {"received": "settled"}
         assert world.account(customer=buyer)["billing_version"] == 1
-        assert len(world.shop.table.timeline(buyer)) == 1
+        assert len(world.services.table.timeline(buyer)) == 1
 
     def test_is_settled_in_one_transaction_with_its_row_in_the_log_and_the_timelines(
         self, world: World, buyer: str, completed: dict[str, Any]
@@ -261,7 +261,7 @@ class TestAnEvent:
         with written(world) as calls:
             assert world.deliver(completed).json == {"received": "settled"}
         bought = completed["data"]["object"]["metadata"]["checkout_id"]
-        rows = {f"CHECKOUT#{bought}", f"PASS#{bought}", f"TIMELINE#{buyer}", f"EVENT#stripe#{completed['id']}"}
+        rows = {f"CHECKOUT#{bought}", f"PURCHASE#{bought}", f"TIMELINE#{buyer}", f"EVENT#stripe#{completed['id']}"}
         assert calls == [("TransactWriteItems", {"ACCOUNT", *rows})]
         with written(world) as calls:
             assert world.deliver(completed).json == {"received": "settled"}
@@ -281,7 +281,7 @@ class TestAnEvent:
         assert world.deliver(thin).json == {"received": "settled"}
         found = world.status(session["metadata"]["checkout_id"], customer=buyer)
         assert found["state"] == "active"
-        assert found["pass"]["amount"] == 12_000
+        assert found["purchase"]["amount"] == 12_000
 
     @pytest.mark.parametrize("type_", ["v1.product.created", "v2.core.account.updated"])
     def test_can_be_thin_and_of_no_concern(self, world: World, type_: str) -> None:
@@ -305,7 +305,7 @@ class TestNothingIsLost:
     ) -> None:
         """The buyer waits on Stripe's page for the answer: after two seconds nothing is asked any more."""
         with wire_to(os.environ["AWS_ENDPOINT_URL"]) as silent, monkeypatch.context() as broken:
-            silent.spoil("POST /", never_answer)
+            silent.inject("POST /", never_answer)
             broken.setenv("AWS_ENDPOINT_URL_DYNAMODB", silent.url)
             table.connect.cache_clear()
             try:
@@ -322,7 +322,7 @@ class TestNothingIsLost:
         token = world.buy("monthly", customer=buyer).json
         world.pay(token["url"])
         event = world.events(types=[COMPLETED])[-1]
-        wire.spoil("GET /v1/subscriptions", never_answer)
+        wire.inject("GET /v1/subscriptions", never_answer)
         assert world.deliver(event).json == {"received": "queued"}
         assert wire.count("GET /v1/subscriptions") == 1
         wire.mend()
@@ -333,9 +333,9 @@ class TestNothingIsLost:
         token = world.buy("monthly", customer=buyer).json
         world.pay(token["url"])
         event = world.events(types=[COMPLETED])[-1]
-        wire.spoil("GET /v1/subscriptions", be_down)
+        wire.inject("GET /v1/subscriptions", be_down)
         assert world.deliver(event).json == {"received": "queued"}
-        assert world.account(customer=buyer)["passes"] == []
+        assert world.account(customer=buyer)["purchases"] == []
         wire.mend()
         assert world.work_queue() == []
         assert world.status(token["checkout_id"], customer=buyer)["state"] == "active"

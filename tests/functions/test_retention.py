@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 from paidup.model.offer import Kind, Offer
-from paidup.outside.dynamo.items import unwire
+from paidup.outside.dynamo.items import deserialize
 
 from tests.functions.door import give_up, hear
 from tests.world import World
@@ -18,16 +18,16 @@ DAY = 86_400
 KEPT_DAYS: dict[str, set[int | None]] = {
     "account": {None},
     "offer": {None},
-    "pass": {None},
+    "purchase": {None},
     "checkout open": {None},
     "checkout completed": {None},
     "checkout invalidated": {7},
     "checkout expired": {7},
     "key": {7},
     "booking waiting": {None},
-    "booking lapsed": {90},
+    "booking expired": {90},
     "whose booking waiting": {None},
-    "whose booking lapsed": {90},
+    "whose booking expired": {90},
     "timeline": {400},
     "event settled": {90},
     "event ignored": {90},
@@ -39,7 +39,7 @@ KEPT_DAYS: dict[str, set[int | None]] = {
 def everything() -> list[dict[str, Any]]:
     """Return all rows of the table."""
     pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=os.environ["PAIDUP_TABLE"])
-    return [unwire(row) for page in pages for row in page["Items"]]
+    return [deserialize(row) for page in pages for row in page["Items"]]
 
 
 def kept() -> dict[str, set[int | None]]:
@@ -83,18 +83,18 @@ def about_a_stranger(world: World) -> dict[str, Any]:
 
 
 def test_every_kind_of_row_is_kept_in_its_own_time(world: World) -> None:
-    world.shop.table.put_offer(LIVE)
+    world.services.table.put_offer(LIVE)
 
     world.buy(customer=world.customer(), headers={"Idempotency-Key": "a-click"})
     world.pass_time(DAY)
     world.sweep()
 
-    lapsed, waits = world.customer(), world.customer()
-    for buyer in (lapsed, waits):
+    expired, waits = world.customer(), world.customer()
+    for buyer in (expired, waits):
         token = world.buy("live_session", customer=buyer).json
         world.pay(token["url"])
         hear(world, token["token"])
-        if buyer == lapsed:
+        if buyer == expired:
             world.pass_time(15 * 60)
             world.sweep()
 

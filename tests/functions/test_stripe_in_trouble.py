@@ -18,8 +18,8 @@ BROKEN = json.dumps({"error": {"type": "api_error", "message": "sk_test_local br
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 def answer(status: int, error: dict[str, Any] | None = None, **headers: str) -> Any:
@@ -60,7 +60,7 @@ def assert_problem(found: Answer, status: int, kind: str, *, retryable: bool) ->
 
 def assert_kept(world: World, buyer: str) -> None:
     """Check that what was chosen is kept, and that the next click goes on with it."""
-    seen = world.shop.table.current(buyer)
+    seen = world.services.table.load_open(buyer)
     assert seen.checkout
     assert seen.checkout.context == {"step": 3}
     world.pass_time(3)  # a click that comes sooner waits for the one before
@@ -72,7 +72,7 @@ def assert_kept(world: World, buyer: str) -> None:
 @pytest.mark.parametrize("request_", [CUSTOMERS, SESSIONS])
 class TestAnOutage:
     def test_can_be_tried_again(self, world: World, buyer: str, wire: Wire, request_: str) -> None:
-        wire.spoil(request_, answer(500, Stripe_Should_Retry="false"))
+        wire.inject(request_, answer(500, Stripe_Should_Retry="false"))
         found = world.buy(customer=buyer, context={"step": 3})
         problem = assert_problem(found, 503, "dead-answer", retryable=True)
         assert "nothing was charged" in problem["next"]
@@ -83,14 +83,14 @@ class TestAnOutage:
     def test_is_not_replayed_for_ever(self, world: World, buyer: str, wire: Wire, request_: str) -> None:
         """Stripe replays a 500 under its idempotency key for a day: the next click has a new key."""
         stripe = Replaying()
-        wire.spoil(request_, stripe)
+        wire.inject(request_, stripe)
         assert world.buy(customer=buyer, context={"step": 3}).status == 503
         stripe.broken = False
         assert_kept(world, buyer)
 
     def test_can_be_a_rate_limit(self, world: World, buyer: str, wire: Wire, request_: str) -> None:
         limited = {"type": "invalid_request_error", "code": "rate_limit", "message": "Request rate limit exceeded."}
-        wire.spoil(request_, answer(429, limited, Stripe_Should_Retry="false"))
+        wire.inject(request_, answer(429, limited, Stripe_Should_Retry="false"))
         found = world.buy(customer=buyer, context={"step": 3})
         assert_problem(found, 503, "provider-unavailable", retryable=True)
         wire.mend()
@@ -100,7 +100,7 @@ class TestAnOutage:
         self, world: World, buyer: str, wire: Wire, request_: str
     ) -> None:
         in_use = {"type": "idempotency_error", "code": "idempotency_key_in_use", "message": "In progress."}
-        wire.spoil(request_, answer(409, in_use, Stripe_Should_Retry="false"))
+        wire.inject(request_, answer(409, in_use, Stripe_Should_Retry="false"))
         found = world.buy(customer=buyer, context={"step": 3})
         assert_problem(found, 503, "provider-unavailable", retryable=True)
         wire.mend()
@@ -119,7 +119,7 @@ class TestAnOutage:
 def test_a_refusal_is_not_worth_another_try(
     world: World, buyer: str, wire: Wire, status: int, error: dict[str, Any]
 ) -> None:
-    wire.spoil(SESSIONS, answer(status, error))
+    wire.inject(SESSIONS, answer(status, error))
     found = world.buy(customer=buyer, context={"step": 3})
     problem = assert_problem(found, 502, "provider-refused", retryable=False)
     assert "will not help" in problem["next"]
@@ -134,7 +134,7 @@ def test_an_answer_of_a_gateway_before_stripe_can_be_tried_again(
 ) -> None:
     """Stripe's own errors are objects; nobody knows here what became of the request, so its key stays the same."""
     text = b'{"error": "upstream connect error"}'
-    wire.spoil(SESSIONS, lambda exchange: exchange.answer(status, [], text))
+    wire.inject(SESSIONS, lambda exchange: exchange.answer(status, [], text))
     found = world.buy(customer=buyer, context={"step": 3})
     assert_problem(found, 503, "provider-unavailable", retryable=True)
     wire.mend()
@@ -143,7 +143,7 @@ def test_an_answer_of_a_gateway_before_stripe_can_be_tried_again(
 
 @pytest.mark.parametrize("text", [b"<html>Bad gateway</html>", b"", b"[]", b'{"object": "list"}'])
 def test_an_answer_that_is_not_stripes_can_be_tried_again(world: World, buyer: str, wire: Wire, text: bytes) -> None:
-    wire.spoil(SESSIONS, lambda exchange: exchange.answer(502, [("Stripe-Should-Retry", "false")], text))
+    wire.inject(SESSIONS, lambda exchange: exchange.answer(502, [("Stripe-Should-Retry", "false")], text))
     found = world.buy(customer=buyer, context={"step": 3})
     assert_problem(found, 503, "dead-answer", retryable=True)
     wire.mend()
@@ -175,7 +175,7 @@ def test_a_request_that_is_lost_is_made_twice_more_under_its_own_key(
     world: World, buyer: str, wire: Wire, request_: str
 ) -> None:
     keys: list[str] = []
-    wire.spoil(request_, lambda exchange: keys.append(exchange.headers["Idempotency-Key"]))
+    wire.inject(request_, lambda exchange: keys.append(exchange.headers["Idempotency-Key"]))
     found = world.buy(customer=buyer, context={"step": 3})
     assert_problem(found, 503, "provider-unavailable", retryable=True)
     assert len(keys) == wire.count(request_) == 3
@@ -209,7 +209,7 @@ def test_a_stripe_that_takes_no_connection_is_waited_for_two_seconds_at_a_time(
 
 def test_a_stripe_that_never_answers_is_given_up_in_time(world: World, buyer: str, wire: Wire) -> None:
     """Two tries fit into the 7 s that a click may take, however long each of them would wait."""
-    wire.spoil(CUSTOMERS, never_answer)
+    wire.inject(CUSTOMERS, never_answer)
     found = world.buy(customer=buyer, context={"step": 3})
     assert_problem(found, 503, "provider-unavailable", retryable=True)
     assert wire.asked == [CUSTOMERS] * 2

@@ -19,8 +19,8 @@ PAGE = "GET /v1/checkout/sessions"
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 def poll(story: Story) -> Any:
@@ -30,7 +30,7 @@ def poll(story: Story) -> Any:
 @contextmanager
 def listening(world: World, event: str, listener: Any) -> Iterator[None]:
     """Let *listener* hear botocore's *event* of the table's client while the block runs."""
-    events = world.shop.table.client.meta.events
+    events = world.services.table.client.meta.events
     events.register(event, listener)
     try:
         yield
@@ -67,12 +67,12 @@ class TestAPurchase:
         found = poll(story)
         assert (found["state"], found["attempt_after_ms"]) == ("active", 0)
         assert found["billing_version"] == 1
-        assert found["pass"] == story.held
+        assert found["purchase"] == story.purchase
         whats = [moment["what"] for moment in found["timeline"]]
         assert whats[0] == "checkout opening"
         assert {"checkout completed", "payment paid"} == set(whats[1:])
         (paid,) = [moment for moment in found["timeline"] if moment["what"] == "payment paid"]
-        assert paid["road"] == "webhook"
+        assert paid["channel"] == "webhook"
         assert paid["heard_at"] >= paid["at"]
 
     @pytest.mark.parametrize("offer_id", ["day_pass", "monthly"])
@@ -82,9 +82,9 @@ class TestAPurchase:
         story.world.pass_time(3)
         found = poll(story)
         assert found["state"] == "active"
-        assert found["pass"]["offer_id"] == offer_id
+        assert found["purchase"]["offer_id"] == offer_id
         assert list(story.access) == [offer_id]
-        assert {moment["road"] for moment in found["timeline"] if moment.get("road")} == {"poll"}
+        assert {moment["channel"] for moment in found["timeline"] if moment.get("channel")} == {"poll"}
 
     def test_is_failed_when_its_delayed_payment_failed_with_all_webhooks_dead(self, story: Story) -> None:
         story.buys("day_pass", "delayed_failure")
@@ -129,7 +129,7 @@ class TestAPurchase:
         story.hear()
         found = story.world.status(plan["id"], customer=story.buyer)
         assert found["state"] == "active"
-        assert found["pass"]["amount"] == 9_900
+        assert found["purchase"]["amount"] == 9_900
 
 
 class TestThePoll:
@@ -186,7 +186,7 @@ class TestThePoll:
     def test_goes_on_while_stripe_is_away(self, story: Story, wire: Wire) -> None:
         story.buys("day_pass")
         story.world.pass_time(3)
-        wire.spoil("", lose_the_request)
+        wire.inject("", lose_the_request)
         found = poll(story)
         assert (found["state"], found["attempt_after_ms"]) == ("confirming", 2_000)
         wire.mend()
@@ -197,16 +197,16 @@ class TestThePoll:
         story.buys("monthly")
         story.world.pass_time(3)
         poll(story)
-        before, access, version = story.held, story.access, story.version
+        before, access, version = story.purchase, story.access, story.version
         story.hear()
         assert (story.access, story.version) == (access, version)
-        assert story.held == before | {"paid_at": story.held["paid_at"]}
-        assert story.held["paid_at"] <= before["paid_at"]
+        assert story.purchase == before | {"paid_at": story.purchase["paid_at"]}
+        assert story.purchase["paid_at"] <= before["paid_at"]
 
 
 class TestTheAccount:
     def test_of_somebody_new_is_empty(self, story: Story) -> None:
-        wanted = {"customer_id": story.buyer, "billing_version": 0, "access": [], "passes": []}
+        wanted = {"customer_id": story.buyer, "billing_version": 0, "access": [], "purchases": []}
         assert story.account.items() >= wanted.items()
         assert story.account.get("checkout") is None
         assert story.account.get("booking") is None
@@ -215,29 +215,34 @@ class TestTheAccount:
         """Names and shapes are a contract with every client."""
         story.buys("day_pass")
         story.hear()
-        paid_at, intent = story.held["paid_at"], story.session()["payment_intent"]["id"]
+        paid_at, intent = story.purchase["paid_at"], story.session()["payment_intent"]["id"]
         story.opens("monthly")
-        checkout_id = story.account["passes"][0]["checkout_id"]
-        common = {"pass_id": checkout_id, "offer_id": "day_pass", "kind": "pass", "status": "active"}
+        checkout_id = story.account["purchases"][0]["checkout_id"]
+        common = {"purchase_id": checkout_id, "offer_id": "day_pass", "kind": "pass", "status": "active"}
         found = story.account
-        assert set(found) >= {"customer_id", "billing_version", "access", "passes", "checkout"}
+        assert set(found) >= {"customer_id", "billing_version", "access", "purchases", "checkout"}
         assert (found["customer_id"], found["billing_version"]) == (story.buyer, 1)
         assert found["access"] == [common | {"until": None}]
-        (held,) = found["passes"]
+        (purchase,) = found["purchases"]
         more = {"checkout_id": checkout_id, "amount": 1_500, "currency": "eur", "provider": "stripe"}
-        assert held.items() >= (common | more | {"provider_ref": f"stripe#{intent}", "paid_at": paid_at}).items()
-        assert (held["refunded"], held["until"], held["renews_at"], held["cancel_at"]) == (0, None, None, None)
+        assert purchase.items() >= (common | more | {"provider_ref": f"stripe#{intent}", "paid_at": paid_at}).items()
+        assert (purchase["refunded"], purchase["until"], purchase["renews_at"], purchase["cancel_at"]) == (
+            0,
+            None,
+            None,
+            None,
+        )
         assert found["checkout"] == story.token
 
     def test_of_a_subscription_tells_when_it_renews(self, story: Story) -> None:
         story.buys("monthly")
         story.hear()
-        assert story.held["renews_at"] == story.period_end()
-        assert story.held["kind"] == "subscription"
-        assert story.held["provider_ref"] == f"stripe#{story.plan()['id']}"
+        assert story.purchase["renews_at"] == story.period_end()
+        assert story.purchase["kind"] == "subscription"
+        assert story.purchase["provider_ref"] == f"stripe#{story.plan()['id']}"
         (access,) = story.account["access"]
         assert access == {
-            "pass_id": story.token["checkout_id"],
+            "purchase_id": story.token["checkout_id"],
             "offer_id": "monthly",
             "kind": "subscription",
             "status": "active",
@@ -252,14 +257,14 @@ class TestTheAccount:
         assert until
         story.world.pass_time(until - story.world.now())
         assert story.access == {}
-        assert story.held["status"] == "ended"
+        assert story.purchase["status"] == "ended"
 
     def test_lists_passes_newest_first(self, story: Story) -> None:
         for offer_id in ("day_pass", "ten_class_pass"):
             story.buys(offer_id)
             story.hear()
             story.world.pass_time(1)
-        assert [held["offer_id"] for held in story.account["passes"]] == ["ten_class_pass", "day_pass"]
+        assert [purchase["offer_id"] for purchase in story.account["purchases"]] == ["ten_class_pass", "day_pass"]
 
     def test_is_kept_by_no_cache(self, story: Story) -> None:
         answer = story.world.call("subscription_status", "subscription_status", customer=story.buyer)
@@ -268,7 +273,7 @@ class TestTheAccount:
     def test_is_asked_of_nobody_but_the_table(self, story: Story, wire: Wire) -> None:
         story.opens("day_pass")
         story.world.pass_time(60)
-        wire.spoil("", be_down)
+        wire.inject("", be_down)
         wire.asked.clear()
         assert story.account["checkout"]["checkout_id"] == story.token["checkout_id"]
         assert wire.asked == []
@@ -278,7 +283,7 @@ class TestWhileWritersKeepComing:
     """Every read of the table finds another writer in the midst of it, as never happens for so long."""
 
     def test_the_account_is_read_again_and_at_last_refused(self, story: Story) -> None:
-        table = story.world.shop.table
+        table = story.world.services.table
         wrote: list[int] = []
 
         def write(**_: Any) -> None:
@@ -291,7 +296,7 @@ class TestWhileWritersKeepComing:
         assert (answer.status, answer.json["type"]) == (503, "urn:paidup:problem:contended")
         assert answer.json["retryable"] is True
         assert int(answer.headers["retry-after"]) > 0
-        assert story.account["passes"] == []
+        assert story.account["purchases"] == []
 
     def test_the_poll_answers_what_is_known(self, story: Story, wire: Wire) -> None:
         story.opens("day_pass")

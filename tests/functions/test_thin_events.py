@@ -12,8 +12,8 @@ GRACE = 7 * 86_400
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 class TestAThinEvent:
@@ -47,7 +47,7 @@ class TestAThinEvent:
         plan = story.plan()["id"]
         story.cancel()
         self.tell(story, f"{PLAN}.deleted", plan)
-        assert story.held["status"] == "canceled"
+        assert story.purchase["status"] == "canceled"
 
     def test_can_tell_of_a_refund(self, story: Story) -> None:
         story.buys("day_pass", REFUND_FAILS)
@@ -56,27 +56,27 @@ class TestAThinEvent:
         intent = story.session()["payment_intent"]
         refund = story.post("refunds", payment_intent=intent["id"])["id"]
         self.tell(story, "charge.refunded", intent["latest_charge"])
-        assert story.held["status"] == "refunded"
+        assert story.purchase["status"] == "refunded"
         story.world.pass_time(6)
         self.tell(story, "refund.failed", refund)
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
 
     def test_can_tell_of_a_dispute(self, story: Story) -> None:
         story.buys("day_pass")
         story.hear()
-        dispute = story.misfortune("disputes", payment_intent=story.session()["payment_intent"]["id"])["id"]
+        dispute = story.trigger("disputes", payment_intent=story.session()["payment_intent"]["id"])["id"]
         self.tell(story, "charge.dispute.created", dispute)
-        assert story.held["status"] == "disputed"
+        assert story.purchase["status"] == "disputed"
         story.world.pass_time(2)
-        story.misfortune(f"disputes/{dispute}/close", status="won")
+        story.trigger(f"disputes/{dispute}/close", status="won")
         self.tell(story, "charge.dispute.closed", dispute)
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
 
     def test_can_tell_of_a_page(self, story: Story) -> None:
         story.buys("day_pass", "delayed_failure")
         story.world.pass_time(4)
         self.tell(story, "checkout.session.async_payment_failed", story.token["token"])
-        assert story.held["status"] == "failed"
+        assert story.purchase["status"] == "failed"
         story.opens("monthly")
         story.post(f"checkout/sessions/{story.token['token']}/expire")
         self.tell(story, "checkout.session.expired", story.token["token"])

@@ -16,8 +16,8 @@ ASK = "GET /v1/"
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 def twin(event: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_a_slow_answer_does_not_undo_what_happened_while_it_was_under_way(story:
         later = formatdate(story.world.now() + 1, usegmt=True)
         exchange.answer(status, [(name, later if name.lower() == "date" else text) for name, text in headers], body)
 
-    wire.spoil(f"{ASK}subscriptions?", over_the_border)
+    wire.inject(f"{ASK}subscriptions?", over_the_border)
     story.world.sync(customer=story.buyer)
     wire.mend()
     assert list(story.access) == ["monthly"]
@@ -84,7 +84,7 @@ class TestTwoStatesInOneSecond:
         stale = twin(resumed, cancel_at=story.period_end(), cancel_at_period_end=True)
         events = (stale, resumed) if stale_first else (resumed, stale)
         assert deliver(story, *events) == []
-        assert story.held["cancel_at"] is None
+        assert story.purchase["cancel_at"] is None
         assert [one.partition("?")[0] for one in wire.asked] == [f"{ASK}subscriptions/{story.plan()['id']}"]
 
     def test_are_not_asked_about_again_by_duplicates(self, story: Story, wire: Wire, resumed: dict[str, Any]) -> None:
@@ -94,23 +94,23 @@ class TestTwoStatesInOneSecond:
         copies = [event | {"id": f"{event['id']}_{n}"} for event in (stale, resumed) for n in range(3)]
         assert deliver(story, *copies, stale, resumed) == []
         assert wire.asked == []
-        assert story.held["cancel_at"] is None
+        assert story.purchase["cancel_at"] is None
 
     def test_that_say_the_same_are_not_asked_about(self, story: Story, wire: Wire, resumed: dict[str, Any]) -> None:
         """One change may come as two events."""
         assert deliver(story, resumed, twin(resumed)) == []
         assert wire.asked == []
-        assert story.held["cancel_at"] is None
+        assert story.purchase["cancel_at"] is None
 
     def test_stay_undecided_while_stripe_is_away(self, story: Story, wire: Wire, resumed: dict[str, Any]) -> None:
         stale = twin(resumed, cancel_at=story.period_end(), cancel_at_period_end=True)
         deliver(story, stale)
-        wire.spoil(f"{ASK}subscriptions", be_down)
+        wire.inject(f"{ASK}subscriptions", be_down)
         assert len(deliver(story, resumed)) == 1
-        assert story.held["cancel_at"] is not None
+        assert story.purchase["cancel_at"] is not None
         wire.mend()
         assert deliver(story, resumed) == []
-        assert story.held["cancel_at"] is None
+        assert story.purchase["cancel_at"] is None
 
     def test_of_this_very_second_are_asked_about_until_the_answer_is_final(
         self, story: Story, wire: Wire, resumed: dict[str, Any]
@@ -119,11 +119,11 @@ class TestTwoStatesInOneSecond:
         at = story.world.now()
         now = resumed | {"created": at}
         deliver(story, now, twin(now, cancel_at=story.period_end(), cancel_at_period_end=True))
-        held = story.world.shop.table.held(story.buyer, story.token["checkout_id"])
-        assert held
-        assert held.registers["subscription"].at > at
-        assert held.registers["subscription"].fetched
-        assert story.held["cancel_at"] is None
+        purchase = story.world.services.table.purchase(story.buyer, story.token["checkout_id"])
+        assert purchase
+        assert purchase.registers["subscription"].at > at
+        assert purchase.registers["subscription"].fetched
+        assert story.purchase["cancel_at"] is None
 
     def test_of_a_payment_are_decided_by_its_page(self, story: Story, wire: Wire) -> None:
         story.buys("day_pass", "delayed_success")
@@ -133,7 +133,7 @@ class TestTwoStatesInOneSecond:
         failed = twin(succeeded, payment_status="unpaid") | {"type": "checkout.session.async_payment_failed"}
         for event in (succeeded, failed):
             assert story.world.deliver(event).json == {"received": "settled"}
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert wire.count(f"{ASK}checkout/sessions/{story.token['token']}") == 1
 
     def test_of_a_refund_are_decided_by_its_charge(self, story: Story, wire: Wire) -> None:
@@ -141,28 +141,28 @@ class TestTwoStatesInOneSecond:
         story.buys("day_pass")
         story.world.pass_time(2)
         refund = story.post("refunds", payment_intent=story.session()["payment_intent"]["id"])
-        story.misfortune(f"refunds/{refund['id']}/fail")
+        story.trigger(f"refunds/{refund['id']}/fail")
         story.hear("checkout.session.completed")
         (refunded,) = [event for event in story.world.events(story.began) if event["type"] == "charge.refunded"][-1:]
         story.world.pass_time(2)
         wire.asked.clear()
         assert deliver(story, twin(refunded, amount_refunded=0, refunded=False), refunded) == []
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert wire.asked == [f"{ASK}charges/{refunded['data']['object']['id']}"]
 
     def test_of_a_dispute_are_decided_by_itself(self, story: Story, wire: Wire) -> None:
         story.buys("day_pass")
         story.world.pass_time(2)
         intent = story.session()["payment_intent"]["id"]
-        dispute = story.misfortune("disputes", payment_intent=intent)
-        story.misfortune(f"disputes/{dispute['id']}/close", status="won")
+        dispute = story.trigger("disputes", payment_intent=intent)
+        story.trigger(f"disputes/{dispute['id']}/close", status="won")
         created, closed = [e for e in story.news() if e["type"] in ("charge.dispute.created", "charge.dispute.closed")]
         story.world.pass_time(2)
         lost = twin(closed, status="lost")
         assert deliver(story, created, lost | {"created": created["created"]}) == []
-        held = story.world.shop.table.held(story.buyer, story.token["checkout_id"])
-        assert held
-        assert held.registers[f"dispute#{dispute['id']}"].value.status == "won"  # type: ignore[union-attr]  # a dispute
+        purchase = story.world.services.table.purchase(story.buyer, story.token["checkout_id"])
+        assert purchase
+        assert purchase.registers[f"dispute#{dispute['id']}"].value.status == "won"  # type: ignore[union-attr]  # a dispute
         assert wire.count(f"{ASK}disputes/{dispute['id']}") == 1
 
 
@@ -176,7 +176,7 @@ class TestOutOfOrder:
         events = story.news("checkout.session.completed", f"{PLAN}.created", f"{PLAN}.updated")
         wire.asked.clear()
         assert deliver(story, *[event for event in events[::-1] if event["type"] != "checkout.session.completed"]) == []
-        assert story.held["cancel_at"] == story.period_end()
+        assert story.purchase["cancel_at"] == story.period_end()
         assert [one.partition("?")[0] for one in wire.asked] == ["GET /v1/checkout/sessions"], "what was paid, once"
 
     def test_the_end_may_be_heard_of_first(self, story: Story) -> None:
@@ -185,7 +185,7 @@ class TestOutOfOrder:
         story.cancel()
         events = story.news()
         assert deliver(story, *events[::-1]) == []
-        assert story.held["status"] == "canceled"
+        assert story.purchase["status"] == "canceled"
         assert story.access == {}
 
     def test_a_refund_may_be_heard_of_before_its_payment(self, story: Story) -> None:
@@ -193,17 +193,17 @@ class TestOutOfOrder:
         story.world.pass_time(2)
         story.post("refunds", payment_intent=story.session()["payment_intent"]["id"])
         deliver(story, *story.news("checkout.session.completed", "charge.refunded")[::-1])
-        assert story.held["status"] == "refunded"
+        assert story.purchase["status"] == "refunded"
         assert story.version == 0
 
     def test_a_dispute_may_be_heard_of_before_its_payment(self, story: Story) -> None:
         story.buys("day_pass")
         story.world.pass_time(2)
-        dispute = story.misfortune("disputes", payment_intent=story.session()["payment_intent"]["id"])
+        dispute = story.trigger("disputes", payment_intent=story.session()["payment_intent"]["id"])
         story.world.pass_time(2)
-        story.misfortune(f"disputes/{dispute['id']}/close", status="won")
+        story.trigger(f"disputes/{dispute['id']}/close", status="won")
         deliver(story, *story.news()[::-1])
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"day_pass": None}
 
     def test_a_failure_of_the_first_attempt_does_not_undo_the_second(self, story: Story) -> None:
@@ -212,4 +212,4 @@ class TestOutOfOrder:
         story.world.pass_time(4)
         completed, succeeded = story.news("checkout.session.completed", "checkout.session.async_payment_succeeded")
         deliver(story, succeeded, completed | {"type": "checkout.session.async_payment_failed"})
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"

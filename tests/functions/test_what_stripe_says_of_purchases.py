@@ -13,16 +13,16 @@ FREE = Offer(offer_id="taster", name="A first class, on us", kind=Kind.PASS, amo
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    return town
+def world(module_world: World) -> World:
+    return module_world
 
 
 class TestAPass:
     def test_is_there_once_it_is_paid(self, story: Story) -> None:
         story.buys("ten_class_pass")
         story.hear("checkout.session.completed")
-        midnight = -(-(story.held["paid_at"] + 180 * DAY) // DAY) * DAY
-        assert story.held["status"] == "active"
+        midnight = -(-(story.purchase["paid_at"] + 180 * DAY) // DAY) * DAY
+        assert story.purchase["status"] == "active"
         assert story.access == {"ten_class_pass": midnight}
         assert story.version == 1
 
@@ -43,9 +43,9 @@ class TestAPass:
         story.world.pass_time(2 * DAY)
         (_, succeeded) = story.news("checkout.session.completed", "checkout.session.async_payment_succeeded")
         assert story.world.sync(customer=story.buyer).json["granted"] == [story.token["checkout_id"]]
-        assert story.held["paid_at"] >= succeeded["created"]
+        assert story.purchase["paid_at"] >= succeeded["created"]
         story.world.deliver(succeeded)
-        assert story.held["paid_at"] == succeeded["created"]
+        assert story.purchase["paid_at"] == succeeded["created"]
 
     def test_is_what_was_sold_whatever_somebody_made_of_its_metadata_in_the_dashboard(self, story: Story) -> None:
         story.opens("ten_class_pass")
@@ -54,7 +54,7 @@ class TestAPass:
         story.post(f"checkout/sessions/{story.token['token']}", **metadata)
         story.pays()
         story.hear("checkout.session.completed")
-        midnight = -(-(story.held["paid_at"] + 180 * DAY) // DAY) * DAY
+        midnight = -(-(story.purchase["paid_at"] + 180 * DAY) // DAY) * DAY
         assert story.access == {"ten_class_pass": midnight}
 
     def test_can_hold_for_good(self, story: Story) -> None:
@@ -63,24 +63,24 @@ class TestAPass:
         assert story.access == {"day_pass": None}
 
     def test_can_be_free(self, story: Story) -> None:
-        story.world.shop.table.put_offer(FREE)
+        story.world.services.table.put_offer(FREE)
         story.buys("taster")
         (told,) = story.news("checkout.session.completed")
         story.world.pass_time(5 * DAY)
         assert story.world.sync(customer=story.buyer).json["granted"] == [story.token["checkout_id"]]
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"taster": None}
-        assert story.held["paid_at"] <= told["created"] + DAY, "its page was open no longer"
+        assert story.purchase["paid_at"] <= told["created"] + DAY, "its page was open no longer"
 
     def test_waits_for_a_delayed_payment_that_succeeds(self, story: Story) -> None:
         story.buys("day_pass", "delayed_success")
         story.hear("checkout.session.completed")
-        assert story.held["status"] == "pending"
+        assert story.purchase["status"] == "pending"
         assert story.access == {}
         assert story.account.get("checkout") is None
         story.world.pass_time(4)
         story.hear("checkout.session.async_payment_succeeded")
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"day_pass": None}
         assert story.version == 1
 
@@ -89,7 +89,7 @@ class TestAPass:
         story.hear("checkout.session.completed")
         story.world.pass_time(4)
         story.hear("checkout.session.async_payment_failed")
-        assert story.held["status"] == "failed"
+        assert story.purchase["status"] == "failed"
         assert story.access == {}
         assert story.version == 0
         assert story.world.status(story.token["checkout_id"], customer=story.buyer)["state"] == "failed"
@@ -98,18 +98,18 @@ class TestAPass:
         story.opens("day_pass")
         story.pays("4000000000000002")
         story.hear()
-        assert story.account["passes"] == []
+        assert story.account["purchases"] == []
         story.pays()
         story.hear()
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
 
     def test_is_none_where_the_page_expired(self, story: Story) -> None:
         story.opens("day_pass")
         story.world.pass_time(DAY)
         story.hear("checkout.session.expired")
-        assert story.account["passes"] == []
+        assert story.account["purchases"] == []
         assert story.world.status(story.token["checkout_id"], customer=story.buyer)["state"] == "expired"
-        checkout = story.world.shop.table.checkout(story.buyer, story.token["checkout_id"])
+        checkout = story.world.services.table.checkout(story.buyer, story.token["checkout_id"])
         assert checkout
         assert checkout.status == "expired"
         assert checkout.due_at is None
@@ -133,15 +133,15 @@ class TestARefund:
     def test_of_a_part_keeps_the_pass(self, story: Story, intent: str) -> None:
         story.post("refunds", payment_intent=intent, amount=5_000)
         story.hear("charge.refunded")
-        assert story.held["status"] == "active"
-        assert story.held["refunded"] == 5_000
+        assert story.purchase["status"] == "active"
+        assert story.purchase["refunded"] == 5_000
         assert list(story.access) == ["ten_class_pass"]
         assert story.version == 1
 
     def test_of_all_takes_it_away(self, story: Story, intent: str) -> None:
         story.post("refunds", payment_intent=intent)
         story.hear("charge.refunded")
-        assert story.held["status"] == "refunded"
+        assert story.purchase["status"] == "refunded"
         assert story.access == {}
         assert story.version == 2
         assert story.world.status(story.token["checkout_id"], customer=story.buyer)["state"] == "refunded"
@@ -155,8 +155,8 @@ class TestARefund:
         for event in (news[2], news[0], news[1]):
             story.world.deliver(event)
         assert story.world.work_queue() == []
-        assert story.held["status"] == "refunded"
-        assert story.held["refunded"] == 12_000
+        assert story.purchase["status"] == "refunded"
+        assert story.purchase["refunded"] == 12_000
 
     def test_that_fails_without_a_word_is_found_by_a_sync(self, story: Story) -> None:
         """The money is with the shop again, and so the pass with its customer."""
@@ -166,7 +166,7 @@ class TestARefund:
         story.hear("charge.refunded")
         story.world.pass_time(6)
         assert story.world.sync(customer=story.buyer).json["granted"] == [story.token["checkout_id"]]
-        assert (story.held["status"], story.held["refunded"]) == ("active", 0)
+        assert (story.purchase["status"], story.purchase["refunded"]) == ("active", 0)
 
     def test_that_never_was_is_no_part_of_the_timeline(self, story: Story) -> None:
         story.buys("ten_class_pass")
@@ -174,7 +174,7 @@ class TestARefund:
         shown = story.world.status(story.token["checkout_id"], customer=story.buyer)
         assert shown["state"] == "active"
         assert [moment["what"] for moment in shown["timeline"] if "refund" in moment["what"]] == []
-        lines = story.world.shop.table.timeline(story.buyer)
+        lines = story.world.services.table.timeline(story.buyer)
         assert [line.register for line in lines] == ["payment"]
 
     def test_that_fails_brings_it_back(self, story: Story) -> None:
@@ -185,8 +185,8 @@ class TestARefund:
         assert story.access == {}
         story.world.pass_time(6)
         story.hear("refund.failed")
-        assert story.held["status"] == "active"
-        assert story.held["refunded"] == 0
+        assert story.purchase["status"] == "active"
+        assert story.purchase["refunded"] == 0
         assert list(story.access) == ["ten_class_pass"]
         assert story.version == 3
 
@@ -199,9 +199,9 @@ class TestADispute:
         return str(story.session()["payment_intent"]["id"])
 
     def test_holds_the_pass_while_it_is_open(self, story: Story, intent: str) -> None:
-        story.misfortune("disputes", payment_intent=intent)
+        story.trigger("disputes", payment_intent=intent)
         story.hear("charge.dispute.created")
-        assert story.held["status"] == "disputed"
+        assert story.purchase["status"] == "disputed"
         assert story.access == {}
         assert story.version == 2
 
@@ -213,30 +213,30 @@ class TestADispute:
         assert story.access == {}
 
     def test_that_is_won_gives_it_back(self, story: Story, intent: str) -> None:
-        dispute = story.misfortune("disputes", payment_intent=intent)
+        dispute = story.trigger("disputes", payment_intent=intent)
         story.hear()
-        story.misfortune(f"disputes/{dispute['id']}/close", status="won")
+        story.trigger(f"disputes/{dispute['id']}/close", status="won")
         story.hear("charge.dispute.closed")
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert list(story.access) == ["ten_class_pass"]
         assert story.version == 3
 
     def test_that_is_lost_ends_it(self, story: Story, intent: str) -> None:
-        dispute = story.misfortune("disputes", payment_intent=intent)
+        dispute = story.trigger("disputes", payment_intent=intent)
         story.hear()
-        story.misfortune(f"disputes/{dispute['id']}/close", status="lost")
+        story.trigger(f"disputes/{dispute['id']}/close", status="lost")
         story.hear("charge.dispute.closed")
-        assert story.held["status"] == "charged_back"
+        assert story.purchase["status"] == "charged_back"
         assert story.access == {}
         assert story.version == 2
 
     def test_that_only_asks_changes_nothing(self, story: Story, intent: str) -> None:
-        inquiry = story.misfortune("disputes", payment_intent=intent, inquiry=True)
+        inquiry = story.trigger("disputes", payment_intent=intent, inquiry=True)
         story.hear("charge.dispute.created")
-        assert story.held["status"] == "active"
-        story.misfortune(f"disputes/{inquiry['id']}/close", status="warning_closed")
+        assert story.purchase["status"] == "active"
+        story.trigger(f"disputes/{inquiry['id']}/close", status="warning_closed")
         story.hear("charge.dispute.closed")
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.version == 1
 
 
@@ -248,7 +248,7 @@ class TestWhatIsNotOurs:
         event = {"id": event_id, "type": type_, "data": {"object": thing}}
         assert story.world.deliver(said | event).status == 200
         assert story.world.work_queue() == []
-        row = story.world.shop.table.event("stripe", event_id)
+        row = story.world.services.table.event("stripe", event_id)
         assert row
         assert row.status == "ignored"
 
@@ -274,7 +274,7 @@ class TestWhatIsNotOurs:
         story.world.pay(page["url"])
         story.post("refunds", payment_intent=self.intent(story, page["id"]))
         assert len(story.hear("checkout.session.completed", "charge.refunded")) == 2
-        assert story.account["passes"] == []
+        assert story.account["purchases"] == []
 
     def intent(self, story: Story, page: str) -> str:
         return str(story.world.stripe.v1.checkout.sessions.retrieve(page).payment_intent)

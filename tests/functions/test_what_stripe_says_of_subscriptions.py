@@ -28,15 +28,15 @@ ON_TRIAL = Offer(
 
 
 @pytest.fixture
-def world(town: World) -> World:
-    town.shop.table.put_offer(ON_TRIAL)
-    return town
+def world(module_world: World) -> World:
+    module_world.services.table.put_offer(ON_TRIAL)
+    return module_world
 
 
 @pytest.fixture
 def story(story: Story) -> Iterator[Story]:
     yield story
-    story.misfortune("settings", after_retries="cancel")
+    story.trigger("settings", after_retries="cancel")
     boto3.client("sqs").purge_queue(QueueUrl=os.environ["PAIDUP_WEBHOOK_QUEUE_URL"])
 
 
@@ -46,10 +46,10 @@ class TestASubscription:
         """All others are lost for good."""
         story.buys("monthly")
         story.hear(alone)
-        assert story.held["status"] == "active"
-        assert story.held["amount"] == 4_900
-        assert story.held["provider_ref"] == f"stripe#{story.plan()['id']}"
-        assert story.held["renews_at"] == story.period_end()
+        assert story.purchase["status"] == "active"
+        assert story.purchase["amount"] == 4_900
+        assert story.purchase["provider_ref"] == f"stripe#{story.plan()['id']}"
+        assert story.purchase["renews_at"] == story.period_end()
         assert story.access == {"monthly": story.period_end() + GRACE}
         assert story.version == 1
 
@@ -57,7 +57,7 @@ class TestASubscription:
         story.buys("yearly")
         types = story.hear()
         assert {"checkout.session.completed", "customer.subscription.created", "invoice.paid"} <= set(types)
-        assert story.held["pass_id"] == story.token["checkout_id"]
+        assert story.purchase["purchase_id"] == story.token["checkout_id"]
         assert story.access == {"yearly": story.period_end() + GRACE}
         assert story.version == 1
 
@@ -76,11 +76,11 @@ class TestASubscription:
     def test_that_waits_for_a_delayed_payment_begins_when_it_is_there(self, story: Story) -> None:
         story.buys("monthly", "delayed_success")
         story.hear("checkout.session.completed")
-        assert story.held["status"] == "pending"
+        assert story.purchase["status"] == "pending"
         assert story.access == {}
         story.world.pass_time(4)
         story.hear("checkout.session.async_payment_succeeded")
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"monthly": story.period_end() + GRACE}
 
     def test_that_is_to_end_with_its_period_says_so(self, story: Story) -> None:
@@ -89,8 +89,8 @@ class TestASubscription:
         end = story.period_end()
         story.post(f"subscriptions/{story.plan()['id']}", cancel_at_period_end="true")
         story.hear("customer.subscription.updated")
-        assert story.held["status"] == "active"
-        assert (story.held["cancel_at"], story.held["renews_at"]) == (end, None)
+        assert story.purchase["status"] == "active"
+        assert (story.purchase["cancel_at"], story.purchase["renews_at"]) == (end, None)
         assert story.access == {"monthly": end}
 
     def test_that_was_to_end_can_go_on(self, story: Story) -> None:
@@ -100,7 +100,7 @@ class TestASubscription:
         story.world.pass_time(1)
         story.post(f"subscriptions/{story.plan()['id']}", cancel_at_period_end="false")
         story.hear()
-        assert (story.held["cancel_at"], story.held["renews_at"]) == (None, story.period_end())
+        assert (story.purchase["cancel_at"], story.purchase["renews_at"]) == (None, story.period_end())
         assert story.access == {"monthly": story.period_end() + GRACE}
 
     def test_ends_with_its_period(self, story: Story) -> None:
@@ -110,7 +110,7 @@ class TestASubscription:
         story.world.pass_time(32 * DAY)
         assert story.access == {}
         story.hear("customer.subscription.deleted")
-        assert story.held["status"] == "canceled"
+        assert story.purchase["status"] == "canceled"
         assert story.access == {}
 
     def test_ends_at_once_when_it_is_cancelled(self, story: Story) -> None:
@@ -118,7 +118,7 @@ class TestASubscription:
         story.hear()
         story.cancel()
         story.hear("customer.subscription.deleted")
-        assert story.held["status"] == "canceled"
+        assert story.purchase["status"] == "canceled"
         assert story.access == {}
         assert story.version == 2
 
@@ -134,9 +134,9 @@ class TestASubscription:
         story.world.pass_time(1)
         story.post(f"subscriptions/{plan['id']}", **change)
         story.hear("customer.subscription.updated")
-        assert story.held["offer_id"] == "yearly"
-        assert story.held["amount"] == 49_000
-        assert story.held["pass_id"] == story.token["checkout_id"]
+        assert story.purchase["offer_id"] == "yearly"
+        assert story.purchase["amount"] == 49_000
+        assert story.purchase["purchase_id"] == story.token["checkout_id"]
         assert story.access == {"yearly": story.period_end() + GRACE}
         assert story.period_end() > story.world.now() + 360 * DAY
 
@@ -145,12 +145,12 @@ class TestASubscription:
         story.hear()
         story.post(f"subscriptions/{story.plan()['id']}/pause")
         story.hear("customer.subscription.paused")
-        assert story.held["status"] == "paused"
+        assert story.purchase["status"] == "paused"
         assert story.access == {}
         story.world.pass_time(5)
         story.post(f"subscriptions/{story.plan()['id']}/resume")
         story.hear("customer.subscription.resumed")
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"monthly": story.period_end() + GRACE}
 
 
@@ -158,7 +158,7 @@ class TestATrial:
     def test_is_access_without_payment(self, story: Story) -> None:
         story.buys("try_monthly")
         story.hear("checkout.session.completed")
-        assert story.held["status"] == "trialing"
+        assert story.purchase["status"] == "trialing"
         end = story.plan()["trial_end"]
         assert end == pytest.approx(story.world.now() + 14 * DAY, abs=60)
         assert story.access == {"try_monthly": end + GRACE}
@@ -169,7 +169,7 @@ class TestATrial:
         story.hear()
         story.world.pass_time(12 * DAY)
         story.hear("customer.subscription.trial_will_end")
-        assert story.held["status"] == "trialing"
+        assert story.purchase["status"] == "trialing"
         assert story.version == 1
 
     def test_becomes_a_subscription(self, story: Story) -> None:
@@ -177,7 +177,7 @@ class TestATrial:
         story.hear()
         story.world.pass_time(15 * DAY)
         story.hear()
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"try_monthly": story.period_end() + GRACE}
 
     def test_that_is_cancelled_ends_with_itself(self, story: Story) -> None:
@@ -203,7 +203,7 @@ class TestAnUnpaidRenewal:
     @pytest.mark.parametrize("alone", ["invoice.payment_failed", "customer.subscription.updated"])
     def test_leaves_access_for_a_grace(self, story: Story, due: int, alone: str) -> None:
         story.hear(alone)
-        assert story.held["status"] == "past_due"
+        assert story.purchase["status"] == "past_due"
         assert story.access == {"monthly": due + GRACE}
         assert story.account["access"][0]["status"] == "past_due"
 
@@ -213,20 +213,20 @@ class TestAnUnpaidRenewal:
         story.pays(ASKS_ALWAYS)
         story.world.http.post(url, data={"authentication": "complete"})
         story.hear()
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         due = story.period_end()
         story.world.pass_time(due + DAY - story.world.now())
         story.hear("invoice.payment_action_required")
-        assert story.held["status"] == "past_due"
+        assert story.purchase["status"] == "past_due"
         assert story.access == {"monthly": due + GRACE}
 
     @pytest.mark.parametrize("alone", ["invoice.paid", "customer.subscription.updated"])
     def test_is_made_good_by_another_card(self, story: Story, due: int, alone: str) -> None:
         story.hear()
-        story.misfortune("cards", customer=story.customer(), card="4242424242424242")
+        story.trigger("cards", customer=story.customer(), card="4242424242424242")
         story.post(f"invoices/{story.plan()['latest_invoice']}/pay")
         story.hear(alone)
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"monthly": story.period_end() + GRACE}
         assert story.period_end() > due
 
@@ -234,36 +234,36 @@ class TestAnUnpaidRenewal:
         story.hear()
         story.world.pass_time(due + GRACE - story.world.now())
         assert story.access == {}
-        assert story.held["status"] == "unpaid"
+        assert story.purchase["status"] == "unpaid"
 
     def test_is_made_good_after_the_grace_too(self, story: Story, due: int) -> None:
         story.hear()
         story.world.pass_time(due + GRACE + 60 - story.world.now())
-        story.misfortune("cards", customer=story.customer(), card="4242424242424242")
+        story.trigger("cards", customer=story.customer(), card="4242424242424242")
         story.post(f"invoices/{story.plan()['latest_invoice']}/pay")
         story.hear()
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"monthly": story.period_end() + GRACE}
 
     def test_ends_the_subscription_when_stripe_gives_up(self, story: Story, due: int) -> None:
         story.hear()
         story.world.pass_time(20 * DAY)
         story.hear("customer.subscription.deleted")
-        assert story.held["status"] == "canceled"
+        assert story.purchase["status"] == "canceled"
         assert story.access == {}
 
     def test_can_leave_it_unpaid_when_stripe_gives_up(self, story: Story, due: int) -> None:
-        story.misfortune("settings", after_retries="unpaid")
+        story.trigger("settings", after_retries="unpaid")
         story.hear()
         story.world.pass_time(20 * DAY)
         story.hear("customer.subscription.updated")
-        assert story.held["status"] == "unpaid"
+        assert story.purchase["status"] == "unpaid"
         assert story.access == {}
         assert story.world.status(story.token["checkout_id"], customer=story.buyer)["state"] == "failed"
 
     def test_that_stays_past_due_has_its_grace_once(self, story: Story) -> None:
         """Every month another invoice is not paid, and the shop lets the subscription be."""
-        story.misfortune("settings", after_retries="past_due")
+        story.trigger("settings", after_retries="past_due")
         story.buys("monthly", DECLINED_LATER)
         story.hear()
         due = story.period_end()
@@ -285,7 +285,7 @@ class TestAnUnpaidRenewal:
         for event in fresh:
             story.world.deliver(event | {"created": renewed})
         assert story.world.work_queue(100) == []
-        assert story.plan()["status"] == story.held["status"] == "past_due"
+        assert story.plan()["status"] == story.purchase["status"] == "past_due"
 
 
 class TestADelayedPayment:
@@ -297,7 +297,7 @@ class TestADelayedPayment:
         story.hear()
         story.world.pass_time(5)
         story.world.sync(customer=story.buyer)
-        assert story.held["status"] == "failed"
+        assert story.purchase["status"] == "failed"
         assert look(story.token["checkout_id"], customer=story.buyer)["next"] == "recover"
 
 
@@ -312,8 +312,8 @@ class TestMoneyBackForASubscription:
         story.hear()
         story.post("refunds", payment_intent=self.charge(story, story.plan()["latest_invoice"]))
         story.hear("charge.refunded")
-        assert story.held["status"] == "refunded"
-        assert story.held["refunded"] == 4_900
+        assert story.purchase["status"] == "refunded"
+        assert story.purchase["refunded"] == 4_900
         assert story.access == {}
 
     def test_for_an_earlier_period_does_not(self, story: Story) -> None:
@@ -324,19 +324,19 @@ class TestMoneyBackForASubscription:
         story.hear()
         story.post("refunds", payment_intent=self.charge(story, first))
         story.hear("charge.refunded")
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"monthly": story.period_end() + GRACE}
 
     def test_by_a_dispute_holds_access(self, story: Story) -> None:
         story.buys("monthly")
         story.hear()
-        dispute = story.misfortune("disputes", payment_intent=self.charge(story, story.plan()["latest_invoice"]))
+        dispute = story.trigger("disputes", payment_intent=self.charge(story, story.plan()["latest_invoice"]))
         story.hear("charge.dispute.created")
-        assert story.held["status"] == "disputed"
+        assert story.purchase["status"] == "disputed"
         assert story.access == {}
-        story.misfortune(f"disputes/{dispute['id']}/close", status="lost")
+        story.trigger(f"disputes/{dispute['id']}/close", status="lost")
         story.hear("charge.dispute.closed")
-        assert story.held["status"] == "charged_back"
+        assert story.purchase["status"] == "charged_back"
 
     def test_stays_back_when_it_is_changed_within_the_period(self, story: Story) -> None:
         story.buys("monthly")
@@ -345,7 +345,7 @@ class TestMoneyBackForASubscription:
         story.hear()
         assert story.access == {}
         upgrade(story)
-        assert story.held["status"] == "refunded"
+        assert story.purchase["status"] == "refunded"
         assert story.access == {}
 
     def test_for_a_change_alone_leaves_the_period(self, story: Story) -> None:
@@ -354,7 +354,7 @@ class TestMoneyBackForASubscription:
         upgrade(story)
         story.post("refunds", payment_intent=paid_with(story))
         story.hear()
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
 
     def test_by_support_gives_back_the_change_too(self, story: Story) -> None:
         story.buys("monthly")
@@ -362,11 +362,11 @@ class TestMoneyBackForASubscription:
         first = paid_with(story)
         upgrade(story)
         second = paid_with(story)
-        review(story.buyer, story.token["checkout_id"], story.world.shop, grant=False, now=story.world.now())
+        review(story.buyer, story.token["checkout_id"], story.world.services, grant=False, now=story.world.now())
         for intent in (first, second):
             charge = story.world.stripe.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]}).latest_charge
             assert getattr(charge, "refunded", None) is True
-        assert story.held["status"] == "refunded"
+        assert story.purchase["status"] == "refunded"
         assert story.plan()["status"] == "canceled"
 
     def test_by_a_dispute_of_an_earlier_period_takes_nothing_that_was_paid_since(self, story: Story) -> None:
@@ -375,26 +375,26 @@ class TestMoneyBackForASubscription:
         first = paid_with(story)
         story.world.pass_time(32 * DAY)
         story.hear()
-        dispute = story.misfortune("disputes", payment_intent=first)["id"]
+        dispute = story.trigger("disputes", payment_intent=first)["id"]
         story.hear()
-        assert story.held["status"] == "active"
-        story.misfortune(f"disputes/{dispute}/close", status="lost")
+        assert story.purchase["status"] == "active"
+        story.trigger(f"disputes/{dispute}/close", status="lost")
         story.hear()
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
 
     def test_by_an_inquiry_that_becomes_a_dispute_holds_access(self, story: Story) -> None:
         story.buys("monthly")
         story.hear()
-        story.misfortune("disputes", payment_intent=paid_with(story), inquiry=True)
+        story.trigger("disputes", payment_intent=paid_with(story), inquiry=True)
         (asked,) = story.news("charge.dispute.created")
         story.world.deliver(asked)
         assert story.world.work_queue() == []
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         escalated = {"object": asked["data"]["object"] | {"status": "needs_response"}}
         told = {"id": "evt_escalated", "type": "charge.dispute.updated", "created": asked["created"] + 1}
         story.world.deliver(asked | told | {"data": escalated})
         assert story.world.work_queue() == []
-        assert story.held["status"] == "disputed"
+        assert story.purchase["status"] == "disputed"
 
 
 def paid_with(story: Story) -> str:
@@ -429,16 +429,16 @@ class TestASubscriptionMadeInTheDashboard:
         story.opens("day_pass")
         plan = self.make(story, story.customer())
         story.hear(alone)
-        held = story.held
-        assert held["pass_id"] == plan
-        assert held["offer_id"] == "trainer"
-        assert (held["amount"], held["currency"], held["kind"]) == (9_900, "eur", "subscription")
+        purchase = story.purchase
+        assert purchase["purchase_id"] == plan
+        assert purchase["offer_id"] == "trainer"
+        assert (purchase["amount"], purchase["currency"], purchase["kind"]) == (9_900, "eur", "subscription")
 
     def test_gives_access_once_it_is_paid(self, story: Story) -> None:
         story.opens("day_pass")
         self.make(story, story.customer())
         story.hear()
-        assert story.held["status"] == "active"
+        assert story.purchase["status"] == "active"
         assert story.access == {"trainer": story.period_end() + GRACE}
 
     def test_that_lost_our_metadata_there_is_still_the_pass_it_was(self, story: Story) -> None:
@@ -451,7 +451,7 @@ class TestASubscriptionMadeInTheDashboard:
         assert "customer_id" not in story.plan()["metadata"]
         story.hear("customer.subscription.updated")
         assert story.world.sync(customer=story.buyer).json["problems"] == []
-        assert (story.held["pass_id"], story.held["offer_id"]) == (bought, "monthly")
+        assert (story.purchase["purchase_id"], story.purchase["offer_id"]) == (bought, "monthly")
         story.world.pass_time(story.period_end() + GRACE - story.world.now())
         story.world.sweep()
         assert story.access == {"monthly": story.period_end() + GRACE}
@@ -460,17 +460,17 @@ class TestASubscriptionMadeInTheDashboard:
         story.opens("day_pass")
         self.make(story, story.customer(), default_payment_method="pm_card_chargeCustomerFail")
         story.hear()
-        assert story.held["status"] == "pending"
+        assert story.purchase["status"] == "pending"
         assert story.access == {}
         story.world.pass_time(DAY)
         story.hear("customer.subscription.updated")
-        assert story.held["status"] == "failed"
+        assert story.purchase["status"] == "failed"
 
     def test_counts_for_a_customer_whom_stripe_alone_knows_as_ours(self, story: Story) -> None:
         fields = {"metadata[customer_id]": story.buyer, "email": "ada@example.com"}
         self.make(story, str(story.post("customers", **fields)["id"]))
         story.hear("customer.subscription.created")
-        assert story.held["offer_id"] == "trainer"
+        assert story.purchase["offer_id"] == "trainer"
 
     def test_for_nobody_we_know_is_tried_again_and_shown_to_somebody(self, story: Story) -> None:
         stranger = str(story.post("customers", email="eve@example.com")["id"])
@@ -478,7 +478,7 @@ class TestASubscriptionMadeInTheDashboard:
         (created,) = story.news("customer.subscription.created")
         assert story.world.deliver(created).json == {"received": "queued"}
         assert len(story.world.work_queue()) == 1
-        rows = {row.event_id: row for row in story.world.shop.table.attention()}
+        rows = {row.event_id: row for row in story.world.services.table.attention()}
         row = rows[created["id"]]
         assert row.status == "failed"
         assert row.error
@@ -494,5 +494,5 @@ class TestASubscriptionMadeInTheDashboard:
         story.post(f"customers/{stranger}", **{"metadata[customer_id]": story.buyer})
         story.world.deliver(created)
         assert story.world.work_queue() == []
-        assert story.held["offer_id"] == "trainer"
-        assert created["id"] not in {row.event_id for row in story.world.shop.table.attention()}
+        assert story.purchase["offer_id"] == "trainer"
+        assert created["id"] not in {row.event_id for row in story.world.services.table.attention()}

@@ -57,7 +57,7 @@ class Wire:
     asked: list[str] = field(default_factory=list)
     _spoils: dict[str, Spoil] = field(default_factory=dict)
 
-    def spoil(self, request: str, how: Spoil) -> None:
+    def inject(self, request: str, how: Spoil) -> None:
         """Let every request that begins with *request* fare like *how*, until it is mended."""
         self._spoils[request] = how
 
@@ -72,7 +72,7 @@ class Wire:
     def carry(self, exchange: Exchange) -> None:
         """Carry one exchange."""
         self.asked.append(exchange.request)
-        how = next((spoil for name, spoil in self._spoils.items() if exchange.request.startswith(name)), pass_on)
+        how = next((inject for name, inject in self._spoils.items() if exchange.request.startswith(name)), pass_on)
         how(exchange)
 
 

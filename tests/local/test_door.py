@@ -125,7 +125,7 @@ def test_whoever_is_not_signed_in_is_told_so_before_the_body_is_looked_at(tmp_pa
     path = (DEPENDENCIES, PACKAGE, runtime_folder(tmp_path / "runtime"))
     settings = dict.fromkeys(described.functions["authorize"].environment, "http://127.0.0.1:9")
 
-    async def knock() -> list[httpx.Response]:
+    async def request() -> list[httpx.Response]:
         functions = {
             name: Function(Code.of(one, path=path, environment=settings), log=tmp_path / name, most=1)
             for name, one in described.functions.items()
@@ -143,7 +143,7 @@ def test_whoever_is_not_signed_in_is_told_so_before_the_body_is_looked_at(tmp_pa
             await function.stop()
         return answers
 
-    answers = in_a_thread(knock())
+    answers = in_a_thread(request())
     assert {one.status_code for one in answers} == {401}
 
 

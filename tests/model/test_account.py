@@ -2,7 +2,7 @@
 
 from paidup.model.account import Account
 from paidup.model.fact import Payment, PaymentStatus, SubscriptionStatus
-from paidup.model.purchase import DAY_S, Pass
+from paidup.model.purchase import DAY_S, Purchase
 
 from .test_purchase import T0, fact, payment, plan, told
 
@@ -10,14 +10,14 @@ GRACE_S = 7 * DAY_S
 ada = Account(customer_id="ada")
 
 
-def granted(account: Account, held: Pass, now: int = T0) -> Account:
-    return account.granting(held, now=now, grace_s=GRACE_S)
+def granted(account: Account, purchase: Purchase, now: int = T0) -> Account:
+    return account.granting(purchase, now=now, grace_s=GRACE_S)
 
 
 def test_a_grant_moves_the_billing_version_by_one() -> None:
     account = granted(ada, told(fact(payment())))
     assert account.billing_version == 1
-    assert [access.pass_id for access in account.access] == ["co_1"]
+    assert [access.purchase_id for access in account.access] == ["co_1"]
 
 
 def test_what_changes_nothing_for_the_customer_does_not_move_it() -> None:
@@ -37,13 +37,13 @@ def test_falling_past_due_within_the_grace_takes_nothing_from_the_customer() -> 
 
 def test_access_that_ran_out_is_gone_for_readers_before_anything_is_written() -> None:
     account = granted(ada, told(fact(plan(cancel_at=T0 + 100))))
-    assert account.standing_access(now=T0 + 99)
-    assert not account.standing_access(now=T0 + 100)
+    assert account.current_access(now=T0 + 99)
+    assert not account.current_access(now=T0 + 100)
 
 
 def test_the_end_by_the_clock_moves_the_billing_version_once() -> None:
-    held = told(fact(plan(cancel_at=T0 + 100)))
-    account = granted(ada, held)
-    ended = granted(account, held, now=T0 + 100)
+    purchase = told(fact(plan(cancel_at=T0 + 100)))
+    account = granted(ada, purchase)
+    ended = granted(account, purchase, now=T0 + 100)
     assert (ended.billing_version, ended.access) == (2, ())
-    assert granted(ended, held, now=T0 + 200) == ended
+    assert granted(ended, purchase, now=T0 + 200) == ended

@@ -7,16 +7,16 @@ T0 = 1_800_000_000
 
 
 def new() -> Booking:
-    return waiting(booking_id="co_1", customer_id="ada", pass_id="co_1", offer_id="live", paid_at=T0, within_s=900)
+    return waiting(booking_id="co_1", customer_id="ada", purchase_id="co_1", offer_id="live", paid_at=T0, within_s=900)
 
 
 def test_it_can_be_accepted_until_the_last_second_and_lapses_from_the_next_one_on() -> None:
     assert new().accept("mia", now=T0 + 899).status is BookingStatus.LIVE
     with pytest.raises(BookingClosed, match="not accepted in time"):
         new().accept("mia", now=T0 + 900)
-    assert new().lapse(now=T0 + 900).status is BookingStatus.LAPSED
+    assert new().expire(now=T0 + 900).status is BookingStatus.EXPIRED
     with pytest.raises(BookingClosed):
-        new().lapse(now=T0 + 899)
+        new().expire(now=T0 + 899)
 
 
 @pytest.mark.parametrize("ago_s", [-3_600, -60, -1, 0, 1, 60, 90])
@@ -39,4 +39,4 @@ def test_a_session_that_nobody_finishes_is_over_after_a_day() -> None:
 
 def test_it_is_due_while_it_is_open_and_never_after() -> None:
     assert new().due_at == T0 + 900
-    assert new().lapse(now=T0 + 900).due_at is None
+    assert new().expire(now=T0 + 900).due_at is None

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 from paidup.model.checkout import (
-    ARROWS,
+    TRANSITIONS,
     Checkout,
     CheckoutStatus,
-    IllegalMove,
+    IllegalTransition,
     reserved,
     same_purchase,
 )
@@ -67,12 +67,12 @@ def test_a_checkout_moves_along_its_arrows_and_nowhere_else(start: CheckoutStatu
     if (start, end) in LEGAL:
         assert MOVES[end](REACHED[start]()).status is end
     else:
-        with pytest.raises(IllegalMove, match=f"{start} -> {end}"):
+        with pytest.raises(IllegalTransition, match=f"{start} -> {end}"):
             MOVES[end](REACHED[start]())
 
 
 def test_nothing_leads_back_to_opening() -> None:
-    assert all(CheckoutStatus.OPENING not in ends for ends in ARROWS.values())
+    assert all(CheckoutStatus.OPENING not in ends for ends in TRANSITIONS.values())
 
 
 def test_late_money_completes_what_had_ended() -> None:

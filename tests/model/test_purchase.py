@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paidup.flows.confirm import STATE_OF
-from paidup.model.access import GRANTING, PassStatus
+from paidup.model.access import GRANTING, PurchaseStatus
 from paidup.model.fact import (
     Dispute,
     DisputeStatus,
@@ -24,7 +24,7 @@ from paidup.model.fact import (
     Value,
 )
 from paidup.model.offer import Kind
-from paidup.model.purchase import DAY_S, Pass
+from paidup.model.purchase import DAY_S, Purchase
 
 T0 = 1_800_000_000
 GRACE_S = 7 * DAY_S
@@ -45,7 +45,7 @@ def fact(value: Value, at: int = T0, *, fetched: bool = False, about: str = "", 
         "fact_id": f"evt_{at}",
         "provider": "stripe",
         "customer_id": "ada",
-        "pass_id": "co_1",
+        "purchase_id": "co_1",
         "offer_id": "ten_classes",
         "kind": kind,
         "source": "cs_1",
@@ -54,13 +54,13 @@ def fact(value: Value, at: int = T0, *, fetched: bool = False, about: str = "", 
     return Fact(entry=entry, about=about, **{**usual, **more})  # type: ignore[arg-type]  # mixed by design
 
 
-def told(*facts: Fact, **more: object) -> Pass:
-    blank = replace(Pass.of(facts[0]), **more)  # type: ignore[arg-type]  # mixed by design
-    return reduce(Pass.heard, facts, blank)
+def told(*facts: Fact, **more: object) -> Purchase:
+    blank = replace(Purchase.of(facts[0]), **more)  # type: ignore[arg-type]  # mixed by design
+    return reduce(Purchase.merge, facts, blank)
 
 
-def status(held: Pass, now: int = T0 + 60) -> PassStatus:
-    return held.standing(now=now, grace_s=GRACE_S).status
+def status(purchase: Purchase, now: int = T0 + 60) -> PurchaseStatus:
+    return purchase.status_at(now=now, grace_s=GRACE_S).state
 
 
 seconds = st.integers(T0, T0 + 3)
@@ -98,7 +98,7 @@ facts = st.builds(
     valid_days=st.sampled_from([None, 10, 90]),
     asked=st.none() | prices,
 )
-blank = Pass(pass_id="co_1", customer_id="ada", offer_id="ten_classes", kind=Kind.PASS, provider="stripe")
+blank = Purchase(purchase_id="co_1", customer_id="ada", offer_id="ten_classes", kind=Kind.PASS, provider="stripe")
 
 
 @given(facts, facts)
@@ -108,14 +108,14 @@ def test_the_first_word_of_a_pass_weighs_no_more_than_the_second(one: Fact, othe
 
 @given(st.lists(facts, max_size=6), facts, facts)
 def test_two_facts_merge_the_same_in_either_order(before: list[Fact], one: Fact, other: Fact) -> None:
-    held = reduce(Pass.heard, before, blank)
-    assert held.heard(one).heard(other) == held.heard(other).heard(one)
+    purchase = reduce(Purchase.merge, before, blank)
+    assert purchase.merge(one).merge(other) == purchase.merge(other).merge(one)
 
 
 @given(st.lists(facts, max_size=6), facts)
 def test_hearing_a_fact_twice_is_hearing_it_once(before: list[Fact], one: Fact) -> None:
-    held = reduce(Pass.heard, before, blank)
-    assert held.heard(one).heard(one) == held.heard(one)
+    purchase = reduce(Purchase.merge, before, blank)
+    assert purchase.merge(one).merge(one) == purchase.merge(one)
 
 
 @given(st.lists(facts, max_size=12), st.randoms(use_true_random=False), st.integers(T0, T0 + 60 * DAY_S))
@@ -124,7 +124,7 @@ def test_any_order_with_any_duplicates_gives_the_same_pass_and_access(
 ) -> None:
     shuffled = said + [one for one in said if chance.random() < 0.5]
     chance.shuffle(shuffled)
-    in_order, out_of_order = reduce(Pass.heard, said, blank), reduce(Pass.heard, shuffled, blank)
+    in_order, out_of_order = reduce(Purchase.merge, said, blank), reduce(Purchase.merge, shuffled, blank)
     assert in_order == out_of_order
     assert in_order.access(now=now, grace_s=GRACE_S) == out_of_order.access(now=now, grace_s=GRACE_S)
 
@@ -132,19 +132,19 @@ def test_any_order_with_any_duplicates_gives_the_same_pass_and_access(
 @given(st.lists(facts, max_size=6), st.lists(facts, max_size=6))
 def test_what_two_roads_heard_apart_is_what_one_would_have_heard(one: list[Fact], other: list[Fact]) -> None:
     """Associativity: merging the merged entries of two passes is hearing all their facts."""
-    together = reduce(Pass.heard, one + other, blank)
-    left, right = reduce(Pass.heard, one, blank), reduce(Pass.heard, other, blank)
+    together = reduce(Purchase.merge, one + other, blank)
+    left, right = reduce(Purchase.merge, one, blank), reduce(Purchase.merge, other, blank)
     for name in together.registers:
-        entries = [held.registers[name] for held in (left, right) if name in held.registers]
+        entries = [purchase.registers[name] for purchase in (left, right) if name in purchase.registers]
         assert together.registers[name] == reduce(lambda a, b: a.newer(b), entries)
 
 
 @given(facts, facts)
 def test_a_tie_is_two_words_for_one_second_of_one_register(one: Fact, other: Fact) -> None:
-    held = blank.heard(one)
+    purchase = blank.merge(one)
     same_place = one.register == other.register and one.entry.at == other.entry.at
     same_place = same_place and one.entry.weight == other.entry.weight
-    assert held.ties_with(other) == (same_place and one.entry.value != other.entry.value)
+    assert purchase.ties_with(other) == (same_place and one.entry.value != other.entry.value)
 
 
 def test_a_payment_that_was_decided_is_not_pending_again_whatever_a_session_looks_like_later() -> None:
@@ -170,70 +170,70 @@ def test_at_the_same_second_the_ending_state_wins() -> None:
 
 
 def test_a_late_event_about_an_earlier_second_changes_nothing() -> None:
-    held = told(fact(plan(SubscriptionStatus.CANCELED), T0 + 10))
-    assert held.heard(fact(plan(), T0 + 9)) == held
+    purchase = told(fact(plan(SubscriptionStatus.CANCELED), T0 + 10))
+    assert purchase.merge(fact(plan(), T0 + 9)) == purchase
 
 
 def test_a_paid_pass_holds_for_good_unless_its_offer_says_how_long() -> None:
-    assert told(fact(payment())).standing(now=T0 + 9_999 * DAY_S, grace_s=GRACE_S).until is None
+    assert told(fact(payment())).status_at(now=T0 + 9_999 * DAY_S, grace_s=GRACE_S).until is None
 
 
 def test_a_pass_holds_through_its_whole_last_day_and_not_a_second_longer() -> None:
-    held = told(fact(payment()), valid_days=10)
-    until = held.standing(now=T0, grace_s=GRACE_S).until
+    purchase = told(fact(payment()), valid_days=10)
+    until = purchase.status_at(now=T0, grace_s=GRACE_S).until
     assert until is not None
     assert until % DAY_S == 0
     assert 0 <= until - (T0 + 10 * DAY_S) < DAY_S
-    assert status(held, until - 1) is PassStatus.ACTIVE
-    assert status(held, until) is PassStatus.ENDED
+    assert status(purchase, until - 1) is PurchaseStatus.ACTIVE
+    assert status(purchase, until) is PurchaseStatus.ENDED
 
 
 def test_hearing_of_the_same_payment_again_later_does_not_lengthen_the_pass() -> None:
-    held = told(fact(payment()), valid_days=10)
-    again = held.heard(fact(payment(), T0 + 5 * DAY_S, fetched=True))
-    assert again.standing(now=T0, grace_s=GRACE_S) == held.standing(now=T0, grace_s=GRACE_S)
+    purchase = told(fact(payment()), valid_days=10)
+    again = purchase.merge(fact(payment(), T0 + 5 * DAY_S, fetched=True))
+    assert again.status_at(now=T0, grace_s=GRACE_S) == purchase.status_at(now=T0, grace_s=GRACE_S)
 
 
 @pytest.mark.parametrize(
     ("heard", "expected"),
     [
-        ([fact(payment(PaymentStatus.PENDING))], PassStatus.PENDING),
-        ([fact(payment(PaymentStatus.PENDING)), fact(payment(), T0 + 1)], PassStatus.ACTIVE),
-        ([fact(payment(PaymentStatus.PENDING)), fact(payment(PaymentStatus.FAILED), T0 + 1)], PassStatus.FAILED),
-        ([fact(plan(SubscriptionStatus.TRIALING))], PassStatus.TRIALING),
-        ([fact(plan(SubscriptionStatus.INCOMPLETE))], PassStatus.PENDING),
-        ([fact(plan(SubscriptionStatus.INCOMPLETE_EXPIRED))], PassStatus.FAILED),
-        ([fact(plan(SubscriptionStatus.PAST_DUE))], PassStatus.PAST_DUE),
-        ([fact(plan(SubscriptionStatus.PAUSED))], PassStatus.PAUSED),
-        ([fact(plan(SubscriptionStatus.UNPAID))], PassStatus.UNPAID),
-        ([fact(plan(SubscriptionStatus.CANCELED))], PassStatus.CANCELED),
+        ([fact(payment(PaymentStatus.PENDING))], PurchaseStatus.PENDING),
+        ([fact(payment(PaymentStatus.PENDING)), fact(payment(), T0 + 1)], PurchaseStatus.ACTIVE),
+        ([fact(payment(PaymentStatus.PENDING)), fact(payment(PaymentStatus.FAILED), T0 + 1)], PurchaseStatus.FAILED),
+        ([fact(plan(SubscriptionStatus.TRIALING))], PurchaseStatus.TRIALING),
+        ([fact(plan(SubscriptionStatus.INCOMPLETE))], PurchaseStatus.PENDING),
+        ([fact(plan(SubscriptionStatus.INCOMPLETE_EXPIRED))], PurchaseStatus.FAILED),
+        ([fact(plan(SubscriptionStatus.PAST_DUE))], PurchaseStatus.PAST_DUE),
+        ([fact(plan(SubscriptionStatus.PAUSED))], PurchaseStatus.PAUSED),
+        ([fact(plan(SubscriptionStatus.UNPAID))], PurchaseStatus.UNPAID),
+        ([fact(plan(SubscriptionStatus.CANCELED))], PurchaseStatus.CANCELED),
     ],
 )
-def test_the_status_follows_from_what_was_heard(heard: list[Fact], expected: PassStatus) -> None:
+def test_the_status_follows_from_what_was_heard(heard: list[Fact], expected: PurchaseStatus) -> None:
     assert status(told(*heard)) is expected
 
 
 @pytest.mark.parametrize(
     ("value", "about", "expected"),
     [
-        (Refund(amount=100, refunded=100, currency="eur"), "pi_1", PassStatus.REFUNDED),
-        (Refund(amount=100, refunded=99, currency="eur"), "pi_1", PassStatus.ACTIVE),
-        (Dispute(status=DisputeStatus.OPEN, amount=1, currency="eur"), "dp_1", PassStatus.DISPUTED),
-        (Dispute(status=DisputeStatus.INQUIRY, amount=1, currency="eur"), "dp_1", PassStatus.ACTIVE),
-        (Dispute(status=DisputeStatus.LOST, amount=1, currency="eur"), "dp_1", PassStatus.CHARGED_BACK),
-        (Dispute(status=DisputeStatus.WON, amount=1, currency="eur"), "dp_1", PassStatus.ACTIVE),
+        (Refund(amount=100, refunded=100, currency="eur"), "pi_1", PurchaseStatus.REFUNDED),
+        (Refund(amount=100, refunded=99, currency="eur"), "pi_1", PurchaseStatus.ACTIVE),
+        (Dispute(status=DisputeStatus.OPEN, amount=1, currency="eur"), "dp_1", PurchaseStatus.DISPUTED),
+        (Dispute(status=DisputeStatus.INQUIRY, amount=1, currency="eur"), "dp_1", PurchaseStatus.ACTIVE),
+        (Dispute(status=DisputeStatus.LOST, amount=1, currency="eur"), "dp_1", PurchaseStatus.CHARGED_BACK),
+        (Dispute(status=DisputeStatus.WON, amount=1, currency="eur"), "dp_1", PurchaseStatus.ACTIVE),
     ],
 )
-def test_what_takes_money_back_takes_access_back(value: Value, about: str, expected: PassStatus) -> None:
+def test_what_takes_money_back_takes_access_back(value: Value, about: str, expected: PurchaseStatus) -> None:
     assert status(told(fact(payment()), fact(value, T0 + 1, about=about))) is expected
 
 
 def test_a_won_dispute_restores_what_an_open_one_held() -> None:
     opened = fact(Dispute(status=DisputeStatus.OPEN, amount=1, currency="eur"), T0 + 1, about="dp_1")
     won = fact(Dispute(status=DisputeStatus.WON, amount=1, currency="eur"), T0 + 2, about="dp_1")
-    held = told(fact(payment()), opened)
-    assert status(held) is PassStatus.DISPUTED
-    assert status(held.heard(won)) is PassStatus.ACTIVE
+    purchase = told(fact(payment()), opened)
+    assert status(purchase) is PurchaseStatus.DISPUTED
+    assert status(purchase.merge(won)) is PurchaseStatus.ACTIVE
 
 
 def test_refunding_last_months_invoice_leaves_this_month_alone() -> None:
@@ -241,68 +241,70 @@ def test_refunding_last_months_invoice_leaves_this_month_alone() -> None:
         value = Refund(amount=100, refunded=100, currency="eur", invoice=invoice, period=period)
         return fact(value, T0 + 1, about=f"pi_of_{invoice}")
 
-    held = told(fact(plan()), refund("in_last", T0 - 30 * DAY_S), refund("in_upgrade", None))
-    assert status(held) is PassStatus.ACTIVE
-    assert status(held.heard(refund("in_this", T0))) is PassStatus.REFUNDED
+    purchase = told(fact(plan()), refund("in_last", T0 - 30 * DAY_S), refund("in_upgrade", None))
+    assert status(purchase) is PurchaseStatus.ACTIVE
+    assert status(purchase.merge(refund("in_this", T0))) is PurchaseStatus.REFUNDED
 
 
 def test_losing_last_months_payment_to_a_dispute_leaves_this_month_alone() -> None:
     lost = Dispute(status=DisputeStatus.LOST, amount=100, currency="eur", invoice="in_last", period=T0 - 30 * DAY_S)
-    assert status(told(fact(plan()), fact(lost, T0 + 1, about="du_1"))) is PassStatus.ACTIVE
-    assert status(told(fact(plan()), fact(replace(lost, period=T0), T0 + 1, about="du_1"))) is PassStatus.CHARGED_BACK
+    assert status(told(fact(plan()), fact(lost, T0 + 1, about="du_1"))) is PurchaseStatus.ACTIVE
+    assert (
+        status(told(fact(plan()), fact(replace(lost, period=T0), T0 + 1, about="du_1"))) is PurchaseStatus.CHARGED_BACK
+    )
 
 
 def test_past_due_keeps_access_for_the_grace_and_not_a_second_longer() -> None:
-    held = told(fact(plan(SubscriptionStatus.PAST_DUE)))
-    assert status(held, T0 + GRACE_S - 1) is PassStatus.PAST_DUE
-    assert status(held, T0 + GRACE_S) is PassStatus.UNPAID
+    purchase = told(fact(plan(SubscriptionStatus.PAST_DUE)))
+    assert status(purchase, T0 + GRACE_S - 1) is PurchaseStatus.PAST_DUE
+    assert status(purchase, T0 + GRACE_S) is PurchaseStatus.UNPAID
 
 
 def test_a_subscription_that_cancels_at_its_periods_end_ends_at_that_very_second() -> None:
-    held = told(fact(plan(cancel_at=T0 + 30 * DAY_S)))
-    assert status(held, T0 + 30 * DAY_S - 1) is PassStatus.ACTIVE
-    assert status(held, T0 + 30 * DAY_S) is PassStatus.ENDED
+    purchase = told(fact(plan(cancel_at=T0 + 30 * DAY_S)))
+    assert status(purchase, T0 + 30 * DAY_S - 1) is PurchaseStatus.ACTIVE
+    assert status(purchase, T0 + 30 * DAY_S) is PurchaseStatus.ENDED
 
 
 def test_silence_at_the_end_of_a_renewing_period_does_not_lock_a_payer_out() -> None:
-    held = told(fact(plan()))
-    assert status(held, T0 + 30 * DAY_S + 60) is PassStatus.ACTIVE
-    assert status(held, T0 + 30 * DAY_S + GRACE_S) is PassStatus.ENDED
+    purchase = told(fact(plan()))
+    assert status(purchase, T0 + 30 * DAY_S + 60) is PurchaseStatus.ACTIVE
+    assert status(purchase, T0 + 30 * DAY_S + GRACE_S) is PurchaseStatus.ENDED
 
 
 def test_a_subscription_paid_but_not_yet_heard_of_gives_access_meanwhile() -> None:
     paid = fact(payment(), kind=Kind.SUBSCRIPTION)
-    assert status(told(paid)) is PassStatus.ACTIVE
-    assert status(told(paid), T0 + GRACE_S) is PassStatus.ENDED
+    assert status(told(paid)) is PurchaseStatus.ACTIVE
+    assert status(told(paid), T0 + GRACE_S) is PurchaseStatus.ENDED
 
 
 def test_a_plan_change_grants_the_new_offer() -> None:
-    held = told(fact(plan()), fact(plan(offer_id="yearly"), T0 + 5))
-    access = held.access(now=T0 + 6, grace_s=GRACE_S)
+    purchase = told(fact(plan()), fact(plan(offer_id="yearly"), T0 + 5))
+    access = purchase.access(now=T0 + 6, grace_s=GRACE_S)
     assert access is not None
     assert access.offer_id == "yearly"
 
 
 def test_every_status_has_an_answer_for_the_buyer_who_polls() -> None:
-    assert set(STATE_OF) | GRANTING == set(PassStatus)
+    assert set(STATE_OF) | GRANTING == set(PurchaseStatus)
 
 
 def test_an_invoice_that_is_not_paid_in_mid_period_begins_a_grace_of_its_own() -> None:
-    held = told(fact(plan(SubscriptionStatus.PAST_DUE, unpaid_since=T0 + 20 * DAY_S), T0 + 20 * DAY_S))
-    assert status(held, T0 + 20 * DAY_S + GRACE_S - 1) is PassStatus.PAST_DUE
-    assert status(held, T0 + 20 * DAY_S + GRACE_S) is PassStatus.UNPAID
+    purchase = told(fact(plan(SubscriptionStatus.PAST_DUE, unpaid_since=T0 + 20 * DAY_S), T0 + 20 * DAY_S))
+    assert status(purchase, T0 + 20 * DAY_S + GRACE_S - 1) is PurchaseStatus.PAST_DUE
+    assert status(purchase, T0 + 20 * DAY_S + GRACE_S) is PurchaseStatus.UNPAID
 
 
 def test_an_end_far_ahead_does_not_stand_in_for_renewals() -> None:
-    held = told(fact(plan(cancel_at=T0 + 300 * DAY_S)))
-    assert status(held, T0 + 30 * DAY_S + GRACE_S) is PassStatus.ENDED
+    purchase = told(fact(plan(cancel_at=T0 + 300 * DAY_S)))
+    assert status(purchase, T0 + 30 * DAY_S + GRACE_S) is PurchaseStatus.ENDED
 
 
 def test_a_subscription_is_given_back_when_its_periods_payment_is() -> None:
     ended = told(fact(plan(SubscriptionStatus.CANCELED)), fact(payment(), kind=Kind.SUBSCRIPTION))
-    ended = replace(ended, kind=Kind.SUBSCRIPTION).giving_back("support decided", now=T0)
+    ended = replace(ended, kind=Kind.SUBSCRIPTION).to_refund("support decided", now=T0)
     back = Refund(amount=100, refunded=100, currency="eur", invoice="in_1", period=T0 - 30 * DAY_S)
     earlier, its_own = fact(back, about="pi_1"), fact(replace(back, invoice="in_2", period=T0), about="pi_2")
-    assert not ended.given_back
-    assert not ended.heard(earlier).given_back
-    assert ended.heard(its_own).given_back
+    assert not ended.fully_refunded
+    assert not ended.merge(earlier).fully_refunded
+    assert ended.merge(its_own).fully_refunded

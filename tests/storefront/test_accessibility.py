@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.storefront.web import LATER, Answer, Web, a_booking, a_pass, account, problem, purchase
+from tests.storefront.web import LATER, Answer, Web, a_booking, a_purchase, account, problem, purchase
 
 STATES = ["active", "past_due", "failed", "disputed", "refunded", "refunding", "quarantined", "pending"]
 UNNAMED = re.compile(r"^\s*- (button|link|heading|region|progressbar|navigation|textbox|combobox)(?! \")", re.MULTILINE)
@@ -82,9 +82,11 @@ def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: 
 
     visit(ada, "/account", "Nothing here yet")
     assert faults(ada) == []
-    held = [a_pass(status=one) for one in STATES]
-    web.answers["GET /subscription-status"] = account(*held, checkout={"checkout_id": "co_1"}, booking=a_booking())
-    over = [a_booking(status=one, pass_id="co_9") for one in ("finished", "cancelled", "lapsed")]
+    of_each_state = [a_purchase(status=one) for one in STATES]
+    web.answers["GET /subscription-status"] = account(
+        *of_each_state, checkout={"checkout_id": "co_1"}, booking=a_booking()
+    )
+    over = [a_booking(status=one, purchase_id="co_9") for one in ("finished", "cancelled", "expired")]
     web.answers["GET /bookings"] = Answer(body={"bookings": over})
     visit(ada, "/account", "You were buying Monthly membership")
     ada.get_by_role("button", name="Missing a pass?").click()
@@ -105,8 +107,8 @@ def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: 
     web.answers["GET /subscription-status/co_1"] = purchase("failed")
     visit(ada, "/success?checkout_id=co_1", "The payment did not go through")
     assert faults(ada) == []
-    story = [{"what": "payment paid", "at": LATER, "road": "webhook", "heard_at": LATER}]
-    web.answers["GET /subscription-status/co_1"] = purchase("active", a_pass(), moments=story)
+    story = [{"what": "payment paid", "at": LATER, "channel": "webhook", "heard_at": LATER}]
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase(), moments=story)
     visit(ada, "/success?checkout_id=co_1", "Your pass is active")
     ada.get_by_text("What happened").click()
     assert faults(ada) == []
@@ -140,6 +142,6 @@ def test_the_audit_sees_what_is_wrong(page: Page, web: Web) -> None:
 
 def test_nothing_turns_for_those_who_want_less_motion(ada: Page, web: Web) -> None:
     ada.emulate_media(reduced_motion="reduce")
-    web.answers["GET /subscription-status/co_1"] = purchase("active", a_pass())
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     visit(ada, "/success?checkout_id=co_1", "Your pass is active")
     assert ada.evaluate("document.getAnimations().length") == 0

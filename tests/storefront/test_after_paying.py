@@ -9,7 +9,7 @@ from tests.storefront.web import (
     LOST,
     Answer,
     Web,
-    a_pass,
+    a_purchase,
     account,
     problem,
     purchase,
@@ -33,9 +33,9 @@ def heading(page: Page, text: str | re.Pattern[str]) -> None:
 
 
 def test_a_purchase_is_confirmed_try_by_try_and_then_active(ada: Page, web: Web) -> None:
-    moments = [{"what": "payment paid", "at": 1_790_000_000, "road": "poll", "heard_at": 1_790_000_004}]
+    moments = [{"what": "payment paid", "at": 1_790_000_000, "channel": "poll", "heard_at": 1_790_000_004}]
     web.answers["GET /subscription-status/co_1"] = [purchase("confirming")] * 2 + [
-        purchase("active", a_pass(), moments=moments)
+        purchase("active", a_purchase(), moments=moments)
     ]
     ada.add_init_script(EVERY_TITLE)
     ada.goto("/success?checkout_id=co_1")
@@ -56,7 +56,7 @@ def test_a_lost_connection_does_not_end_the_confirming(ada: Page, web: Web) -> N
         purchase("confirming"),
         LOST,
         OUTAGE,
-        purchase("active", a_pass()),
+        purchase("active", a_purchase()),
     ]
     ada.add_init_script(EVERY_TITLE)
     ada.goto("/success?checkout_id=co_1")
@@ -65,7 +65,7 @@ def test_a_lost_connection_does_not_end_the_confirming(ada: Page, web: Web) -> N
 
 
 def test_what_is_not_confirmed_in_time_leaves_ways_on(ada: Page, web: Web) -> None:
-    web.answers["GET /subscription-status/co_1"] = [purchase("confirming")] * 15 + [purchase("active", a_pass())]
+    web.answers["GET /subscription-status/co_1"] = [purchase("confirming")] * 15 + [purchase("active", a_purchase())]
     ada.goto("/success?checkout_id=co_1")
     heading(ada, "Not confirmed yet")
     assert web.times("GET /subscription-status/co_1") == 15
@@ -77,7 +77,7 @@ def test_what_is_not_confirmed_in_time_leaves_ways_on(ada: Page, web: Web) -> No
 
 
 def test_a_hidden_tab_asks_nothing_until_it_is_seen_again(ada: Page, web: Web) -> None:
-    web.answers["GET /subscription-status/co_1"] = [purchase("confirming"), purchase("active", a_pass())]
+    web.answers["GET /subscription-status/co_1"] = [purchase("confirming"), purchase("active", a_purchase())]
     ada.add_init_script("Object.defineProperty(document, 'visibilityState', { value: 'hidden', writable: true })")
     ada.goto("/success?checkout_id=co_1")
     heading(ada, "Confirming your purchase… ")
@@ -90,15 +90,15 @@ def test_a_hidden_tab_asks_nothing_until_it_is_seen_again(ada: Page, web: Web) -
     ("answer", "title"),
     [
         (purchase("failed"), "The payment did not go through"),
-        (purchase("failed", a_pass(status="failed")), "The payment did not go through"),
-        (purchase("failed", a_pass(status="disputed")), "This purchase is on hold"),
-        (purchase("failed", a_pass(status="quarantined")), "We are checking this payment"),
+        (purchase("failed", a_purchase(status="failed")), "The payment did not go through"),
+        (purchase("failed", a_purchase(status="disputed")), "This purchase is on hold"),
+        (purchase("failed", a_purchase(status="quarantined")), "We are checking this payment"),
         (purchase("expired"), "The payment page has expired"),
         (purchase("expired", moments=[{"what": "checkout invalidated", "at": 1}]), "The payment page has expired"),
-        (purchase("expired", a_pass(status="ended")), "This pass: ended"),
-        (purchase("refunded", a_pass(status="refunded", refunded=4950)), "Your money was sent back"),
-        (purchase("refunded", a_pass(status="refunding")), "Your money is on its way back"),
-        (purchase("refunded", a_pass(status="charged_back")), "Your bank took this payment back"),
+        (purchase("expired", a_purchase(status="ended")), "This pass: ended"),
+        (purchase("refunded", a_purchase(status="refunded", refunded=4950)), "Your money was sent back"),
+        (purchase("refunded", a_purchase(status="refunding")), "Your money is on its way back"),
+        (purchase("refunded", a_purchase(status="charged_back")), "Your bank took this payment back"),
     ],
 )
 def test_a_purchase_that_ends_otherwise_says_what_happened_and_what_to_do(
@@ -112,7 +112,7 @@ def test_a_purchase_that_ends_otherwise_says_what_happened_and_what_to_do(
 
 
 def test_a_buyer_who_is_no_longer_signed_in_comes_back_to_the_same_purchase(page: Page, web: Web) -> None:
-    web.answers["GET /subscription-status/co_1"] = purchase("active", a_pass())
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     page.goto("/success?checkout_id=co_1")
     heading(page, "Sign in to see your purchase")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
@@ -137,7 +137,7 @@ def test_a_buyer_who_comes_back_by_another_way_is_remembered(ada: Page, web: Web
     ada.wait_for_url(web.payment_page)
     ada.goto("/")
     expect(ada.get_by_role("heading", name="You were buying Monthly membership")).to_be_visible()
-    web.answers["GET /subscription-status/co_1"] = purchase("active", a_pass())
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     ada.get_by_role("link", name="I have paid").click()
     heading(ada, "Your pass is active")
     ada.get_by_role("link", name="Back to the shop").click()
@@ -154,17 +154,17 @@ def test_a_page_of_a_purchase_that_nobody_made_leads_on(page: Page, web: Web, pa
 
 def test_the_account_says_in_plain_words_how_every_pass_stands(ada: Page, web: Web) -> None:
     web.answers["GET /subscription-status"] = account(
-        a_pass(),
-        a_pass(offer_id="ten", kind="pass", renews_at=None, until=1_800_000_000),
-        a_pass(offer_id="day", kind="pass", renews_at=None, until=None),
-        a_pass(offer_id="live", kind="live_session", status="ended", renews_at=None, until=None),
-        a_pass(status="past_due"),
-        a_pass(cancel_at=1_800_000_000, renews_at=None),
-        a_pass(offer_id="of last year", status="refunded", refunded=4950),
+        a_purchase(),
+        a_purchase(offer_id="ten", kind="pass", renews_at=None, until=1_800_000_000),
+        a_purchase(offer_id="day", kind="pass", renews_at=None, until=None),
+        a_purchase(offer_id="live", kind="live_session", status="ended", renews_at=None, until=None),
+        a_purchase(status="past_due"),
+        a_purchase(cancel_at=1_800_000_000, renews_at=None),
+        a_purchase(offer_id="of last year", status="refunded", refunded=4950),
     )
     ada.goto("/account")
-    passes = ada.get_by_role("main").get_by_role("listitem")
-    expect(passes).to_have_count(7)
+    purchases = ada.get_by_role("main").get_by_role("listitem")
+    expect(purchases).to_have_count(7)
     for nth, words in enumerate(
         [
             ["Monthly membership", "Active", "€49.50", "Renews on15 January 2027"],
@@ -177,7 +177,7 @@ def test_the_account_says_in_plain_words_how_every_pass_stands(ada: Page, web: W
         ]
     ):
         for word in words:
-            expect(passes.nth(nth)).to_contain_text(word)
+            expect(purchases.nth(nth)).to_contain_text(word)
 
 
 def test_an_open_checkout_can_be_paid_from_the_account(ada: Page, web: Web) -> None:
@@ -191,7 +191,7 @@ def test_an_open_checkout_can_be_paid_from_the_account(ada: Page, web: Web) -> N
 def test_a_missing_pass_is_looked_for_and_shown(ada: Page, web: Web) -> None:
     found = {"scanned": 2, "granted": ["co_1"], "unchanged": 1, "problems": [{"ref": "cs_9", "why": "odd"}]}
     web.answers["POST /sync"] = Answer(body=found)
-    web.answers["GET /subscription-status"] = [account(), account(a_pass())]
+    web.answers["GET /subscription-status"] = [account(), account(a_purchase())]
     ada.goto("/account")
     expect(ada.get_by_role("heading", name="Nothing here yet")).to_be_visible()
     ada.get_by_role("button", name="Missing a pass?").click()

@@ -82,7 +82,7 @@ def choose(page: Page, offer: str) -> None:
 def sign_in(page: Page, email: str, *, gives_sessions: bool = False) -> None:
     """Sign in as *email* on the identity provider's page."""
     if gives_sessions:
-        page.get_by_label("Provider (gives live sessions)").check()
+        page.get_by_label("Host (gives live sessions)").check()
     page.get_by_role("textbox", name="E-mail", exact=True).fill(email)
     page.get_by_role("button", name="Sign in").click()
 
@@ -112,12 +112,12 @@ def test_a_pass_and_a_subscription_are_bought_and_active(buyer: Page) -> None:
     expect(buyer.get_by_role("main")).to_contain_text("Monthly membership")
 
     buyer.get_by_role("link", name="See your account").click()
-    passes = buyer.get_by_role("main").get_by_role("listitem")
-    expect(passes).to_have_count(2)
-    expect(passes.filter(has_text="Ten classes")).to_contain_text("Active")
-    expect(passes.filter(has_text="Ten classes")).to_contain_text("Valid until")
-    expect(passes.filter(has_text="Monthly membership")).to_contain_text("Active")
-    expect(passes.filter(has_text="Monthly membership")).to_contain_text("Renews on")
+    purchases = buyer.get_by_role("main").get_by_role("listitem")
+    expect(purchases).to_have_count(2)
+    expect(purchases.filter(has_text="Ten classes")).to_contain_text("Active")
+    expect(purchases.filter(has_text="Ten classes")).to_contain_text("Valid until")
+    expect(purchases.filter(has_text="Monthly membership")).to_contain_text("Active")
+    expect(purchases.filter(has_text="Monthly membership")).to_contain_text("Renews on")
 
 
 def test_without_any_webhook_the_page_that_asks_makes_it_active(buyer: Page, stack: Stack) -> None:
@@ -242,12 +242,12 @@ def test_who_went_back_to_change_the_package_and_paid_in_the_old_tab_too_is_told
     expect(old.get_by_role("main")).to_contain_text(f"{why} goes back to your card or account by itself.")
 
     old.get_by_role("link", name="See your account").click()
-    passes = old.get_by_role("main").get_by_role("listitem")
-    expect(passes.filter(has_text="Monthly membership").filter(has_text="Active")).to_have_count(1)
+    purchases = old.get_by_role("main").get_by_role("listitem")
+    expect(purchases.filter(has_text="Monthly membership").filter(has_text="Active")).to_have_count(1)
     stack.sweep()
-    given_back = passes.filter(has_text="Ten classes")
-    expect(given_back).to_contain_text(f"{why} was sent back", timeout=TOLD_WITHIN_MS)  # the page looks by itself
-    expect(given_back).to_contain_text("Refunded€120")
+    fully_refunded = purchases.filter(has_text="Ten classes")
+    expect(fully_refunded).to_contain_text(f"{why} was sent back", timeout=TOLD_WITHIN_MS)  # the page looks by itself
+    expect(fully_refunded).to_contain_text("Refunded€120")
 
 
 def test_who_comes_back_the_next_day_goes_on_where_they_were(buyer: Page, stack: Stack) -> None:

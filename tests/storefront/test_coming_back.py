@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.storefront.web import LATER, Answer, Web, a_pass, account, checkout, problem, purchase
+from tests.storefront.web import LATER, Answer, Web, a_purchase, account, checkout, problem, purchase
 
 
 def heading(page: Page, text: str) -> None:
@@ -59,7 +59,7 @@ def test_a_checkout_is_cancelled_and_taken_up_again(ada: Page, web: Web) -> None
 
 def test_a_checkout_that_was_paid_before_it_could_be_cancelled_says_so(ada: Page, web: Web) -> None:
     web.answers["GET /subscription-status"] = account(checkout={"checkout_id": "co_1"})
-    web.answers["DELETE /checkouts/co_1"] = Answer(body=checkout("done") | {"pass": a_pass()})
+    web.answers["DELETE /checkouts/co_1"] = Answer(body=checkout("done") | {"purchase": a_purchase()})
     ada.goto("/account")
     ada.get_by_role("button", name="Cancel the purchase of Monthly membership").click()
     expect(ada.get_by_role("heading", name="You have paid for Monthly membership")).to_be_focused()
@@ -94,8 +94,8 @@ def test_however_a_checkout_ended_its_buyer_can_go_on(
 
 def test_going_on_with_what_was_paid_already_shows_the_pass(ada: Page, web: Web) -> None:
     web.answers["GET /checkouts/co_1"] = Answer(body=checkout("recover"))
-    web.answers["POST /checkouts/co_1/recover"] = Answer(body=checkout("done") | {"pass": a_pass()})
-    web.answers["GET /subscription-status/co_1"] = purchase("active", a_pass())
+    web.answers["POST /checkouts/co_1/recover"] = Answer(body=checkout("done") | {"purchase": a_purchase()})
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     ada.goto("/cancel?checkout_id=co_1")
     ada.get_by_role("button", name="Go on where you were").click()
     heading(ada, "Your pass is active")
@@ -104,7 +104,7 @@ def test_going_on_with_what_was_paid_already_shows_the_pass(ada: Page, web: Web)
 
 def test_buying_what_was_bought_in_another_tab_shows_the_pass(ada: Page, web: Web) -> None:
     web.answers["POST /payment-tokens"] = Answer(body=checkout("done"))
-    web.answers["GET /subscription-status/co_1"] = purchase("active", a_pass())
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     ada.goto("/")
     ada.get_by_role("button", name="Buy Monthly membership").click()
     heading(ada, "Your pass is active")
@@ -113,9 +113,9 @@ def test_buying_what_was_bought_in_another_tab_shows_the_pass(ada: Page, web: We
 
 def test_a_checkout_whose_other_choice_was_paid_leads_to_that_one(ada: Page, web: Web) -> None:
     web.answers["GET /checkouts/co_1"] = Answer(body=checkout("recover", status="invalidated", replaced_by="co_2"))
-    held = a_pass(pass_id="co_2", offer_id="ten")
+    purchase = a_purchase(purchase_id="co_2", offer_id="ten")
     web.answers["GET /checkouts/co_2"] = Answer(
-        body=checkout("done", checkout_id="co_2", offer_id="ten", **{"pass": held})
+        body=checkout("done", checkout_id="co_2", offer_id="ten", purchase=purchase)
     )
     ada.goto("/cancel?checkout_id=co_1")
     heading(ada, "You have paid for Ten classes")
@@ -124,14 +124,16 @@ def test_a_checkout_whose_other_choice_was_paid_leads_to_that_one(ada: Page, web
 
 
 def test_both_payments_of_one_choice_are_explained_on_either_page(ada: Page, web: Web) -> None:
-    later = a_pass(pass_id="co_2", offer_id="ten", status="refunding", amount=12000, paid_before="co_1", refund_why="x")
-    web.answers["GET /checkouts/co_1"] = Answer(body=checkout("done", replaced_by="co_2", **{"pass": a_pass()}))
-    web.answers["GET /checkouts/co_2"] = Answer(
-        body=checkout("done", checkout_id="co_2", offer_id="ten", replaced_checkout_id="co_1", **{"pass": later})
+    later = a_purchase(
+        purchase_id="co_2", offer_id="ten", status="refunding", amount=12000, paid_before="co_1", refund_why="x"
     )
-    web.answers["GET /subscription-status/co_1"] = purchase("active", a_pass())
+    web.answers["GET /checkouts/co_1"] = Answer(body=checkout("done", replaced_by="co_2", purchase=a_purchase()))
+    web.answers["GET /checkouts/co_2"] = Answer(
+        body=checkout("done", checkout_id="co_2", offer_id="ten", replaced_checkout_id="co_1", purchase=later)
+    )
+    web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     web.answers["GET /subscription-status/co_2"] = purchase("refunded", later)
-    web.answers["GET /subscription-status"] = account(a_pass(), later)
+    web.answers["GET /subscription-status"] = account(a_purchase(), later)
     why = "You had paid for Monthly membership already, so this payment of €120 goes back to your card or account"
     ada.goto("/success?checkout_id=co_1")
     expect(ada.get_by_role("main")).to_contain_text(f"You paid for Ten classes as well. {why} by itself.")
@@ -141,8 +143,8 @@ def test_both_payments_of_one_choice_are_explained_on_either_page(ada: Page, web
 
 
 def test_what_is_found_paid_while_the_account_is_read_shows_at_once(ada: Page, web: Web) -> None:
-    web.answers["GET /subscription-status"] = [account(checkout={"checkout_id": "co_1"}), account(a_pass())]
-    web.answers["GET /checkouts/co_1"] = Answer(body=checkout("done", **{"pass": a_pass()}))
+    web.answers["GET /subscription-status"] = [account(checkout={"checkout_id": "co_1"}), account(a_purchase())]
+    web.answers["GET /checkouts/co_1"] = Answer(body=checkout("done", purchase=a_purchase()))
     ada.goto("/account")
     expect(ada.get_by_role("main").get_by_role("listitem").filter(has_text="Monthly membership")).to_be_visible()
     expect(ada.get_by_role("heading", name="Nothing here yet")).to_have_count(0)
@@ -194,6 +196,6 @@ def test_the_shop_keeps_what_the_buyer_chose_and_where_they_were(ada: Page, web:
 
 
 def test_a_quarantined_payment_says_that_nobody_need_pay_again(ada: Page, web: Web) -> None:
-    web.answers["GET /subscription-status"] = account(a_pass(status="quarantined", paid_at=LATER))
+    web.answers["GET /subscription-status"] = account(a_purchase(status="quarantined", paid_at=LATER))
     ada.goto("/account")
     expect(ada.get_by_text("You need not pay again")).to_be_visible()

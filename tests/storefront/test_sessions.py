@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.storefront.test_accessibility import faults
-from tests.storefront.web import LATER, Answer, Web, a_booking, a_pass, account, checkout, problem, purchase
+from tests.storefront.web import LATER, Answer, Web, a_booking, a_purchase, account, checkout, problem, purchase
 
 MINUTE_MS = 60_000
 ALL_ANNOUNCED = """
@@ -23,12 +23,12 @@ ALL_ANNOUNCED = """
 def a_session(**changes: object) -> dict[str, object]:
     """Return the pass of a live session."""
     usual = {"kind": "live_session", "offer_id": "live", "amount": 900, "currency": "jpy", "renews_at": None}
-    return a_pass(**(usual | {"until": None} | changes))
+    return a_purchase(**(usual | {"until": None} | changes))
 
 
 def give_sessions(page: Page) -> None:
     """Let the page's visitor be one who gives sessions."""
-    part = urlsafe_b64encode(json.dumps({"roles": ["provider"]}).encode()).decode().rstrip("=")
+    part = urlsafe_b64encode(json.dumps({"roles": ["host"]}).encode()).decode().rstrip("=")
     page.add_init_script(
         f"""const known = JSON.parse(localStorage.getItem("paidup.session"));
         localStorage.setItem("paidup.session", JSON.stringify({{ ...known, token: "e30.{part}.signature" }}));"""
@@ -102,8 +102,8 @@ def test_a_booking_that_waits_says_what_becomes_of_the_money(
 def test_when_the_time_is_over_the_page_looks_and_tells_what_became_of_the_money(ada: Page, web: Web) -> None:
     back = a_session(status="refunding", refund_why="nobody accepted it in time")
     web.answers["GET /subscription-status"] = [account(a_session(), booking=a_booking(remaining_s=3)), account(back)]
-    lapsed = Answer(body={"bookings": [a_booking(status="lapsed", ended_at=LATER)]})
-    web.answers["GET /bookings"] = [Answer(body={"bookings": [a_booking()]}), lapsed]
+    expired = Answer(body={"bookings": [a_booking(status="expired", ended_at=LATER)]})
+    web.answers["GET /bookings"] = [Answer(body={"bookings": [a_booking()]}), expired]
     stop_clock(ada)
     ada.goto("/account")
     expect(ada.get_by_role("timer")).to_have_text("0:03")
@@ -140,12 +140,12 @@ def test_a_booking_that_was_accepted_a_moment_ago_cannot_be_cancelled_and_says_s
 
 
 @pytest.mark.parametrize(
-    "changes", [{"status": "lapsed"}, {"status": "lapsed", "ended_at": LATER}, {"status": "cancelled"}]
+    "changes", [{"status": "expired"}, {"status": "expired", "ended_at": LATER}, {"status": "cancelled"}]
 )
 def test_a_payment_kept_for_the_next_booking_is_told_and_books_it(
     ada: Page, web: Web, changes: dict[str, object]
 ) -> None:
-    """A booking that lapsed is told of before the sweep has ended it, and after."""
+    """A booking that expired is told of before the sweep has ended it, and after."""
     over = a_booking(if_called_off="credited", **changes)
     again = a_booking(booking_id="co_2", if_called_off="credited")
     web.answers["GET /subscription-status"] = account(a_session())
@@ -169,7 +169,7 @@ def test_a_payment_kept_for_the_next_booking_is_told_and_books_it(
 
 def test_a_booking_that_lapsed_says_that_the_money_goes_back_before_it_does(ada: Page, web: Web) -> None:
     web.answers["GET /subscription-status"] = account(a_session())
-    web.answers["GET /bookings"] = Answer(body={"bookings": [a_booking(status="lapsed")]})
+    web.answers["GET /bookings"] = Answer(body={"bookings": [a_booking(status="expired")]})
     ada.goto("/account")
     past = ada.get_by_role("region", name="Earlier live sessions")
     expect(past).to_contain_text("Your money is on its way back. It shows here within a minute.")
@@ -177,7 +177,7 @@ def test_a_booking_that_lapsed_says_that_the_money_goes_back_before_it_does(ada:
 
 
 def test_an_account_whose_bookings_do_not_load_shows_the_rest(ada: Page, web: Web) -> None:
-    web.answers["GET /subscription-status"] = account(a_pass())
+    web.answers["GET /subscription-status"] = account(a_purchase())
     web.answers["GET /bookings"] = problem(503, "Busy", "Try again in a second.")
     ada.goto("/account")
     expect(ada.get_by_role("heading", name="Monthly membership")).to_be_visible()

@@ -53,16 +53,16 @@ def problem(status: int, title: str, next_step: str, **headers: str) -> Answer:
     return Answer(status=status, body=body | {"request_id": "request-7"}, headers=kind | headers)
 
 
-def a_pass(**changes: Any) -> dict[str, Any]:
+def a_purchase(**changes: Any) -> dict[str, Any]:
     """Return a pass as the API shows it."""
-    usual = {"pass_id": "co_1", "checkout_id": "co_1", "offer_id": "monthly", "kind": "subscription"}
+    usual = {"purchase_id": "co_1", "checkout_id": "co_1", "offer_id": "monthly", "kind": "subscription"}
     known = {"status": "active", "amount": 4950, "currency": "eur", "provider": "stripe", "refunded": 0}
     return usual | known | {"renews_at": LATER, "until": LATER + 604_800} | changes
 
 
-def account(*passes: dict[str, Any], **more: Any) -> Answer:
+def account(*purchases: dict[str, Any], **more: Any) -> Answer:
     """Return a whole account as the API shows it; *more* is an open `checkout` or `booking`."""
-    body = {"customer_id": "usr_ada", "billing_version": 1, "access": [], "passes": list(passes)}
+    body = {"customer_id": "usr_ada", "billing_version": 1, "access": [], "purchases": list(purchases)}
     return Answer(body=body | more)
 
 
@@ -77,15 +77,21 @@ def checkout(following: str = "pay", **changes: Any) -> dict[str, Any]:
 
 def a_booking(**changes: Any) -> dict[str, Any]:
     """Return a live session as the API shows it."""
-    usual = {"booking_id": "co_1", "checkout_id": "co_1", "pass_id": "co_1", "offer_id": "live", "status": "waiting"}
+    usual = {
+        "booking_id": "co_1",
+        "checkout_id": "co_1",
+        "purchase_id": "co_1",
+        "offer_id": "live",
+        "status": "waiting",
+    }
     times = {"created_at": LATER, "accept_by": LATER + 900, "remaining_s": 900}
     return usual | times | {"if_called_off": "refunded"} | changes
 
 
-def purchase(state: str, held: dict[str, Any] | None = None, *, again_ms: int = 10, moments: Any = ()) -> Answer:
+def purchase(state: str, purchase: dict[str, Any] | None = None, *, again_ms: int = 10, moments: Any = ()) -> Answer:
     """Return how one purchase stands."""
     body = {"state": state, "attempt_after_ms": again_ms, "billing_version": 1, "timeline": list(moments)}
-    return Answer(body=body | ({"pass": held} if held else {}))
+    return Answer(body=body | ({"purchase": purchase} if purchase else {}))
 
 
 class Web:

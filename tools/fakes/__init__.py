@@ -1,5 +1,5 @@
 """Stand-ins for the providers that paidup talks to: Stripe's API and pages, and an identity provider."""
 
-from tools.fakes.server import Standins, serve
+from tools.fakes.server import Fakes, serve
 
-__all__ = ["Standins", "serve"]
+__all__ = ["Fakes", "serve"]

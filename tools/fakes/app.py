@@ -16,7 +16,7 @@ from tools.fakes.identity import Identity
 from tools.fakes.pay import PayPage
 from tools.fakes.problems import Problem
 from tools.fakes.stripe_api import OPERATIONS, Outage, StripeApi
-from tools.fakes.webhook_sender import Courier
+from tools.fakes.webhook_sender import WebhookSender
 from tools.fakes.wire import Refusal
 from tools.fakes.world import World
 
@@ -26,17 +26,17 @@ type Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 def build(world: World) -> Asgi:
     """Return the application for *world*."""
-    courier, ticker = Courier(world), asyncio.Event()
+    webhook_sender, ticker = WebhookSender(world), asyncio.Event()
     api = StripeApi(world)
 
     def changed() -> None:
-        courier.wake()
+        webhook_sender.wake()
         ticker.set()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         world.changed = changed
-        work = (courier.run(), _let_time_pass(world, ticker), _load_types())
+        work = (webhook_sender.run(), _let_time_pass(world, ticker), _load_types())
         tasks = [asyncio.create_task(each) for each in work]
         yield
         for task in tasks:
@@ -53,7 +53,7 @@ def build(world: World) -> Asgi:
 
     routes = [
         Route("/", index),
-        *PayPage(world, courier).routes(),
+        *PayPage(world, webhook_sender).routes(),
         *Dev(world).routes(),
         *Identity(world).routes(),
         Route("/stripe/{path:path}", stripe, methods=["GET", "POST", "DELETE", "PUT", "PATCH"]),

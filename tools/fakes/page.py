@@ -131,7 +131,7 @@ def sign_in_page(fields: dict[str, str]) -> str:
 <label for="sub">Customer id <small>(made from the e-mail address when left empty)</small></label>
 <input id="sub" name="sub" type="text" autocomplete="username" pattern="[A-Za-z0-9_.\\-]{{1,64}}">
 <fieldset><legend>Roles</legend>
-<label><input type="checkbox" name="roles" value="provider"> Provider (gives live sessions)</label>
+<label><input type="checkbox" name="roles" value="host"> Host (gives live sessions)</label>
 <label><input type="checkbox" name="roles" value="support"> Support desk</label></fieldset>
 <button type="submit">Sign in</button></form>""",
     )

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from tools.fakes import buyer, cards, checkout, due, page
 from tools.fakes.buyer import Outcome
 from tools.fakes.store import Obj
-from tools.fakes.webhook_sender import Courier
+from tools.fakes.webhook_sender import WebhookSender
 from tools.fakes.world import World
 
 REDIRECT_WAITS_S = 10
@@ -19,9 +19,9 @@ STATUS = {"declined": 402, "closed": 410}
 class PayPage:
     """Show and take payments of sessions."""
 
-    def __init__(self, world: World, courier: Courier) -> None:
+    def __init__(self, world: World, webhook_sender: WebhookSender) -> None:
         """Pay in *world*; *courier* tells when the merchant has heard of it."""
-        self._world, self._courier = world, courier
+        self._world, self._courier = world, webhook_sender
 
     def routes(self) -> list[Route]:
         """Return the routes."""

@@ -20,7 +20,7 @@ API_KEY = "sk_test_local"
 
 
 @dataclass(frozen=True, slots=True)
-class Standins:
+class Fakes:
     """Stand-ins that run."""
 
     url: str
@@ -78,7 +78,7 @@ def serve(
     webhooks: Mapping[str, str] | None = None,
     port: int = 0,
     api_key: str = API_KEY,
-) -> Iterator[Standins]:
+) -> Iterator[Fakes]:
     """Run the stand-ins in a thread while the block runs.
 
     *state* is the folder that they keep their state in, *clock_file* what they publish their clock's offset in
@@ -93,7 +93,7 @@ def serve(
     try:
         if not server.started:
             raise RuntimeError("the stand-ins could not start; their log says why")
-        yield Standins(world.base, clock_file or state / "clock")
+        yield Fakes(world.base, clock_file or state / "clock")
     finally:
         server.should_exit = True
         thread.join(15)

@@ -19,7 +19,7 @@ ANSWER_WITHIN_S = 10
 AT_ONCE = 12
 
 
-class Courier:
+class WebhookSender:
     """Deliver what is due, one attempt after the other, until the stand-ins stop."""
 
     def __init__(self, world: World) -> None:

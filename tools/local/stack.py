@@ -54,7 +54,7 @@ async def run(options: Options) -> None:
     """
     began = time.monotonic()
     async with AsyncExitStack() as parts:
-        folder = parts.enter_context(state.held(options.folder, fresh=options.fresh))
+        folder = parts.enter_context(state.purchase(options.folder, fresh=options.fresh))
         front = parts.enter_context(contextlib.closing(children.listen(options.port, "PAIDUP_PORT")))
         back = parts.enter_context(contextlib.closing(children.listen(0, "port")))
         at = _addresses(options, front, back)
@@ -94,12 +94,12 @@ async def _programs(parts: AsyncExitStack, at: Addresses, folder: Path) -> list[
     (secret,) = ministack.STRIPE_SECRET["webhook_secrets"]
     places = ["--state", str(folder / "standins"), "--clock-file", str(folder / "clock")]
     webhook = ["--webhook", f"{at.url}/webhooks/stripe={secret}"]
-    standins = [sys.executable, "-m", "tools.fakes", "--port", str(at.standins_port), *places, *webhook]
+    fakes = [sys.executable, "-m", "tools.fakes", "--port", str(at.standins_port), *places, *webhook]
     aws, aws_environment = ministack.command(at.aws_port, folder, permissions=True)
     plain = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
 
     started = []
-    for name, argv, environment in (("MiniStack", aws, aws_environment), ("The stand-ins", standins, plain)):
+    for name, argv, environment in (("MiniStack", aws, aws_environment), ("The stand-ins", fakes, plain)):
         log = folder / "logs" / f"{name.split()[-1].lower()}.log"
         child = await children.start(name, argv, environment, log)
         parts.push_async_callback(child.stop)

@@ -22,7 +22,7 @@ class NotRunning(Exception):
 
 
 @contextmanager
-def held(folder: Path, *, fresh: bool) -> Iterator[Path]:
+def purchase(folder: Path, *, fresh: bool) -> Iterator[Path]:
     """Hold *folder* for one stack alone, emptied first when *fresh*; raises NotStarted when another stack holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:

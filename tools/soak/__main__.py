@@ -13,7 +13,7 @@ from hypothesis import seed as seeded
 from hypothesis.stateful import run_state_machine_as_test
 
 from tools.soak.clock import Crash, drawn
-from tools.soak.state_machine import Life, LifeOnCredit
+from tools.soak.state_machine import StateMachine, StateMachineOnCredit
 
 PORTION = 500
 STEPS = 30
@@ -36,7 +36,7 @@ def live(seed: int, lives: int, *, shrinks: bool = False) -> tuple[int, Counter[
     logging.disable(logging.CRITICAL)
     time.sleep = lambda _: None  # one customer in one process has nobody to wait for
     secrets.token_hex = drawn
-    kind = Life if seed % 2 else LifeOnCredit
+    kind = StateMachine if seed % 2 else StateMachineOnCredit
     kind.met.clear()
     ordinary = settings(
         max_examples=lives,

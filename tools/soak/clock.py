@@ -8,35 +8,35 @@ from hypothesis.stateful import RuleBasedStateMachine
 from paidup.flows.buy import Order
 from paidup.flows.confirm import confirm
 from paidup.flows.expire import expire
-from paidup.flows.services import Shop
+from paidup.flows.services import Services
 from paidup.flows.settle import settle
 from paidup.flows.sync import sync
 from paidup.model.account import Account
 from paidup.model.booking import Booking
 from paidup.model.checkout import Checkout
 from paidup.model.errors import Refusal
-from paidup.model.fact import Road
+from paidup.model.fact import Channel
 from paidup.model.policy import Policy
-from paidup.model.purchase import Pass
+from paidup.model.purchase import Purchase
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.table import Table
 from paidup.outside.stripe.provider import Stripe
 
-from tools.soak.memory import MemoryTable, Wire
+from tools.soak.memory import Item, MemoryTable
 from tools.soak.provider import MemoryProvider
 
 ADA = "ada"
 A_MINUTE = (60,)
 HOURS = (3_600, 3_600, 3_600)  # longer than the longest back-off
 Soon = Callable[[], Callable[[], None] | None]  # does something at once, and may return what to do after the call
-MARKS: dict[type[Any], str] = {Checkout: "CHECKOUT#", Pass: "PASS#", Booking: "BOOKING#"}
+MARKS: dict[type[Any], str] = {Checkout: "CHECKOUT#", Purchase: "PURCHASE#", Booking: "BOOKING#"}
 
 
 class Crash(BaseException):
     """The function died here: nothing after this line ran."""
 
 
-class Day(RuleBasedStateMachine):
+class ClockRules(RuleBasedStateMachine):
     """One customer's shop and provider, and the clock that both go by."""
 
     credit = False
@@ -49,7 +49,7 @@ class Day(RuleBasedStateMachine):
         self.provider = MemoryProvider(lambda: self.now, wait=lambda: self.pass_time(1))
         policy = Policy(credit_unaccepted_bookings=self.credit)
         table = Table(client=cast("Any", self.rows), name="paidup", policy=policy)
-        self.shop = Shop(table=table, stripe=cast("Stripe", self.provider), policy=policy)
+        self.services = Services(table=table, stripe=cast("Stripe", self.provider), policy=policy)
         self.soon: Soon | None = None
         self.calls_left = 0
         self.only_writes = False
@@ -60,7 +60,7 @@ class Day(RuleBasedStateMachine):
         self.meetings: set[str] = set()
         self._heard: set[int] = set()
         self._answers: dict[str, str] = {}
-        self._read: dict[tuple[str, str], tuple[Wire, Any]] = {}
+        self._read: dict[tuple[str, str], tuple[Item, Any]] = {}
 
     # -- clock and functions
 
@@ -103,7 +103,7 @@ class Day(RuleBasedStateMachine):
 
     def run_the_sweep(self) -> None:
         """Do what is due; an outage postpones it, and nothing else may hinder it."""
-        assert expire(self.shop, now=self.now, time_left=lambda: 60.0).failed == 0
+        assert expire(self.services, now=self.now, time_left=lambda: 60.0).failed == 0
 
     # -- events
 
@@ -115,7 +115,7 @@ class Day(RuleBasedStateMachine):
     def hear(self, n: int) -> None:
         """Let the *n*th event arrive."""
         told = self.provider.told[n]
-        if self.attempt(lambda: settle(told.facts(), Road.WEBHOOK, self.shop, now=self.now)):
+        if self.attempt(lambda: settle(told.facts(), Channel.WEBHOOK, self.services, now=self.now)):
             self._heard.add(n)
 
     # -- quiet
@@ -154,8 +154,8 @@ class Day(RuleBasedStateMachine):
         if self.told_in_the_end:
             return
         for checkout in self.all_of(Checkout):
-            confirm(ADA, checkout.checkout_id, self.shop, now=self.now)
-        sync(ADA, None, self.shop, now=self.now)
+            confirm(ADA, checkout.checkout_id, self.services, now=self.now)
+        sync(ADA, None, self.services, now=self.now)
 
     def _sweep(self) -> None:
         if self.rows.holds_due(now=self.now):
@@ -166,7 +166,7 @@ class Day(RuleBasedStateMachine):
         for n in self.unheard:
             told = self.provider.told[n]
             if self.told_in_the_end or told.asked_before < self.now:
-                settle(told.facts(), Road.WEBHOOK, self.shop, now=self.now)
+                settle(told.facts(), Channel.WEBHOOK, self.services, now=self.now)
                 self._heard.add(n)
 
     # -- what is there
@@ -220,7 +220,7 @@ class Day(RuleBasedStateMachine):
         row = self.rows.rows[key]
         known = self._read.get(key)
         if known is None or known[0] is not row:
-            known = self._read[key] = (row, items.read_row(kind, row))
+            known = self._read[key] = (row, items.read_item(kind, row))
         return cast("T", known[1])
 
 

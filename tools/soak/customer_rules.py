@@ -1,4 +1,4 @@
-"""What a customer does in the shop, in any order, and what mechanics do for them."""
+"""What a customer does in the shop, in any order, and what hosts do for them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +15,10 @@ from paidup.model.checkout import Checkout
 from paidup.model.fact import PaymentStatus
 from paidup.model.offer import Interval, Kind, Offer
 
-from tools.soak.clock import ADA, Day
+from tools.soak.clock import ADA, ClockRules
 from tools.soak.provider import Sheet
 
-MECHANICS = ("mia", "max")
+HOSTS = ("mia", "max")
 OFFERS = (
     Offer(offer_id="ten", name="Ten classes", kind=Kind.PASS, amount=12_000, currency="eur", valid_days=90),
     Offer(offer_id="day", name="A day", kind=Kind.PASS, amount=1_500, currency="eur"),
@@ -46,14 +46,14 @@ keys = st.sampled_from([None, None, None, "key-1", "key-2"])
 picks = st.integers(0, 12)
 
 
-class Shopper(Day):
+class CustomerRules(ClockRules):
     """One customer, who goes back, changes their mind, and pays on any page."""
 
     @rule(offer=offers, quantity=st.integers(1, 2), key=keys)
     def click_buy(self, offer: str, quantity: int, key: str | None) -> None:
         """Open a checkout, or change the package."""
         quantity = 1 if offer == "live" else quantity
-        found = self.attempt(lambda: buy(self.order(offer, quantity, key), self.shop, now=self.now))
+        found = self.attempt(lambda: buy(self.order(offer, quantity, key), self.services, now=self.now))
         if found and key:
             self.answered(key, found[0])
 
@@ -80,50 +80,50 @@ class Shopper(Day):
     def poll(self, pick: int) -> None:
         """Come back from the page and ask how it stands."""
         checkout = self.picked(self.all_of(Checkout), pick)
-        self.attempt(lambda: confirm(ADA, checkout.checkout_id, self.shop, now=self.now))
+        self.attempt(lambda: confirm(ADA, checkout.checkout_id, self.services, now=self.now))
 
     @precondition(lambda self: self.all_of(Checkout))
     @rule(pick=picks)
     def cancel_a_checkout(self, pick: int) -> None:
         """Give up on a checkout."""
         checkout = self.picked(self.all_of(Checkout), pick)
-        self.attempt(lambda: cancel(ADA, checkout.checkout_id, self.shop, now=self.now))
+        self.attempt(lambda: cancel(ADA, checkout.checkout_id, self.services, now=self.now))
 
     @precondition(lambda self: self.all_of(Checkout))
     @rule(pick=picks)
     def recover_a_checkout(self, pick: int) -> None:
         """Go on from an earlier checkout."""
         checkout = self.picked(self.all_of(Checkout), pick)
-        self.attempt(lambda: recover(ADA, checkout.checkout_id, None, self.shop, now=self.now))
+        self.attempt(lambda: recover(ADA, checkout.checkout_id, None, self.services, now=self.now))
 
     @precondition(lambda self: self.unheard)
     @rule()
     def sync(self) -> None:
         """Miss a pass."""
-        self.attempt(lambda: sync(ADA, None, self.shop, now=self.now))
+        self.attempt(lambda: sync(ADA, None, self.services, now=self.now))
 
     @precondition(lambda self: self.open_bookings())
-    @rule(who=st.sampled_from(MECHANICS))
+    @rule(who=st.sampled_from(HOSTS))
     def accept_a_booking(self, who: str) -> None:
         """Take the booking that is open, if it still waits."""
         booking = self.open_bookings()[0]
-        if self.attempt(lambda: book.accept(booking.booking_id, who, self.shop, now=self.now)):
+        if self.attempt(lambda: book.accept(booking.booking_id, who, self.services, now=self.now)):
             self.meet("booking: accept")
 
     @precondition(lambda self: self.all_of(Booking))
     @rule(
         pick=picks,
-        who=st.sampled_from(MECHANICS),
+        who=st.sampled_from(HOSTS),
         what=st.sampled_from(["accept", "finish", "cancel", "own"]),
     )
     def act_on_a_booking(self, pick: int, who: str, what: str) -> None:
         """Accept, finish or cancel a booking; the customer cancels their own."""
         booking_id = self.picked(self.all_of(Booking), pick).booking_id
         acts: dict[str, Callable[[], Any]] = {
-            "accept": lambda: book.accept(booking_id, who, self.shop, now=self.now),
-            "finish": lambda: book.finish(booking_id, who, self.shop, now=self.now),
-            "cancel": lambda: book.cancel(booking_id, who, self.shop, of=None, now=self.now),
-            "own": lambda: book.cancel(booking_id, ADA, self.shop, of=ADA, now=self.now),
+            "accept": lambda: book.accept(booking_id, who, self.services, now=self.now),
+            "finish": lambda: book.finish(booking_id, who, self.services, now=self.now),
+            "cancel": lambda: book.cancel(booking_id, who, self.services, of=None, now=self.now),
+            "own": lambda: book.cancel(booking_id, ADA, self.services, of=ADA, now=self.now),
         }
         if self.attempt(acts[what]):
             self.meet(f"booking: {what}")
@@ -131,7 +131,7 @@ class Shopper(Day):
     @precondition(lambda self: self.open_bookings())
     @rule(late=st.sampled_from([-1, 0, 60]))
     def let_a_booking_run_out(self, late: int) -> None:
-        """Let time go by until the wait for a mechanic, or the day of a live session, has ended *late* seconds ago."""
+        """Let time go by until the wait for a host, or the day of a live session, has ended *late* seconds ago."""
         booking = self.open_bookings()[0]
         self.pass_time(max(0, (booking.due_at or 0) + late - self.now))
         self.meet(f"booking's time ran out: {booking.status}")
@@ -144,7 +144,7 @@ class Shopper(Day):
 
     def buy_and_pay_at_once(self, offer: str) -> None:
         """Open a checkout, or come back to the open one, and pay it."""
-        found = self.attempt(lambda: buy(self.order(offer, 1), self.shop, now=self.now))
+        found = self.attempt(lambda: buy(self.order(offer, 1), self.services, now=self.now))
         if found and found[0].token:
             self.provider.pay(found[0].token, delayed=False)
 

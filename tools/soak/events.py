@@ -53,7 +53,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class Speech:
+class ProviderEvents:
     """What is there at the provider, and how it tells of it. `before` is called with every operation's name, and may
     raise; `wait` lets a second go by; `failed` says that somebody got no answer, a refusal, or a refund that came back.
     """
@@ -86,7 +86,7 @@ class Speech:
         self._asked("bought by")
         return self._of_sheet(self.sheets[subscription.removeprefix("sub_")], with_plan=False)
 
-    def again(self, fact: Fact) -> Fact:
+    def refetch(self, fact: Fact) -> Fact:
         """Return what is so now, from a later second."""
         self._asked("again")
         if self.now() <= fact.entry.at:
@@ -213,7 +213,7 @@ class Speech:
             fact_id=_fetched_id(source, entry) if entry.fetched else f"evt_{self._said}",
             provider="stripe",
             customer_id=checkout.customer_id,
-            pass_id=checkout.checkout_id,
+            purchase_id=checkout.checkout_id,
             offer_id=cart.offer_id,
             kind=cart.kind,
             valid_days=cart.valid_days,

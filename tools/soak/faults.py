@@ -11,7 +11,7 @@ from paidup.flows.recover import cancel, recover
 from paidup.model.checkout import Checkout
 
 from tools.soak.clock import ADA, crash
-from tools.soak.customer_rules import Shopper
+from tools.soak.customer_rules import CustomerRules
 
 BETWEEN = (
     "event",
@@ -27,7 +27,7 @@ BETWEEN = (
 )
 
 
-class Unlucky(Shopper):
+class Unlucky(CustomerRules):
     """A customer whose requests die half-way, or meet others in the midst."""
 
     @rule(calls=st.integers(0, 12), after=st.booleans())
@@ -54,12 +54,12 @@ class Unlucky(Shopper):
             self.provider.ill = not self.provider.ill
 
     def _come_between(self, what: str) -> None:
-        """Do *what* another tab, the provider, the clock or a mechanic does at the same time, where it can be done."""
+        """Do *what* another tab, the provider, the clock or a host does at the same time, where it can be done."""
         newest = max(self.all_of(Checkout), key=lambda one: one.created_at, default=None)
         booking = next(iter(self.open_bookings()), None)
         acts: dict[str, Callable[[], object]] = {
             "sweep": self.run_the_sweep,
-            "click": lambda: buy(self.order("day", 1), self.shop, now=self.now),
+            "click": lambda: buy(self.order("day", 1), self.services, now=self.now),
         }
         if self.unheard:
             acts["event"] = lambda: self.hear(self.unheard[-1])
@@ -67,14 +67,14 @@ class Unlucky(Shopper):
             acts["pay"] = lambda: self.provider.pay(self.open_sheets()[-1].token, delayed=False)
         if newest:
             an_id = newest.checkout_id
-            acts["cancel"] = lambda: cancel(ADA, an_id, self.shop, now=self.now)
-            acts["recover"] = lambda: recover(ADA, an_id, None, self.shop, now=self.now)
-            acts["poll"] = lambda: confirm(ADA, an_id, self.shop, now=self.now)
+            acts["cancel"] = lambda: cancel(ADA, an_id, self.services, now=self.now)
+            acts["recover"] = lambda: recover(ADA, an_id, None, self.services, now=self.now)
+            acts["poll"] = lambda: confirm(ADA, an_id, self.services, now=self.now)
         if booking:
             mine = booking.booking_id
-            acts["mia accepts"] = lambda: book.accept(mine, "mia", self.shop, now=self.now)
-            acts["max accepts"] = lambda: book.accept(mine, "max", self.shop, now=self.now)
-            acts["the customer cancels"] = lambda: book.cancel(mine, ADA, self.shop, of=ADA, now=self.now)
+            acts["mia accepts"] = lambda: book.accept(mine, "mia", self.services, now=self.now)
+            acts["max accepts"] = lambda: book.accept(mine, "max", self.services, now=self.now)
+            acts["the customer cancels"] = lambda: book.cancel(mine, ADA, self.services, of=ADA, now=self.now)
         if act := acts.get(what):
             self.meet(f"came between: {what}")
             self.attempt(act)

@@ -8,7 +8,7 @@ from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import PaymentStatus, SubscriptionStatus
 from paidup.model.offer import Kind
-from paidup.model.purchase import Pass, end_of_day
+from paidup.model.purchase import Purchase, end_of_day
 
 from tools.soak.charges import TAKEN, Charge
 from tools.soak.plans import DAY_S, Plan
@@ -22,7 +22,7 @@ class Ledger:
     """
 
     provider: MemoryProvider
-    passes: Mapping[str, Pass]
+    purchases: Mapping[str, Purchase]
     checkouts: list[Checkout]
     bookings: list[Booking]
     credit: bool
@@ -32,25 +32,25 @@ class Ledger:
     def balances(self) -> None:
         """All money that was taken is kept for what was granted, or has gone back, or a bank took it."""
         for sheet in self.provider.sheets.values():
-            held = self.passes.get(sheet.checkout.checkout_id)
+            purchase = self.purchases.get(sheet.checkout.checkout_id)
             plan = self.provider.plans.get(sheet.token)
-            if held is None:
+            if purchase is None:
                 assert sheet.charge is None, sheet
                 assert plan is None, plan
             elif plan:
-                self._of_plan_balances(plan, held)
-            elif sheet.charge and not self._keeps(held, sheet.charge):
-                assert sheet.charge.kept == 0 or sheet.charge.dispute in TAKEN, (sheet, held)
+                self._of_plan_balances(plan, purchase)
+            elif sheet.charge and not self._keeps(purchase, sheet.charge):
+                assert sheet.charge.kept == 0 or sheet.charge.dispute in TAKEN, (sheet, purchase)
 
-    def _keeps(self, held: Pass, charge: Charge) -> bool:
-        return held.keeps_money and held.payment is not None and held.payment.ref == charge.ref
+    def _keeps(self, purchase: Purchase, charge: Charge) -> bool:
+        return purchase.is_effective and purchase.payment is not None and purchase.payment.ref == charge.ref
 
-    def _of_plan_balances(self, plan: Plan, held: Pass) -> None:
+    def _of_plan_balances(self, plan: Plan, purchase: Purchase) -> None:
         """What an earlier period was paid with stays; the newest goes back with the pass, and none follows."""
-        if held.give_back:
-            assert plan.status is SubscriptionStatus.CANCELED, (plan, held)
-        for charge in plan.charges if not held.keeps_money else ():
-            assert charge.kept == 0 or charge.dispute in TAKEN or not self._owed(charge, plan), (plan, held)
+        if purchase.refund_decision:
+            assert plan.status is SubscriptionStatus.CANCELED, (plan, purchase)
+        for charge in plan.charges if not purchase.is_effective else ():
+            assert charge.kept == 0 or charge.dispute in TAKEN or not self._owed(charge, plan), (plan, purchase)
 
     def _owed(self, charge: Charge, plan: Plan) -> bool:
         """Whether a payment must not have been kept: the newest period's, of a pass that grants nothing for it."""
@@ -58,33 +58,35 @@ class Ledger:
 
     def one_payment_of_each_purchase_is_kept(self) -> None:
         """One payment of what was meant as one purchase stays; others go back for that, or for a booking's end."""
-        for purchase in self._purchases():
-            kept = [an_id for an_id in purchase if an_id in self.passes and self.passes[an_id].keeps_money]
+        for family in self._families():
+            kept = [an_id for an_id in family if an_id in self.purchases and self.purchases[an_id].is_effective]
             assert len(kept) <= 1, kept
-        for held in self.passes.values():
-            if held.give_back and held.kind is not Kind.LIVE_SESSION:
-                earlier = held.give_back.paid_before
-                assert earlier, held
-                assert self.passes[earlier].paid_at is not None, held
+        for purchase in self.purchases.values():
+            if purchase.refund_decision and purchase.kind is not Kind.LIVE_SESSION:
+                earlier = purchase.refund_decision.paid_before
+                assert earlier, purchase
+                assert self.purchases[earlier].paid_at is not None, purchase
 
     def nobody_waits_for_ever(self) -> None:
         """No booking is open past its time or for nothing; the money of one that did not take place is back, or the
         pass is kept for the next one.
         """
         for booking in self.bookings:
-            held = self.passes[booking.pass_id]
-            sheet = next(one for one in self.provider.sheets.values() if one.checkout.checkout_id == booking.pass_id)
+            purchase = self.purchases[booking.purchase_id]
+            sheet = next(
+                one for one in self.provider.sheets.values() if one.checkout.checkout_id == booking.purchase_id
+            )
             if booking.open:
                 until = booking.accept_by if booking.accepted_at is None else booking.accepted_at + DAY_S
                 assert self.now < until, booking
-                assert held.keeps_money, (booking, held)
+                assert purchase.is_effective, (booking, purchase)
                 assert self._page_grants(sheet), (booking, sheet)
-            elif booking.status is not BookingStatus.FINISHED and held.used_at is None:
+            elif booking.status is not BookingStatus.FINISHED and purchase.used_at is None:
                 if not self.credit:
                     assert sheet.charge, (booking, sheet)
-                    assert sheet.charge.kept == 0 or sheet.charge.dispute in TAKEN, (booking, held, sheet)
-                elif booking.status is BookingStatus.LAPSED:
-                    assert held.give_back is None or held.give_back.paid_before, (booking, held)
+                    assert sheet.charge.kept == 0 or sheet.charge.dispute in TAKEN, (booking, purchase, sheet)
+                elif booking.status is BookingStatus.EXPIRED:
+                    assert purchase.refund_decision is None or purchase.refund_decision.paid_before, (booking, purchase)
 
     def no_page_is_left_open(self) -> None:
         """No checkout is being opened any more, each was given one page at most, and that of an ended one is closed."""
@@ -95,7 +97,7 @@ class Ledger:
             if checkout.ended and checkout.token:
                 assert self.provider.sheets[checkout.token].status != "open", checkout
 
-    def _purchases(self) -> list[set[str]]:
+    def _families(self) -> list[set[str]]:
         """Return the checkouts that replaced or recovered one another, together."""
         groups: list[set[str]] = []
         for checkout in self.checkouts:
@@ -109,8 +111,8 @@ class Ledger:
     def usable(self) -> Iterator[str]:
         """Yield the passes that their customer should be able to use, by what the provider would say now."""
         for sheet in self.provider.sheets.values():
-            held = self.passes.get(sheet.checkout.checkout_id)
-            decided = held is not None and (held.give_back or held.used_at)
+            purchase = self.purchases.get(sheet.checkout.checkout_id)
+            decided = purchase is not None and (purchase.refund_decision or purchase.used_at)
             plan = self.provider.plans.get(sheet.token)
             if not decided and (self._plan_grants(plan) if plan else self._page_grants(sheet)):
                 yield sheet.checkout.checkout_id

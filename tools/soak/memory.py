@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-Wire = dict[str, Any]
+Item = dict[str, Any]
 Address = tuple[str, str]
 Entries = list[tuple[Any, Address]]  # by range key: a number or a string, one kind within an index
 
@@ -29,12 +29,12 @@ class MemoryTable:
     def __init__(self, *, counted: bool = True) -> None:
         """Begin with nothing; what is not *counted* is faster."""
         self.counted = counted
-        self.rows: dict[Address, Wire] = {}
+        self.rows: dict[Address, Item] = {}
         self.consumed = 0.0
         self.before: Callable[[str], Callable[[], None] | None] = lambda _: None
         self._entries: dict[str, dict[str, Entries]] = {index: {} for index in KEYS}
 
-    def get_item(self, *, TableName: str, Key: Wire, ConsistentRead: bool) -> Wire:  # noqa: ARG002, N803 - boto3's own names
+    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool) -> Item:  # noqa: ARG002, N803 - boto3's own names
         """Return the item under *Key*."""
         after = self.before("get_item")
         row = self.rows.get(_address(Key))
@@ -42,7 +42,7 @@ class MemoryTable:
         _done(after)
         return {"Item": row} if row else {}
 
-    def batch_get_item(self, *, RequestItems: Wire) -> Wire:  # noqa: N803
+    def batch_get_item(self, *, RequestItems: Item) -> Item:  # noqa: N803
         """Return the items that are there."""
         after = self.before("batch_get_item")
         ((table, wanted),) = RequestItems.items()
@@ -51,7 +51,7 @@ class MemoryTable:
         _done(after)
         return {"Responses": {table: found}, "UnprocessedKeys": {}}
 
-    def transact_get_items(self, *, TransactItems: list[Wire]) -> Wire:  # noqa: N803
+    def transact_get_items(self, *, TransactItems: list[Item]) -> Item:  # noqa: N803
         """Return the items in the order asked for."""
         after = self.before("transact_get_items")
         found = [self.rows.get(_address(one["Get"]["Key"])) for one in TransactItems]
@@ -59,14 +59,14 @@ class MemoryTable:
         _done(after)
         return {"Responses": [{"Item": row} if row else {} for row in found]}
 
-    def put_item(self, *, TableName: str, Item: Wire) -> Wire:  # noqa: ARG002, N803
+    def put_item(self, *, TableName: str, Item: Item) -> Item:  # noqa: ARG002, N803
         """Write an item."""
         after = self.before("put_item")
         self._write(Item, units=1.0)
         _done(after)
         return {}
 
-    def transact_write_items(self, *, TransactItems: list[Wire]) -> Wire:  # noqa: N803
+    def transact_write_items(self, *, TransactItems: list[Item]) -> Item:  # noqa: N803
         """Write all items, or none where a condition fails."""
         after = self.before("transact_write_items")
         puts = [one["Put"] for one in TransactItems]
@@ -86,14 +86,14 @@ class MemoryTable:
         *,
         TableName: str,  # noqa: ARG002, N803
         KeyConditionExpression: str,  # noqa: N803
-        ExpressionAttributeValues: Wire,  # noqa: N803
+        ExpressionAttributeValues: Item,  # noqa: N803
         Limit: int,  # noqa: N803
         ExpressionAttributeNames: Mapping[str, str] | None = None,  # noqa: N803
         IndexName: str = OWN,  # noqa: N803
         ConsistentRead: bool = False,  # noqa: N803
         ScanIndexForward: bool = True,  # noqa: N803
-        ExclusiveStartKey: Wire | None = None,  # noqa: N803
-    ) -> Wire:
+        ExclusiveStartKey: Item | None = None,  # noqa: N803
+    ) -> Item:
         """Return a page of the items that the key condition names, of the table or of an index."""
         self.before(f"query {IndexName}".strip())
         if IndexName and ConsistentRead:
@@ -111,7 +111,7 @@ class MemoryTable:
         more = {"LastEvaluatedKey": _key(addresses[-1], page[-1], IndexName)} if len(page) == Limit else {}
         return {"Items": page, **more}
 
-    def fill(self, row: Wire, addresses: Iterable[Address]) -> None:
+    def fill(self, row: Item, addresses: Iterable[Address]) -> None:
         """Let the one *row* lie under every address, uncounted, as if each were a row of its own that cost as much."""
         for address in addresses:
             self._lay(row, address)
@@ -150,12 +150,12 @@ class MemoryTable:
             case other:
                 raise ValueError(f"a condition that this table does not know: {other}")
 
-    def _write(self, row: Wire, *, units: float) -> None:
+    def _write(self, row: Item, *, units: float) -> None:
         if self.counted:
             self.consumed += units * -(-_size(row) // 1024)
         self._lay(row, _address(row))
 
-    def _lay(self, row: Wire, address: Address) -> None:
+    def _lay(self, row: Item, address: Address) -> None:
         old = self.rows.get(address)
         for index, (hash_name, range_name) in KEYS.items():
             if index == OWN:
@@ -170,7 +170,7 @@ class MemoryTable:
                 insort(entries, (_plain(row[range_name]), address))
         self.rows[address] = row
 
-    def _read(self, found: list[Wire], *, units: float, together: bool = False) -> None:
+    def _read(self, found: list[Item], *, units: float, together: bool = False) -> None:
         if not self.counted:
             return
         sizes = [sum(map(_size, found))] if together else [_size(row) for row in found]
@@ -182,7 +182,7 @@ def _done(after: Callable[[], None] | None) -> None:
         after()
 
 
-def _terms(expression: str, names: Mapping[str, str], values: Wire) -> dict[str, tuple[str, Any]]:
+def _terms(expression: str, names: Mapping[str, str], values: Item) -> dict[str, tuple[str, Any]]:
     """Return what *expression* asks of each attribute: how, and the value. Raises ValueError for one unknown here."""
     found: dict[str, tuple[str, Any]] = {}
     for term in expression.split(" AND "):
@@ -194,16 +194,16 @@ def _terms(expression: str, names: Mapping[str, str], values: Wire) -> dict[str,
     return found
 
 
-def _address(row: Wire) -> Address:
+def _address(row: Item) -> Address:
     return row["pk"]["S"], row["sk"]["S"]
 
 
-def _key(address: Address, row: Wire, index: str) -> Wire:
+def _key(address: Address, row: Item, index: str) -> Item:
     own = {"pk": {"S": address[0]}, "sk": {"S": address[1]}}
     return own if index == OWN else own | {name: row[name] for name in KEYS[index]}
 
 
-def _plain(value: Wire) -> Any:
+def _plain(value: Item) -> Any:
     ((kind, inner),) = value.items()
     return float(inner) if kind == "N" else inner
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from paidup.model.checkout import Checkout
 from paidup.model.fact import DisputeStatus, Fact, PaymentStatus, Refund, SubscriptionStatus
 from paidup.model.offer import Kind
-from paidup.model.purchase import Pass
-from paidup.outside.stripe.client import DeadAnswer
+from paidup.model.purchase import Purchase
+from paidup.outside.stripe.client import IdempotencyKeySpent
 from paidup.outside.stripe.provider import Page
 
 from tools.soak.charges import TAKEN, Charge
-from tools.soak.events import Sheet, Speech
+from tools.soak.events import ProviderEvents, Sheet
 from tools.soak.plans import Plan, begun
 
 __all__ = ["MemoryProvider", "Sheet"]
@@ -19,7 +19,7 @@ PAGE_LASTS_S = 86_400
 
 
 @dataclass(slots=True)
-class MemoryProvider(Speech):
+class MemoryProvider(ProviderEvents):
     """Stands where `Stripe` stands in a shop. While it is *ill* it answers 500 to whoever asks for a page."""
 
     ill: bool = False
@@ -43,7 +43,7 @@ class MemoryProvider(Speech):
                 self.sheets[token] = Sheet(token=token, checkout=checkout, created_at=now, expires_at=expires_at)
         if (token := self._by_key[key]) is None:
             self.failed = True
-            raise DeadAnswer("memory", "it was asked to open a page (500)")
+            raise IdempotencyKeySpent("memory", "it was asked to open a page (500)")
         if after:
             after()
         return self._page(self.sheets[token])
@@ -58,14 +58,14 @@ class MemoryProvider(Speech):
             after()
         return self.page(token)
 
-    def give_back(self, held: Pass) -> list[Fact]:
+    def refund(self, purchase: Purchase) -> list[Fact]:
         """Give all that is left of the newest payment back, once for each key, and end the subscription that it was
         for; raises ProviderRefused while a bank has the money.
         """
         after = self._asked("give_back")
         found: list[Fact] = []
-        if held.kind is Kind.SUBSCRIPTION:
-            plan = self.plans[(held.provider_ref or "").removeprefix("stripe#sub_")]
+        if purchase.kind is Kind.SUBSCRIPTION:
+            plan = self.plans[(purchase.provider_ref or "").removeprefix("stripe#sub_")]
             if plan.status is not SubscriptionStatus.CANCELED:
                 self.cancel(plan)
             found.append(self._of_plan(plan))
@@ -77,10 +77,10 @@ class MemoryProvider(Speech):
                 )
                 found.append(self._fact(plan.checkout, nothing, plan.ref, None, about=plan.ref))
         else:
-            charge = self._charge(held.payment.ref or "") if held.payment else None
+            charge = self._charge(purchase.payment.ref or "") if purchase.payment else None
         if charge:
             self.failed = self.failed or charge.dispute in TAKEN
-            if charge.refund(held.refund_key):
+            if charge.refund(purchase.refund_key):
                 self._tell_charge(charge, charge.refund_value())
             found.append(self._of_charge(charge, charge.refund_value()))
         if after:
@@ -134,7 +134,7 @@ class MemoryProvider(Speech):
 
     # -- what the shop's people and banks do
 
-    def refund(self, charge: Charge, amount: int | None) -> None:
+    def refund_by_hand(self, charge: Charge, amount: int | None) -> None:
         """Give *amount*, or all that is left, back by hand, unless a bank has it."""
         self._said += 1
         if charge.dispute not in TAKEN and charge.refund(f"re_{self._said}", amount):

@@ -10,7 +10,7 @@ from paidup.model.booking import Booking, BookingInTheWay
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import DisputeStatus, SubscriptionStatus
 from paidup.model.offer import Kind
-from paidup.model.purchase import Pass
+from paidup.model.purchase import Purchase
 
 from tools.soak.charges import Charge
 from tools.soak.customer_rules import OFFERS, picks
@@ -22,7 +22,7 @@ A_WHILE = (1, 1, 3, 59, 119, 121, 899, 900, 3_600, 86_400, 90_000)
 OPENING_ENDS_S = 120
 
 
-class Life(Unlucky):
+class StateMachine(Unlucky):
     """One customer, the shop, and a provider, with the clock moving and any step crashing.
 
     `met` counts the lives in which something worth meeting happened.
@@ -42,7 +42,7 @@ class Life(Unlucky):
         """
         self.told_in_the_end = told
         for offer in OFFERS:
-            self.shop.table.put_offer(offer)
+            self.services.table.put_offer(offer)
         if owns:
             self.buy_and_pay_at_once(owns)
         for n in self.unheard if knows else ():
@@ -93,7 +93,7 @@ class Life(Unlucky):
         """Give some or all back in the provider's dashboard, or let a refund fail, whoever made it."""
         charge = self.picked(self.charges(), pick)
         if how != "fails":
-            self.provider.refund(charge, charge.amount // 3 if how == "part" else None)
+            self.provider.refund_by_hand(charge, charge.amount // 3 if how == "part" else None)
             self.meet("refunded by hand")
         elif self.provider.fail_a_refund(charge):
             self.meet("refund failed")
@@ -138,10 +138,10 @@ class Life(Unlucky):
     @invariant()
     def there_is_at_most_one_open_checkout(self) -> None:
         """The one that the account's slot points at, and no other."""
-        held = [one.checkout_id for one in self.all_of(Checkout) if one.holds_slot(now=self.now)]
-        assert len(held) <= 1, held
+        purchase = [one.checkout_id for one in self.all_of(Checkout) if one.holds_slot(now=self.now)]
+        assert len(purchase) <= 1, purchase
         slot = self.account().open_checkout_id
-        assert held in ([], [slot])
+        assert purchase in ([], [slot])
         assert slot is None or not self.find(Checkout, slot).ended, slot
 
     @invariant()
@@ -154,17 +154,21 @@ class Life(Unlucky):
     @invariant()
     def there_is_at_most_one_open_booking(self) -> None:
         """The one that the account's slot points at, and no other."""
-        held = [one.booking_id for one in self.all_of(Booking) if one.open]
-        assert len(held) <= 1, held
+        purchase = [one.booking_id for one in self.all_of(Booking) if one.open]
+        assert len(purchase) <= 1, purchase
         slot = self.account().open_booking_id
-        assert held == ([slot] if slot else [])
+        assert purchase == ([slot] if slot else [])
 
     @invariant()
     def access_is_what_the_passes_give(self) -> None:
         """What readers see in the account is what follows from its passes and the clock, no more and no less."""
-        seen = {one.right for one in self.account().standing_access(now=self.now)}
-        grace_s = self.shop.policy.grace_s
-        given = {one.right for held in self.all_of(Pass) if (one := held.access(now=self.now, grace_s=grace_s))}
+        seen = {one.entitlement for one in self.account().current_access(now=self.now)}
+        grace_s = self.services.policy.grace_s
+        given = {
+            one.entitlement
+            for purchase in self.all_of(Purchase)
+            if (one := purchase.access(now=self.now, grace_s=grace_s))
+        }
         assert seen == given
 
     @invariant()
@@ -179,22 +183,22 @@ class Life(Unlucky):
         self.calm_down()
         ledger = Ledger(
             provider=self.provider,
-            passes={one.pass_id: one for one in self.all_of(Pass)},
+            purchases={one.purchase_id: one for one in self.all_of(Purchase)},
             checkouts=self.all_of(Checkout),
             bookings=self.all_of(Booking),
             credit=self.credit,
-            grace_s=self.shop.policy.grace_s,
+            grace_s=self.services.policy.grace_s,
             now=self.now,
         )
         ledger.balances()
         ledger.one_payment_of_each_purchase_is_kept()
         ledger.nobody_waits_for_ever()
         ledger.no_page_is_left_open()
-        seen = {one.pass_id for one in self.account().standing_access(now=self.now)}
+        seen = {one.purchase_id for one in self.account().current_access(now=self.now)}
         assert seen == set(ledger.usable())
         self._count_what_was_met(ledger)
         for offer in ("day", "month"):
-            checkout, _ = buy(self.order(offer, 1), self.shop, now=self.now)
+            checkout, _ = buy(self.order(offer, 1), self.services, now=self.now)
             assert checkout.status is CheckoutStatus.OPEN
         self._can_book()
 
@@ -203,17 +207,19 @@ class Life(Unlucky):
     def _can_book(self) -> None:
         live = [one for one in self.all_of(Booking) if one.open]
         try:
-            checkout, _ = buy(self.order("live", 1), self.shop, now=self.now)
+            checkout, _ = buy(self.order("live", 1), self.services, now=self.now)
         except BookingInTheWay:
             assert live, "told of a booking that is not there"
             return
         assert checkout.status in (CheckoutStatus.OPEN, CheckoutStatus.COMPLETED)
 
     def _count_what_was_met(self, ledger: Ledger) -> None:
-        for held in ledger.passes.values():
-            if held.give_back and held.given_back:
-                self.meet("double payment refunded" if held.give_back.paid_before else "booking's payment refunded")
-                if held.kind is Kind.SUBSCRIPTION:
+        for purchase in ledger.purchases.values():
+            if purchase.refund_decision and purchase.fully_refunded:
+                self.meet(
+                    "double payment refunded" if purchase.refund_decision.paid_before else "booking's payment refunded"
+                )
+                if purchase.kind is Kind.SUBSCRIPTION:
                     self.meet("subscription refunded and ended by paidup")
         type(self).met.update(self.meetings)
 
@@ -230,7 +236,7 @@ class Life(Unlucky):
         return self.provider.charges()
 
 
-class LifeOnCredit(Life):
+class StateMachineOnCredit(StateMachine):
     """The same, where a booking that fell through is credited for the next one, not refunded."""
 
     credit = True

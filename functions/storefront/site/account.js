@@ -20,7 +20,7 @@ import {
 } from "./page.js";
 import { missing } from "./missing.js";
 import { token } from "./session.js";
-import { KINDS, STATUS, meaning, passFacts } from "./words.js";
+import { KINDS, STATUS, meaning, purchaseFacts } from "./words.js";
 
 const LOOK_EVERY_MS = 10_000;
 
@@ -52,8 +52,8 @@ async function draw() {
   let [account, bookings, name] = await Promise.all([paidup.account(), past(), names]);
   const checkoutId = account.checkout?.checkout_id ?? remembered()?.checkoutId;
   const story = checkoutId ? await standing(checkoutId) : null;
-  const pass = (story?.instead ?? story)?.pass;
-  if (pass && !account.passes.some((one) => one.pass_id === pass.pass_id)) {
+  const purchase = (story?.instead ?? story)?.purchase;
+  if (purchase && !account.purchases.some((one) => one.purchase_id === purchase.purchase_id)) {
     // The payment was found by asking for the checkout just now, after the account had been read.
     [account, bookings] = await Promise.all([paidup.account(), past()]);
   }
@@ -65,8 +65,8 @@ async function draw() {
   shown = now;
   showBooking(account, name);
   showCheckout(story, name);
-  const passes = account.passes.map((pass) => card(pass, name, account.passes));
-  show(find("#content"), passes.length ? el("ul", { class: "passes" }, passes) : nothing());
+  const purchases = account.purchases.map((purchase) => card(purchase, name, account.purchases));
+  show(find("#content"), purchases.length ? el("ul", { class: "passes" }, purchases) : nothing());
   show(find("#past"), Array.isArray(bookings) ? pastBookings(bookings, account, name) : problem(bookings));
 }
 
@@ -77,9 +77,9 @@ function fingerprint(...parts) {
   return JSON.stringify(parts, (key, value) => (key === "remaining_s" ? undefined : value));
 }
 
-function isMoving({ booking, passes }, bookings) {
-  const lapsing = Array.isArray(bookings) && bookings.some((one) => one.status === "lapsed" && !one.ended_at);
-  return Boolean(booking) || lapsing || passes.some(({ status }) => ["pending", "refunding"].includes(status));
+function isMoving({ booking, purchases }, bookings) {
+  const expiring = Array.isArray(bookings) && bookings.some((one) => one.status === "expired" && !one.ended_at);
+  return Boolean(booking) || expiring || purchases.some(({ status }) => ["pending", "refunding"].includes(status));
 }
 
 async function keepLooking() {
@@ -111,17 +111,17 @@ function showCheckout(story, name) {
   if (hadFocus) (place.querySelector("h2") ?? find("#main")).focus();
 }
 
-function card(pass, name, passes) {
-  const [label, tone] = STATUS[pass.status] ?? [pass.status, "calm"];
-  const means = meaning(pass, name, passes);
+function card(purchase, name, purchases) {
+  const [label, tone] = STATUS[purchase.status] ?? [purchase.status, "calm"];
+  const means = meaning(purchase, name, purchases);
   return el(
     "li",
     { class: "card pass" },
-    el("p", { class: "kind" }, KINDS[pass.kind] ?? pass.kind),
-    el("h2", {}, name(pass.offer_id)),
+    el("p", { class: "kind" }, KINDS[purchase.kind] ?? purchase.kind),
+    el("h2", {}, name(purchase.offer_id)),
     el("p", { class: `status ${tone}` }, label),
     means ? el("p", { class: "muted" }, means) : null,
-    facts(passFacts(pass)),
+    facts(purchaseFacts(purchase)),
   );
 }
 

@@ -12,7 +12,7 @@ export const BOOKING = {
   live: ["Accepted", "good"],
   finished: ["Took place", "calm"],
   cancelled: ["Cancelled", "calm"],
-  lapsed: ["Nobody accepted it in time", "calm"],
+  expired: ["Nobody accepted it in time", "calm"],
 };
 
 /** What becomes of the money of a booking that does not take place. */
@@ -78,11 +78,11 @@ function countdown(seconds, onEnd) {
 }
 
 /** The bookings that are over, the newest first. `bookings` are all of the customer's, and `open` is the one that is not over. */
-export function pastBookings(bookings, { passes, booking: open }, name) {
+export function pastBookings(bookings, { purchases, booking: open }, name) {
   const over = bookings.filter(({ status }) => !["waiting", "live"].includes(status));
   if (!over.length) return null;
-  const ofPass = (one) => passes.find(({ pass_id: passId }) => passId === one.pass_id);
-  const newest = (one) => bookings.find(({ pass_id: passId }) => passId === one.pass_id) === one;
+  const ofPurchase = (one) => purchases.find(({ purchase_id: purchaseId }) => purchaseId === one.purchase_id);
+  const newest = (one) => bookings.find(({ purchase_id: purchaseId }) => purchaseId === one.purchase_id) === one;
   return el(
     "section",
     { class: "past", "aria-labelledby": "past-title" },
@@ -90,7 +90,7 @@ export function pastBookings(bookings, { passes, booking: open }, name) {
     el(
       "ul",
       { class: "bookings" },
-      over.map((one) => past(one, newest(one) ? moneyOf(one, ofPass(one), passes, name) : paidForTheNext(one), !open, name)),
+      over.map((one) => past(one, newest(one) ? moneyOf(one, ofPurchase(one), purchases, name) : paidForTheNext(one), !open, name)),
     ),
   );
 }
@@ -113,10 +113,10 @@ const paidForTheNext = ({ status }) => ({
   text: status === "finished" ? "" : "What you paid was kept, and paid for your next booking.",
 });
 
-/** What became of the money of the last booking of *pass*: `{text, free}`; `free` where the next one costs nothing. */
-function moneyOf(booking, pass, passes, name) {
-  if (booking.status === "finished" || !pass) return { text: "" };
-  if (pass.status !== "active") return { text: meaning(pass, name, passes) };
+/** What became of the money of the last booking of *purchase*: `{text, free}`; `free` where the next one costs nothing. */
+function moneyOf(booking, purchase, purchases, name) {
+  if (booking.status === "finished" || !purchase) return { text: "" };
+  if (purchase.status !== "active") return { text: meaning(purchase, name, purchases) };
   if (booking.if_called_off === "credited") {
     return { text: `What you paid is kept for you: your next booking of ${name(booking.offer_id)} is free of charge.`, free: true };
   }

@@ -144,7 +144,7 @@ function paidInstead(story, name) {
 
 function paid(story, name) {
   const what = choice(story, name);
-  if (!story.pass) return [`You have paid for ${what}`, "It shows in your account within seconds."];
-  const [label] = STATUS[story.pass.status] ?? [story.pass.status];
-  return [`You have paid for ${what}`, `It stands so: ${label.toLowerCase()}. ${meaning(story.pass, name)}`.trim()];
+  if (!story.purchase) return [`You have paid for ${what}`, "It shows in your account within seconds."];
+  const [label] = STATUS[story.purchase.status] ?? [story.purchase.status];
+  return [`You have paid for ${what}`, `It stands so: ${label.toLowerCase()}. ${meaning(story.purchase, name)}`.trim()];
 }

@@ -204,7 +204,7 @@ function showWho() {
   const out = button("Sign out", "Signing out…", session.signOut, { kind: "plain" });
   const hidden = el("span", { class: "hidden" }, "Signed in as ");
   const sessions = find('nav [href="/sessions"]');
-  sessions.hidden = !session.roles().includes("provider") && !sessions.hasAttribute("aria-current");
+  sessions.hidden = !session.roles().includes("host") && !sessions.hasAttribute("aria-current");
   const line = name ? [el("span", { class: "name" }, hidden, name), out] : signInButton("Sign in", { kind: "plain" });
   show(find("#who"), line);
 }

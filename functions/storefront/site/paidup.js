@@ -3,7 +3,7 @@
  *
  *   const paidup = connect({ token: () => idToken });
  *   const checkout = await paidup.createPaymentToken({ offer_id: "monthly", success_url, cancel_url });
- *   const { state, pass } = await paidup.confirm(checkout_id, { onAttempt: ({ attempt, tries }) => … });
+ *   const { state, purchase } = await paidup.confirm(checkout_id, { onAttempt: ({ attempt, tries }) => … });
  *
  * Every failure is a Problem: what happened, what to do next, and whether trying again can help.
  */
@@ -142,7 +142,7 @@ export function connect({ token = () => null, origin = location.origin } = {}) {
         headers: idempotencyKey ? { "Idempotency-Key": idempotencyKey } : {},
       }),
 
-    /** How one checkout stands: `{state, attempt_after_ms, pass?, billing_version, timeline}`. */
+    /** How one checkout stands: `{state, attempt_after_ms, purchase?, billing_version, timeline}`. */
     status: (checkoutId, { signal } = {}) =>
       call("GET", `/subscription-status/${encodeURIComponent(checkoutId)}`, { signal, seconds: 8 }),
 
@@ -172,7 +172,7 @@ export function connect({ token = () => null, origin = location.origin } = {}) {
       return { ...look, problem };
     },
 
-    /** Everything the customer has: `{customer_id, billing_version, access, passes, checkout?, booking?}`. */
+    /** Everything the customer has: `{customer_id, billing_version, access, purchases, checkout?, booking?}`. */
     account: () => call("GET", "/subscription-status"),
 
     /** Look for payments that never showed up: `{scanned, granted, unchanged, problems}`. */
@@ -180,7 +180,7 @@ export function connect({ token = () => null, origin = location.origin } = {}) {
 
     /**
      * How a checkout stands: what createPaymentToken gave, and `remaining_s`, the `context` that was given with it,
-     * `replaced_by?`, `pass?`, and what to do `next`: "pay" at its `url`, "recover" it, or nothing, since it is "done".
+     * `replaced_by?`, `purchase?`, and what to do `next`: "pay" at its `url`, "recover" it, or nothing, since it is "done".
      */
     checkout: (checkoutId) => call("GET", `/checkouts/${encodeURIComponent(checkoutId)}`),
 

@@ -20,7 +20,7 @@ begin(async () => {
   if (!token()) {
     return show(find("#content"), only("Sign in to see who waits", "This page is for those who give live sessions.", signInButton()));
   }
-  if (!roles().includes("provider")) {
+  if (!roles().includes("host")) {
     return show(find("#content"), only("This page is for those who give live sessions", "Your own sessions are in your account."));
   }
   await draw();

@@ -19,7 +19,7 @@ import { goOnButton, standing, told } from "./checkouts.js";
 import { missing } from "./missing.js";
 import { Problem } from "./paidup.js";
 import { token } from "./session.js";
-import { STATUS, meaning, passFacts, second } from "./words.js";
+import { STATUS, meaning, purchaseFacts, second } from "./words.js";
 
 const TITLE = document.title;
 
@@ -80,10 +80,10 @@ function waiting() {
   };
 }
 
-function active(checkoutId, { pass, timeline }, name) {
-  const bought = [["Bought", name(pass.offer_id)], ...passFacts(pass)];
+function active(checkoutId, { purchase, timeline }, name) {
+  const bought = [["Bought", name(purchase.offer_id)], ...purchaseFacts(purchase)];
   const before = new URLSearchParams(location.search).get("paid") === "before";
-  const session = pass.kind === "live_session";
+  const session = purchase.kind === "live_session";
   const thanks = before
     ? "You had paid for this already. Nothing more was charged."
     : session ? "Thank you." : "Thank you. You can use it right away.";
@@ -109,12 +109,12 @@ async function tellOfTheOther(checkoutId, name, place) {
 
 function aboutTheOther(other, own, name) {
   if (other.next === "recover") return `Your other choice, ${name(other.offer_id)}, is closed. Nothing was charged for it.`;
-  if (other.pass?.paid_before !== own.checkout_id) return "";
-  return `You paid for ${name(other.offer_id)} as well. ${meaning(other.pass, name, [own.pass])}`;
+  if (other.purchase?.paid_before !== own.checkout_id) return "";
+  return `You paid for ${name(other.offer_id)} as well. ${meaning(other.purchase, name, [own.purchase])}`;
 }
 
-async function ended(checkoutId, { state, pass, timeline }, name) {
-  if (pass && pass.status !== "failed") return without(pass, timeline, name);
+async function ended(checkoutId, { state, purchase, timeline }, name) {
+  if (purchase && purchase.status !== "failed") return without(purchase, timeline, name);
   const know = await standing(checkoutId);
   if (know?.next === "recover") {
     const { title, text, ways } = told(know, name);
@@ -128,20 +128,20 @@ async function ended(checkoutId, { state, pass, timeline }, name) {
 }
 
 /** A pass that was paid for and may not be used: what it is, and where the money is. */
-async function without(pass, timeline, name) {
-  const passes = pass.paid_before ? (await paidup.account().catch(() => ({ passes: [] }))).passes : [];
-  const [label] = STATUS[pass.status] ?? [pass.status];
-  const more = [facts([["Bought", name(pass.offer_id)], ...passFacts(pass)]), story(timeline)];
-  const title = MONEY[pass.status] ?? `This pass: ${label.toLowerCase()}`;
-  return outcome(title, [meaning(pass, name, passes)], [toAccount("primary"), toShop()], { more });
+async function without(purchase, timeline, name) {
+  const purchases = purchase.paid_before ? (await paidup.account().catch(() => ({ purchases: [] }))).purchases : [];
+  const [label] = STATUS[purchase.status] ?? [purchase.status];
+  const more = [facts([["Bought", name(purchase.offer_id)], ...purchaseFacts(purchase)]), story(timeline)];
+  const title = MONEY[purchase.status] ?? `This pass: ${label.toLowerCase()}`;
+  return outcome(title, [meaning(purchase, name, purchases)], [toAccount("primary"), toShop()], { more });
 }
 
 /** What happened so far, for those who want to know. */
 function story(timeline = []) {
   if (!timeline.length) return null;
-  const lines = timeline.map(({ what, at, road, heard_at: heardAt }) => {
-    const heard = heardAt > at ? `heard ${heardAt - at} s later by ${road}` : `heard at once by ${road}`;
-    return el("li", {}, [second(at), what, ...(road ? [heard] : [])].join(" · "));
+  const lines = timeline.map(({ what, at, channel, heard_at: heardAt }) => {
+    const heard = heardAt > at ? `heard ${heardAt - at} s later by ${channel}` : `heard at once by ${channel}`;
+    return el("li", {}, [second(at), what, ...(channel ? [heard] : [])].join(" · "));
   });
   return el("details", { class: "story small" }, el("summary", {}, "What happened"), el("ol", {}, lines));
 }

@@ -30,16 +30,16 @@ export const STATUS = {
 };
 
 /** What a pass's status means for its customer; where its money goes back, why. `name` gives an offer's name. */
-export function meaning(pass, name, passes = []) {
-  const [, , plain] = STATUS[pass.status] ?? [];
-  if (pass.kind === "live_session" && pass.status === "ended") return "This session is over. You can book another one in the shop.";
-  if (!pass.refund_why || !["refunding", "refunded"].includes(pass.status)) return plain ?? "";
-  const before = passes.find((one) => one.pass_id === pass.paid_before);
-  const cause = pass.paid_before
+export function meaning(purchase, name, purchases = []) {
+  const [, , plain] = STATUS[purchase.status] ?? [];
+  if (purchase.kind === "live_session" && purchase.status === "ended") return "This session is over. You can book another one in the shop.";
+  if (!purchase.refund_why || !["refunding", "refunded"].includes(purchase.status)) return plain ?? "";
+  const before = purchases.find((one) => one.purchase_id === purchase.paid_before);
+  const cause = purchase.paid_before
     ? `You had paid for ${before ? name(before.offer_id) : "this"} already`
-    : pass.refund_why.charAt(0).toUpperCase() + pass.refund_why.slice(1);
-  const sum = pass.amount ? `this payment of ${money(pass.amount, pass.currency)}` : "what you paid";
-  return pass.status === "refunding"
+    : purchase.refund_why.charAt(0).toUpperCase() + purchase.refund_why.slice(1);
+  const sum = purchase.amount ? `this payment of ${money(purchase.amount, purchase.currency)}` : "what you paid";
+  return purchase.status === "refunding"
     ? `${cause}, so ${sum} goes back to your card or account by itself.`
     : `${cause}, so ${sum} was sent back to your card or account. Banks take up to ten days to show it.`;
 }
@@ -76,11 +76,11 @@ export const moment = (epoch) => moments.format(epoch * 1000);
 export const second = (epoch) => seconds.format(epoch * 1000);
 
 /** What there is to say of a pass: [term, text] pairs. */
-export function passFacts(pass) {
+export function purchaseFacts(purchase) {
   return [
-    pass.currency ? ["Price", money(pass.amount, pass.currency)] : null,
-    pass.refunded ? ["Refunded", money(pass.refunded, pass.currency)] : null,
-    time(pass),
+    purchase.currency ? ["Price", money(purchase.amount, purchase.currency)] : null,
+    purchase.refunded ? ["Refunded", money(purchase.refunded, purchase.currency)] : null,
+    time(purchase),
   ].filter(Boolean);
 }
 

@@ -10,27 +10,27 @@ from paidup.model.errors import Forbidden, Unauthorized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Identity:
     """A signed-in customer: `customer_id` is the identity token's subject; `email` is never logged."""
 
     customer_id: str
     email: str | None
     roles: tuple[str, ...]
 
-    def must_be(self, role: str) -> None:
+    def require_role(self, role: str) -> None:
         """Raise Forbidden unless the caller has *role*."""
         if role not in self.roles:
             raise Forbidden(role)
 
 
-def caller(request: Request) -> Caller:
+def identify(request: Request) -> Identity:
     """Return who is calling; raises Unauthorized where no authorizer stood before the route."""
     context = request.resolved_event.raw_event.get("requestContext", {})
     found = (context.get("authorizer") or {}).get("lambda") or {}
     if not found.get("customer_id"):
         raise Unauthorized
     roles = tuple(filter(None, (found.get("roles") or "").split(",")))
-    return Caller(customer_id=found["customer_id"], email=found.get("email") or None, roles=roles)
+    return Identity(customer_id=found["customer_id"], email=found.get("email") or None, roles=roles)
 
 
-Buyer = Annotated[Caller, Depends(caller)]
+Caller = Annotated[Identity, Depends(identify)]

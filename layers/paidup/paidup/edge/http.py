@@ -48,7 +48,7 @@ def api() -> APIGatewayHttpResolver:
     return app
 
 
-def entry(app: APIGatewayHttpResolver, *, limit: int = BODY_LIMIT) -> Handler:
+def lambda_handler(app: APIGatewayHttpResolver, *, limit: int = BODY_LIMIT) -> Handler:
     """Return the Lambda handler of *app*, which refuses bodies that are no JSON, or over *limit* bytes, unread."""
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def entry(app: APIGatewayHttpResolver, *, limit: int = BODY_LIMIT) -> Handler:
     return handler
 
 
-def answer[T](body: T, *, status: int = 200) -> Response[T]:
+def json_response[T](body: T, *, status: int = 200) -> Response[T]:
     """Return *body* as JSON; what is about one customer is kept by no cache."""
     return Response(status_code=status, content_type=JSON, body=body, headers={"Cache-Control": "no-store"})
 

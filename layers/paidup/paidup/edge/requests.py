@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from paidup.edge.caller import Caller
+from paidup.edge.caller import Identity
 from paidup.edge.returning import return_url
 from paidup.flows.buy import Order
 from paidup.model.offer import MAX_QUANTITY
@@ -14,7 +14,7 @@ CONTEXT_LIMIT = 4 * 1024
 DEEPEST = 32
 
 
-class Cart(BaseModel):
+class CartRequest(BaseModel):
     """What the buyer chose. `context` (JSON, at most 4 KB) is the caller's own state: kept, and given back."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -36,7 +36,7 @@ class Cart(BaseModel):
             raise ValueError(f"must be at most {CONTEXT_LIMIT} bytes of JSON")
         return context
 
-    def ordered_by(self, buyer: Caller, *, key: str | None) -> Order:
+    def ordered_by(self, buyer: Identity, *, key: str | None) -> Order:
         """Return *buyer*'s order for this cart; *key* is its Idempotency-Key. Raises Malformed for a foreign URL."""
         return Order(
             customer_id=buyer.customer_id,

@@ -5,7 +5,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Depends
 
 from paidup.edge import settings
-from paidup.flows.services import Shop as _Shop
+from paidup.flows.services import Services as _Services
 from paidup.outside import secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import provider
@@ -13,11 +13,11 @@ from paidup.outside.stripe import provider
 SETTINGS = ("PAIDUP_TABLE", "PAIDUP_STRIPE_SECRET")
 
 
-def open_shop() -> _Shop:
+def open_services() -> _Services:
     """Return the shop; clients are kept for the life of the process, the secret for five minutes."""
     policy = settings.policy()
     secret = secrets.read(settings.text("PAIDUP_STRIPE_SECRET"), "api_key")
-    return _Shop(
+    return _Services(
         table=table.connect(settings.text("PAIDUP_TABLE"), policy),
         stripe=provider.connect(secret["api_key"], settings.optional("PAIDUP_STRIPE_API_BASE")),
         policy=policy,
@@ -33,4 +33,4 @@ def webhook_secrets() -> list[str]:
     return found
 
 
-Shop = Annotated[_Shop, Depends(open_shop)]
+Services = Annotated[_Services, Depends(open_services)]

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from paidup.flows.buy import bought
+from paidup.flows.buy import is_paid
 from paidup.flows.confirm import Confirmation, State
 from paidup.model.access import Access
 from paidup.model.account import Account
@@ -12,14 +12,14 @@ from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout
 from paidup.model.fact import Refund
 from paidup.model.policy import Policy
-from paidup.model.purchase import Pass
+from paidup.model.purchase import Purchase
 from paidup.model.snapshot import Seen
 
 
 class AccessView(BaseModel):
     """Something that the customer may use now, until `until` (epoch seconds; absent: for good)."""
 
-    pass_id: str
+    purchase_id: str
     offer_id: str
     kind: str
     status: str
@@ -29,7 +29,7 @@ class AccessView(BaseModel):
     def of(cls, access: Access) -> "AccessView":
         """Return the view of *access*."""
         return cls(
-            pass_id=access.pass_id,
+            purchase_id=access.purchase_id,
             offer_id=access.offer_id,
             kind=access.kind,
             status=access.status,
@@ -37,14 +37,14 @@ class AccessView(BaseModel):
         )
 
 
-class PassView(BaseModel):
+class PurchaseView(BaseModel):
     """What was bought: `amount` in minor units of `currency`; times in epoch seconds.
 
     Where paidup itself decided to give the money back, `refund_why` is the reason, as a clause for people, and
     `paid_before` the pass that the same purchase had been paid with already.
     """
 
-    pass_id: str
+    purchase_id: str
     checkout_id: str
     offer_id: str
     kind: str
@@ -62,28 +62,28 @@ class PassView(BaseModel):
     paid_before: str | None = None
 
     @classmethod
-    def of(cls, held: Pass, *, now: int, grace_s: int) -> "PassView":
+    def of(cls, purchase: Purchase, *, now: int, grace_s: int) -> "PurchaseView":
         """Return the view of *held* at *now*."""
-        standing = held.standing(now=now, grace_s=grace_s)
-        plan, payment = held.subscription, held.payment
-        renews = plan and standing.grants and plan.cancel_at is None
+        status = purchase.status_at(now=now, grace_s=grace_s)
+        plan, payment = purchase.subscription, purchase.payment
+        renews = plan and status.grants and plan.cancel_at is None
         return cls(
-            pass_id=held.pass_id,
-            checkout_id=held.pass_id,
-            offer_id=held.sells,
-            kind=held.kind,
-            status=standing.status,
+            purchase_id=purchase.purchase_id,
+            checkout_id=purchase.purchase_id,
+            offer_id=purchase.sells,
+            kind=purchase.kind,
+            status=status.state,
             amount=plan.amount if plan else payment.amount if payment else 0,
             currency=plan.currency if plan else payment.currency if payment else "",
-            provider=held.provider,
-            provider_ref=held.provider_ref,
-            paid_at=held.paid_at,
-            until=standing.until,
+            provider=purchase.provider,
+            provider_ref=purchase.provider_ref,
+            paid_at=purchase.paid_at,
+            until=status.until,
             renews_at=plan.period_end if plan and renews else None,
             cancel_at=plan.cancel_at if plan else None,
-            refunded=held.refunded,
-            refund_why=held.give_back.why if held.give_back else None,
-            paid_before=held.give_back.paid_before if held.give_back else None,
+            refunded=purchase.refunded,
+            refund_why=purchase.refund_decision.why if purchase.refund_decision else None,
+            paid_before=purchase.refund_decision.paid_before if purchase.refund_decision else None,
         )
 
 
@@ -123,7 +123,7 @@ class PaymentToken(BaseModel):
 
 def access_of(account: Account, *, now: int) -> list[AccessView]:
     """Return what the customer may use at *now*."""
-    return [AccessView.of(one) for one in account.standing_access(now=now)]
+    return [AccessView.of(one) for one in account.current_access(now=now)]
 
 
 class BookingView(BaseModel):
@@ -135,7 +135,7 @@ class BookingView(BaseModel):
 
     booking_id: str
     checkout_id: str
-    pass_id: str
+    purchase_id: str
     offer_id: str
     status: str
     created_at: int
@@ -151,8 +151,8 @@ class BookingView(BaseModel):
         waits = booking.status is BookingStatus.WAITING
         return cls(
             booking_id=booking.booking_id,
-            checkout_id=booking.pass_id,
-            pass_id=booking.pass_id,
+            checkout_id=booking.purchase_id,
+            purchase_id=booking.purchase_id,
             offer_id=booking.offer_id,
             status=booking.status_at(now),
             created_at=booking.created_at,
@@ -171,33 +171,33 @@ class CheckoutStory(PaymentToken):
     next: Literal["pay", "recover", "done"]
     replaced_by: str | None = None
     context: dict[str, Any] | None = None
-    pass_: PassView | None = Field(default=None, alias="pass", serialization_alias="pass")
+    purchase: PurchaseView | None = Field(default=None, alias="purchase", serialization_alias="purchase")
 
     @classmethod
     def of(cls, seen: Seen, *, now: int, grace_s: int) -> Self:
         """Return the view of the checkout that was *seen*, at *now*."""
         if seen.checkout is None:
             raise ValueError("a story needs a checkout")
-        checkout, held = seen.checkout, seen.held
+        checkout, purchase = seen.checkout, seen.purchase
         payable = checkout.holds_slot(now=now) and checkout.url is not None
-        done = bought(checkout, held, now=now)
+        done = is_paid(checkout, purchase, now=now)
         story = {
             **PaymentToken.of_checkout(checkout, now=now).model_dump(),
             "remaining_s": max(0, checkout.expires_at - now) if payable else 0,
             "next": "done" if done else "pay" if payable else "recover",
             "replaced_by": checkout.replaced_by,
             "context": checkout.context,
-            "pass": PassView.of(held, now=now, grace_s=grace_s) if held else None,
+            "purchase": PurchaseView.of(purchase, now=now, grace_s=grace_s) if purchase else None,
         }
         return cls.model_validate(story)
 
 
 class Moment(BaseModel):
-    """Something that happened to a purchase: what, when (epoch seconds), and by which road it was heard."""
+    """Something that happened to a purchase: what, when (epoch seconds), and by which channel it was heard."""
 
     what: str
     at: int
-    road: str | None = None
+    channel: str | None = None
     heard_at: int | None = None
 
 
@@ -208,20 +208,20 @@ class ConfirmationView(BaseModel):
     attempt_after_ms: int
     checkout_id: str
     billing_version: int
-    pass_: PassView | None = Field(default=None, alias="pass", serialization_alias="pass")
+    purchase: PurchaseView | None = Field(default=None, alias="purchase", serialization_alias="purchase")
     timeline: list[Moment]
 
     @classmethod
     def of(cls, found: Confirmation, *, now: int, grace_s: int) -> Self:
         """Return the view of what was *found* at *now*."""
-        view = PassView.of(found.held, now=now, grace_s=grace_s) if found.held else None
+        view = PurchaseView.of(found.purchase, now=now, grace_s=grace_s) if found.purchase else None
         return cls(
             state=found.state,
             attempt_after_ms=found.attempt_after_ms,
             checkout_id=found.checkout_id,
             billing_version=found.account.billing_version,
-            timeline=timeline_of(found.checkout, found.held),
-            **{"pass": view},
+            timeline=timeline_of(found.checkout, found.purchase),
+            purchase=view,
         )
 
 
@@ -231,12 +231,12 @@ class AccountView(BaseModel):
     customer_id: str
     billing_version: int
     access: list[AccessView]
-    passes: list[PassView]
+    purchases: list[PurchaseView]
     checkout: PaymentToken | None = None
     booking: BookingView | None = None
 
     @classmethod
-    def of(cls, seen: Seen, passes: list[Pass], *, now: int, policy: Policy) -> Self:
+    def of(cls, seen: Seen, purchases: list[Purchase], *, now: int, policy: Policy) -> Self:
         """Return the view of an account at *now*."""
         open_one = seen.checkout if seen.checkout and seen.checkout.holds_slot(now=now) else None
         booking = seen.booking if seen.booking and seen.booking.open and not seen.booking.stale(now=now) else None
@@ -244,30 +244,30 @@ class AccountView(BaseModel):
             customer_id=seen.account.customer_id,
             billing_version=seen.account.billing_version,
             access=access_of(seen.account, now=now),
-            passes=[PassView.of(held, now=now, grace_s=policy.grace_s) for held in passes],
+            purchases=[PurchaseView.of(purchase, now=now, grace_s=policy.grace_s) for purchase in purchases],
             checkout=PaymentToken.of_checkout(open_one, now=now) if open_one else None,
             booking=BookingView.of(booking, now=now, policy=policy) if booking else None,
         )
 
 
-def timeline_of(checkout: Checkout | None, held: Pass | None) -> list[Moment]:
+def timeline_of(checkout: Checkout | None, purchase: Purchase | None) -> list[Moment]:
     """Return what happened so far, the oldest first."""
     moments = []
     if checkout:
         moments.append(Moment(what="checkout opening", at=checkout.created_at))
         if checkout.ended_at:
             moments.append(Moment(what=f"checkout {checkout.status}", at=checkout.ended_at))
-    for name, entry in (held.registers if held else {}).items():
+    for name, entry in (purchase.registers if purchase else {}).items():
         if isinstance(entry.value, Refund) and entry.value.none:
             continue
-        road = held.roads.get(name) if held else None
+        channel = purchase.channels.get(name) if purchase else None
         said = getattr(entry.value, "status", "told")
         moments.append(
             Moment(
                 what=f"{name} {said}",
                 at=entry.at,
-                road=road.road if road else None,
-                heard_at=road.at if road else None,
+                channel=channel.channel if channel else None,
+                heard_at=channel.at if channel else None,
             )
         )
     return sorted(moments, key=lambda moment: moment.at)

@@ -4,19 +4,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from paidup.flows.draft import Draft, rewritten
-from paidup.flows.services import Shop
+from paidup.flows.services import Services
 from paidup.flows.settle import settle
-from paidup.model.access import PassStatus
+from paidup.model.access import PurchaseStatus
 from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.errors import NotFound, Refusal
-from paidup.model.fact import Road
-from paidup.model.purchase import Pass
+from paidup.model.fact import Channel
+from paidup.model.purchase import Purchase
 from paidup.model.snapshot import Change, Seen
 from paidup.outside.deadline import within
 from paidup.outside.dynamo.client import LostRace
 from paidup.outside.log import logger
-from paidup.outside.stripe.client import Gone
+from paidup.outside.stripe.client import ObjectMissing
 
 ASK_WITHIN_S = 5.0
 
@@ -32,17 +32,17 @@ class State(StrEnum):
 
 
 STATE_OF = {
-    PassStatus.PENDING: State.CONFIRMING,
-    PassStatus.REFUNDING: State.REFUNDED,
-    PassStatus.REFUNDED: State.REFUNDED,
-    PassStatus.QUARANTINED: State.FAILED,
-    PassStatus.FAILED: State.FAILED,
-    PassStatus.UNPAID: State.FAILED,
-    PassStatus.DISPUTED: State.FAILED,
-    PassStatus.CHARGED_BACK: State.REFUNDED,
-    PassStatus.PAUSED: State.EXPIRED,
-    PassStatus.CANCELED: State.EXPIRED,
-    PassStatus.ENDED: State.EXPIRED,
+    PurchaseStatus.PENDING: State.CONFIRMING,
+    PurchaseStatus.REFUNDING: State.REFUNDED,
+    PurchaseStatus.REFUNDED: State.REFUNDED,
+    PurchaseStatus.QUARANTINED: State.FAILED,
+    PurchaseStatus.FAILED: State.FAILED,
+    PurchaseStatus.UNPAID: State.FAILED,
+    PurchaseStatus.DISPUTED: State.FAILED,
+    PurchaseStatus.CHARGED_BACK: State.REFUNDED,
+    PurchaseStatus.PAUSED: State.EXPIRED,
+    PurchaseStatus.CANCELED: State.EXPIRED,
+    PurchaseStatus.ENDED: State.EXPIRED,
 }
 
 
@@ -55,86 +55,90 @@ class Confirmation:
     attempt_after_ms: int
     account: Account
     checkout: Checkout | None
-    held: Pass | None
+    purchase: Purchase | None
 
 
-def confirm(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Confirmation:
+def confirm(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Confirmation:
     """Return how the customer's checkout stands at *now* (epoch seconds); one read when the answer is known.
 
     Where it is not, the provider is asked itself, from the third second and at most once per checkout in 3 s, so that
     a purchase shows with all webhooks dead. Raises NotFound where it is not this customer's.
     """
-    seen = shop.table.glance(customer_id, checkout_id)
-    if seen.checkout is None and seen.held is None:
+    seen = services.table.load(customer_id, checkout_id)
+    if seen.checkout is None and seen.purchase is None:
         raise NotFound("checkout", checkout_id)
-    if _undecided(seen, shop, now=now) and seen.checkout and ask(seen.checkout, Road.POLL, shop, now=now):
-        seen = shop.table.glance(customer_id, checkout_id)
-    state = state_of(seen, shop, now=now)
-    again_ms = shop.policy.poll_every_s * 1000 if state is State.CONFIRMING else 0
+    if (
+        _undecided(seen, services, now=now)
+        and seen.checkout
+        and refresh(seen.checkout, Channel.POLL, services, now=now)
+    ):
+        seen = services.table.load(customer_id, checkout_id)
+    state = state_of(seen, services, now=now)
+    again_ms = services.policy.poll_every_s * 1000 if state is State.CONFIRMING else 0
     return Confirmation(
         checkout_id=checkout_id,
         state=state,
         attempt_after_ms=again_ms,
         account=seen.account,
         checkout=seen.checkout,
-        held=seen.held,
+        purchase=seen.purchase,
     )
 
 
-def ask(checkout: Checkout, road: Road, shop: Shop, *, now: int) -> bool:
+def refresh(checkout: Checkout, channel: Channel, services: Services, *, now: int) -> bool:
     """Ask the provider how *checkout*'s page stands, settle what it says, and return whether it was asked.
 
     At most once per checkout in 3 s, whoever asks: the turn is claimed through the account's version. A provider that
     does not answer changes nothing: what is known stays known.
     """
-    if not checkout.token or not _turn(checkout, shop, now=now):
+    if not checkout.token or not _turn(checkout, services, now=now):
         return False
     try:
-        seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
-        if seen.checkout is None or not _turn(seen.checkout, shop, now=now):
+        seen = services.table.load_for_update(checkout.customer_id, checkout.checkout_id)
+        if seen.checkout is None or not _turn(seen.checkout, services, now=now):
             return False
         claimed = Change(account=seen.account, checkouts=(seen.checkout.asked(now=now),))
-        shop.table.commit(seen.account, claimed, now=now)
+        services.table.commit(seen.account, claimed, now=now)
     except LostRace:
         return False
     try:
         with within(ASK_WITHIN_S):
-            if facts := shop.stripe.page(checkout.token).facts:
-                settle(facts, road, shop, now=now)
-    except Gone:
-        end_broken(checkout, shop, now=now)
+            if facts := services.stripe.page(checkout.token).facts:
+                settle(facts, channel, services, now=now)
+    except ObjectMissing:
+        expire_missing(checkout, services, now=now)
     except Refusal as refusal:
         logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.slug)
     return True
 
 
-def end_broken(checkout: Checkout, shop: Shop, *, now: int) -> None:
+def expire_missing(checkout: Checkout, services: Services, *, now: int) -> None:
     """End *checkout*, whose page the provider does not know any more."""
 
     def step(draft: Draft) -> None:
         if draft.seen.checkout and not draft.seen.checkout.ended:
             draft.put_checkout(draft.seen.checkout.expired(now=now))
 
-    rewritten(checkout.customer_id, checkout.checkout_id, step, shop, now=now)
+    rewritten(checkout.customer_id, checkout.checkout_id, step, services, now=now)
 
 
-def state_of(seen: Seen, shop: Shop, *, now: int) -> State:
+def state_of(seen: Seen, services: Services, *, now: int) -> State:
     """Return the state of what was *seen*, at *now*."""
-    if seen.held:
-        standing = seen.held.standing(now=now, grace_s=shop.policy.grace_s)
-        return State.ACTIVE if standing.grants else STATE_OF[standing.status]
+    if seen.purchase:
+        status = seen.purchase.status_at(now=now, grace_s=services.policy.grace_s)
+        return State.ACTIVE if status.grants else STATE_OF[status.state]
     if seen.checkout and seen.checkout.seen(now=now) in (CheckoutStatus.EXPIRED, CheckoutStatus.INVALIDATED):
         return State.EXPIRED
     return State.CONFIRMING
 
 
-def _undecided(seen: Seen, shop: Shop, *, now: int) -> bool:
+def _undecided(seen: Seen, services: Services, *, now: int) -> bool:
     """Whether the provider may know more: while it is open or pending, and once it ended with its page still open."""
-    if state_of(seen, shop, now=now) is State.CONFIRMING:
+    if state_of(seen, services, now=now) is State.CONFIRMING:
         return True
-    return seen.held is None and seen.checkout is not None and seen.checkout.due_at is not None
+    return seen.purchase is None and seen.checkout is not None and seen.checkout.due_at is not None
 
 
-def _turn(checkout: Checkout, shop: Shop, *, now: int) -> bool:
+def _turn(checkout: Checkout, services: Services, *, now: int) -> bool:
     last = checkout.asked_at or checkout.opened_at or checkout.created_at
-    return now - last >= shop.policy.ask_every_s
+    return now - last >= services.policy.ask_every_s

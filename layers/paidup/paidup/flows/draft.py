@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from paidup.flows.services import Shop
+from paidup.flows.services import Services
 from paidup.model.account import Account
 from paidup.model.booking import Booking
 from paidup.model.checkout import Checkout
 from paidup.model.errors import Contended
-from paidup.model.purchase import Pass
+from paidup.model.purchase import Purchase
 from paidup.model.snapshot import Change, Seen
-from paidup.model.timeline import EventRow, TimelineEntry
+from paidup.model.timeline import EventRecord, TimelineEntry
 from paidup.outside.dynamo.client import LostRace, attempts
 
 
@@ -27,10 +27,10 @@ class Draft:
     now: int
     grace_s: int
     checkouts: dict[str, Checkout] = field(default_factory=dict)
-    passes: dict[str, Pass] = field(default_factory=dict)
+    purchases: dict[str, Purchase] = field(default_factory=dict)
     bookings: dict[str, Booking] = field(default_factory=dict)
     timeline: list[TimelineEntry] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
+    events: list[EventRecord] = field(default_factory=list)
     due_again: bool = False
 
     def put_checkout(self, checkout: Checkout) -> None:
@@ -39,10 +39,10 @@ class Draft:
         if checkout.ended and self.account.open_checkout_id == checkout.checkout_id:
             self.account = replace(self.account, open_checkout_id=None)
 
-    def put_pass(self, held: Pass) -> None:
+    def put_purchase(self, purchase: Purchase) -> None:
         """Write *held*, and what it gives its customer from now on."""
-        self.passes[held.pass_id] = held
-        self.account = self.account.granting(held, now=self.now, grace_s=self.grace_s)
+        self.purchases[purchase.purchase_id] = purchase
+        self.account = self.account.granting(purchase, now=self.now, grace_s=self.grace_s)
 
     def put_booking(self, booking: Booking) -> None:
         """Write *booking*; an open one takes the slot, an ended one gives it back."""
@@ -56,21 +56,21 @@ class Draft:
         """Return what is to be written; None where nothing differs from what was seen."""
         seen = self.seen
         checkouts = [one for one in self.checkouts.values() if one != seen.checkout]
-        passes = [one for one in self.passes.values() if self.due_again or one != seen.held]
+        purchases = [one for one in self.purchases.values() if self.due_again or one != seen.purchase]
         bookings = [one for one in self.bookings.values() if one != seen.booking]
-        if not (checkouts or passes or bookings or self.events or self.timeline) and self.account == seen.account:
+        if not (checkouts or purchases or bookings or self.events or self.timeline) and self.account == seen.account:
             return None
         return Change(
             account=self.account,
             checkouts=checkouts,
-            passes=passes,
+            purchases=purchases,
             bookings=bookings,
             timeline=self.timeline,
             events=self.events,
         )
 
 
-def rewritten(customer_id: str, an_id: str, step: Callable[[Draft], None], shop: Shop, *, now: int) -> Draft:
+def rewritten(customer_id: str, an_id: str, step: Callable[[Draft], None], services: Services, *, now: int) -> Draft:
     """Look at the customer's checkout, pass and booking of the id *an_id*, take *step* with them, write what it put
     into the draft in one transaction, and return the draft. The slower of two writers looks again.
 
@@ -78,15 +78,15 @@ def rewritten(customer_id: str, an_id: str, step: Callable[[Draft], None], shop:
     """
     for _ in attempts():
         try:
-            seen = shop.table.look(customer_id, an_id)
+            seen = services.table.load_for_update(customer_id, an_id)
         except LostRace:
             continue
-        draft = Draft(seen=seen, account=seen.account, now=now, grace_s=shop.policy.grace_s)
+        draft = Draft(seen=seen, account=seen.account, now=now, grace_s=services.policy.grace_s)
         step(draft)
         if (change := draft.change()) is None:
             return draft
         try:
-            draft.account = shop.table.commit(seen.account, change, now=now)
+            draft.account = services.table.commit(seen.account, change, now=now)
         except LostRace:
             continue
         return draft

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from paidup.flows.services import Shop
+from paidup.flows.services import Services
 from paidup.flows.settle import settle
-from paidup.model.fact import Road
-from paidup.model.timeline import EventRow, EventStatus
+from paidup.model.fact import Channel
+from paidup.model.timeline import EventRecord, EventStatus
 from paidup.outside.deadline import all_within, within
 from paidup.outside.log import logger
 from paidup.outside.queue import Queue
@@ -24,7 +24,7 @@ class Received:
     received: str
 
 
-def receive(event: Event, open_shop: Callable[[], Shop], queue: Queue, *, now: int) -> Received:
+def receive(event: Event, open_services: Callable[[], Services], queue: Queue, *, now: int) -> Received:
     """Make *event*'s effect durable, and only then return.
 
     Stripe's page waits for the answer to a completed session before it sends the buyer back, so that and its
@@ -38,7 +38,7 @@ def receive(event: Event, open_shop: Callable[[], Shop], queue: Queue, *, now: i
     if event.type in SETTLED_BEFORE_ANSWER:
         try:
             with all_within(SETTLE_WITHIN_S):
-                hear(event, open_shop(), now=now)
+                process_event(event, open_services(), now=now)
         except Exception as error:
             logger.warning("event.unsettled", event_id=event.event_id, type=event.type, why=type(error).__name__)
         else:
@@ -48,45 +48,45 @@ def receive(event: Event, open_shop: Callable[[], Shop], queue: Queue, *, now: i
     return Received(received="queued")
 
 
-def hear_again(event: Event, shop: Shop, *, now: int, attempt: int) -> None:
+def retry_event(event: Event, services: Services, *, now: int, attempt: int) -> None:
     """Settle a queued *event*; where that fails, log it as failed and raise, so that the queue hands it out again."""
     try:
         with within(QUEUE_WITHIN_S):
-            hear(event, shop, now=now, attempt=attempt)
+            process_event(event, services, now=now, attempt=attempt)
     except Exception as error:
-        give_up(event, shop, error, now=now, attempt=attempt)
+        record_failure(event, services, error, now=now, attempt=attempt)
         raise
 
 
-def hear(event: Event, shop: Shop, *, now: int, attempt: int = 1) -> None:
+def process_event(event: Event, services: Services, *, now: int, attempt: int = 1) -> None:
     """Settle every fact that *event* tells; one that was dealt with before is not looked at again.
 
     *attempt* counts from 1. Raises NotYetKnown, ProviderUnavailable or Contended when it must be heard again later.
     """
-    known = shop.table.event(NAME, event.event_id)
+    known = services.table.event(NAME, event.event_id)
     if known and known.dealt_with:
         logger.info("event.known", event_id=event.event_id, type=event.type)
         return
-    row = row_of(event, now=now, attempt=attempt)
-    facts = shop.stripe.facts_of(event, shop.whose)
+    row = event_record(event, now=now, attempt=attempt)
+    facts = services.stripe.facts_of(event, services.find_owner)
     if facts:
-        settle(facts, Road.WEBHOOK, shop, now=now, event=row)
+        settle(facts, Channel.WEBHOOK, services, now=now, event=row)
     else:
-        shop.table.log(row)
+        services.table.log(row)
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
 
 
-def give_up(event: Event, shop: Shop, error: Exception, *, now: int, attempt: int) -> None:
+def record_failure(event: Event, services: Services, error: Exception, *, now: int, attempt: int) -> None:
     """Log that *event* could not be settled this time, so that `attention` lists it until it is."""
     why = f"{type(error).__name__}: {error}"[:500]
-    row = replace(row_of(event, now=now, attempt=attempt), status=EventStatus.FAILED, error=why)
-    shop.table.log(row)
+    row = replace(event_record(event, now=now, attempt=attempt), status=EventStatus.FAILED, error=why)
+    services.table.log(row)
     logger.warning("event.failed", event_id=event.event_id, type=event.type, attempt=attempt, error=why)
 
 
-def row_of(event: Event, *, now: int, attempt: int) -> EventRow:
+def event_record(event: Event, *, now: int, attempt: int) -> EventRecord:
     """Return the log row of *event*, received at *now* (epoch seconds) for the *attempt*th time, as yet ignored."""
-    return EventRow(
+    return EventRecord(
         provider=NAME,
         event_id=event.event_id,
         type=event.type,

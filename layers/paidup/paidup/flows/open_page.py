@@ -3,13 +3,13 @@
 import time
 from dataclasses import replace
 
-from paidup.flows.services import Shop
+from paidup.flows.services import Services
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.errors import Conflict, Contended
 from paidup.model.snapshot import Change
 from paidup.outside.dynamo.client import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.stripe.client import DeadAnswer, Gone
+from paidup.outside.stripe.client import IdempotencyKeySpent, ObjectMissing
 from paidup.outside.stripe.metadata import NAME
 
 PAGE_TAKES_S = 2.5
@@ -28,26 +28,28 @@ class Replaced(Conflict):
         super().__init__(f"Checkout {checkout.checkout_id!r} was {what} meanwhile.")
 
 
-def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, now: int) -> Checkout:
+def open_page(checkout: Checkout, email: str | None, services: Services, *, ours: bool, now: int) -> Checkout:
     """Return *checkout* open on the provider's page: the same call, under the same key, whoever makes it.
 
     Where another request reserved it (not *ours*), that one is given a moment to finish first.
     """
     fresh = now - checkout.created_at <= PAGE_TAKES_S
-    if not ours and fresh and (finished := _finished_meanwhile(checkout, shop)):
+    if not ours and fresh and (finished := _finished_meanwhile(checkout, services)):
         return finished
     try:
-        customer = _customer(checkout, email, shop)
+        customer = _customer(checkout, email, services)
         try:
-            page = shop.stripe.open_page(checkout, customer)
-        except Gone:  # the customer was deleted at the provider, or is another account's
-            customer = shop.stripe.customer(checkout.customer_id, email, attempt=checkout.attempt, instead_of=customer)
-            page = shop.stripe.open_page(checkout.retried(), customer)
-    except DeadAnswer:
-        _ask_anew_next_time(checkout, shop, now=now)
+            page = services.stripe.open_page(checkout, customer)
+        except ObjectMissing:  # the customer was deleted at the provider, or is another account's
+            customer = services.stripe.customer(
+                checkout.customer_id, email, attempt=checkout.attempt, instead_of=customer
+            )
+            page = services.stripe.open_page(checkout.retried(), customer)
+    except IdempotencyKeySpent:
+        _ask_anew_next_time(checkout, services, now=now)
         raise
     for _ in attempts():
-        seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
+        seen = services.table.load_for_update(checkout.customer_id, checkout.checkout_id)
         if seen.checkout is None:
             raise LostRace
         if seen.checkout.status is CheckoutStatus.OPEN:
@@ -56,7 +58,7 @@ def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, 
         owned = f"{NAME}#{customer}"
         change = Change(account=replace(seen.account, provider_ref=owned), checkouts=(opened,))
         try:
-            shop.table.commit(seen.account, change, now=now)
+            services.table.commit(seen.account, change, now=now)
         except LostRace:
             continue
         if opened.status is CheckoutStatus.OPEN:
@@ -68,12 +70,12 @@ def open_page(checkout: Checkout, email: str | None, shop: Shop, *, ours: bool, 
     raise Contended(checkout.customer_id)
 
 
-def _customer(checkout: Checkout, email: str | None, shop: Shop) -> str:
+def _customer(checkout: Checkout, email: str | None, services: Services) -> str:
     """Return the provider's customer that the buyer is, made now if they never bought before."""
-    known = shop.table.account(checkout.customer_id).provider_ref
+    known = services.table.account(checkout.customer_id).provider_ref
     if known:
         return known.removeprefix(f"{NAME}#")
-    return shop.stripe.customer(checkout.customer_id, email, attempt=checkout.attempt)
+    return services.stripe.customer(checkout.customer_id, email, attempt=checkout.attempt)
 
 
 def _recorded(checkout: Checkout, token: str, url: str, expires_at: int, *, now: int) -> Checkout:
@@ -85,22 +87,22 @@ def _recorded(checkout: Checkout, token: str, url: str, expires_at: int, *, now:
     return replace(checkout, token=token, url=url, due_at=now)
 
 
-def _finished_meanwhile(checkout: Checkout, shop: Shop) -> Checkout | None:
+def _finished_meanwhile(checkout: Checkout, services: Services) -> Checkout | None:
     """Return *checkout* when somebody else's request has opened its page, waiting at most 2.5 s for that."""
     for _ in range(int(PAGE_TAKES_S / LOOK_EVERY_S)):
         time.sleep(LOOK_EVERY_S)
-        found = shop.table.checkout(checkout.customer_id, checkout.checkout_id)
+        found = services.table.checkout(checkout.customer_id, checkout.checkout_id)
         if found and found.status is not CheckoutStatus.OPENING:
             return found
     return None
 
 
-def _ask_anew_next_time(checkout: Checkout, shop: Shop, *, now: int) -> None:
+def _ask_anew_next_time(checkout: Checkout, services: Services, *, now: int) -> None:
     """Give the next try a key of its own: the provider would replay this outage under the old one for a day."""
-    seen = shop.table.look(checkout.customer_id, checkout.checkout_id)
+    seen = services.table.load_for_update(checkout.customer_id, checkout.checkout_id)
     if seen.checkout and seen.checkout.attempt == checkout.attempt:
         try:
             change = Change(account=seen.account, checkouts=(seen.checkout.retried(),))
-            shop.table.commit(seen.account, change, now=now)
+            services.table.commit(seen.account, change, now=now)
         except LostRace:
             logger.info("checkout.raced", checkout_id=checkout.checkout_id)

@@ -2,36 +2,36 @@
 
 from dataclasses import replace
 
-from paidup.flows.buy import Order, bought, buy, setting_out
-from paidup.flows.confirm import ask, end_broken
+from paidup.flows.buy import Order, buy, is_paid, without_checkout_id
+from paidup.flows.confirm import expire_missing, refresh
 from paidup.flows.draft import Draft, rewritten
-from paidup.flows.services import Shop
+from paidup.flows.services import Services
 from paidup.flows.settle import settle
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.errors import NotFound, ProviderRefused, ProviderUnavailable, Refusal
-from paidup.model.fact import Road
+from paidup.model.fact import Channel
 from paidup.model.snapshot import Seen
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
-from paidup.outside.stripe.client import Gone
+from paidup.outside.stripe.client import ObjectMissing
 
 ASK_WITHIN_S = 4.0
 
 
-def look(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Seen:
+def validate(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Seen:
     """Return how the customer's checkout stands at *now*; while it can be paid the provider is asked, once in 3 s.
 
     Raises NotFound where it is not this customer's.
     """
-    seen = shop.table.glance(customer_id, checkout_id)
+    seen = services.table.load(customer_id, checkout_id)
     if seen.checkout is None:
         raise NotFound("checkout", checkout_id)
-    if seen.checkout.due_at is not None and ask(seen.checkout, Road.POLL, shop, now=now):
-        seen = shop.table.glance(customer_id, checkout_id)
+    if seen.checkout.due_at is not None and refresh(seen.checkout, Channel.POLL, services, now=now):
+        seen = services.table.load(customer_id, checkout_id)
     return seen
 
 
-def cancel(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Seen:
+def cancel(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Seen:
     """End the customer's checkout at their wish, and return how it stands: paid after all, where it was paid before.
 
     Its page is closed at once where the provider answers, and by the sweep where it does not. Raises NotFound.
@@ -44,54 +44,56 @@ def cancel(customer_id: str, checkout_id: str, shop: Shop, *, now: int) -> Seen:
             draft.put_checkout(draft.seen.checkout.invalidated(by=None, now=now))
             draft.account = replace(draft.account, cancelled_checkout_id=checkout_id)
 
-    before = rewritten(customer_id, checkout_id, step, shop, now=now).seen
+    before = rewritten(customer_id, checkout_id, step, services, now=now).seen
     if before.checkout and not before.checkout.ended:
-        _close(before.checkout, shop, now=now)
-    return shop.table.glance(customer_id, checkout_id)
+        _close(before.checkout, services, now=now)
+    return services.table.load(customer_id, checkout_id)
 
 
-def recover(customer_id: str, checkout_id: str, email: str | None, shop: Shop, *, now: int) -> tuple[Seen, bool]:
+def recover(
+    customer_id: str, checkout_id: str, email: str | None, services: Services, *, now: int
+) -> tuple[Seen, bool]:
     """Return the checkout with which the buyer of *checkout_id* goes on, and whether it was opened by this call.
 
     The same one while it can be paid; a new one with the same cart and context where the old one expired, was
     invalidated, failed to be paid or is broken at the provider; where it was paid, or what replaced it, that one and
     its pass. Raises NotFound, and as `buy`.
     """
-    seen = shop.table.glance(customer_id, checkout_id)
+    seen = services.table.load(customer_id, checkout_id)
     if seen.checkout is None:
         raise NotFound("checkout", checkout_id)
     if seen.checkout.status is not CheckoutStatus.COMPLETED and seen.checkout.token:
-        seen = _verified(seen.checkout, shop, now=now)
+        seen = _verified(seen.checkout, services, now=now)
     checkout = seen.checkout
     if checkout is None:
         raise NotFound("checkout", checkout_id)
     usable = checkout.status is CheckoutStatus.OPEN and checkout.holds_slot(now=now)
-    if bought(checkout, seen.held, now=now) or usable:
+    if is_paid(checkout, seen.purchase, now=now) or usable:
         return seen, False
-    opened, new = buy(_order_again(checkout, email), shop, now=now)
-    return shop.table.glance(customer_id, opened.checkout_id), new
+    opened, new = buy(_order_again(checkout, email), services, now=now)
+    return services.table.load(customer_id, opened.checkout_id), new
 
 
-def _verified(checkout: Checkout, shop: Shop, *, now: int) -> Seen:
+def _verified(checkout: Checkout, services: Services, *, now: int) -> Seen:
     """Return how *checkout* stands after the provider was asked; one that it does not know any more has ended."""
     try:
         with within(ASK_WITHIN_S):
-            if facts := shop.stripe.page(checkout.token or "").facts:
-                settle(facts, Road.POLL, shop, now=now)
-    except Gone:
-        end_broken(checkout, shop, now=now)
+            if facts := services.stripe.page(checkout.token or "").facts:
+                settle(facts, Channel.POLL, services, now=now)
+    except ObjectMissing:
+        expire_missing(checkout, services, now=now)
     except (ProviderUnavailable, ProviderRefused) as refusal:
         logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.slug)
-    return shop.table.glance(checkout.customer_id, checkout.checkout_id)
+    return services.table.load(checkout.customer_id, checkout.checkout_id)
 
 
-def _close(checkout: Checkout, shop: Shop, *, now: int) -> None:
+def _close(checkout: Checkout, services: Services, *, now: int) -> None:
     if checkout.token is None:
         return
     try:
         with within(ASK_WITHIN_S):
-            if facts := shop.stripe.close_page(checkout.token).facts:
-                settle(facts, Road.POLL, shop, now=now)
+            if facts := services.stripe.close_page(checkout.token).facts:
+                settle(facts, Channel.POLL, services, now=now)
     except Refusal as refusal:
         logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.slug)
 
@@ -103,8 +105,8 @@ def _order_again(checkout: Checkout, email: str | None) -> Order:
         offer_id=checkout.cart.offer_id,
         quantity=checkout.cart.quantity,
         provider=checkout.provider,
-        success_url=setting_out(checkout.success_url, checkout.checkout_id),
-        cancel_url=setting_out(checkout.cancel_url, checkout.checkout_id),
+        success_url=without_checkout_id(checkout.success_url, checkout.checkout_id),
+        cancel_url=without_checkout_id(checkout.cancel_url, checkout.checkout_id),
         context=checkout.context,
         cart=checkout.cart,
         recovers=checkout.checkout_id,

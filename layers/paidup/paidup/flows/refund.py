@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from paidup.flows.attention import TRIES_BEFORE_ALARM, quarantine_row, stuck_row
+from paidup.flows.attention import TRIES_BEFORE_ALARM, quarantine_record, stuck_record
 from paidup.flows.book import book_on_credit
-from paidup.flows.consequences import make_room, note, slot_booking
+from paidup.flows.consequences import ensure_booking_slot, note, slot_booking
 from paidup.flows.draft import Draft, rewritten
-from paidup.flows.services import Shop
+from paidup.flows.services import Services
 from paidup.flows.settle import settle
 from paidup.model.errors import Conflict, Contended, NotFound, ProviderRefused, ProviderUnavailable
-from paidup.model.fact import Road
+from paidup.model.fact import Channel
 from paidup.model.offer import Kind
-from paidup.model.purchase import Pass
+from paidup.model.purchase import Purchase
 from paidup.model.timeline import EventStatus
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
@@ -26,52 +26,59 @@ class NothingPaid(Conflict):
     title = "Nothing was paid"
     next_step = "Look at the pass: its payment failed, or was never made."
 
-    def __init__(self, pass_id: str) -> None:
-        """Refuse to give back what was never paid for *pass_id*."""
-        super().__init__(f"Nothing was paid for the pass {pass_id!r}.")
+    def __init__(self, purchase_id: str) -> None:
+        """Refuse to give back what was never paid for *purchase_id*."""
+        super().__init__(f"Nothing was paid for the pass {purchase_id!r}.")
 
 
-def repay(customer_id: str, pass_id: str, shop: Shop, *, now: int, road: Road = Road.SWEEP) -> bool:
+def refund(
+    customer_id: str, purchase_id: str, services: Services, *, now: int, channel: Channel = Channel.SWEEP
+) -> bool:
     """Give back what is due for the pass at *now* (epoch seconds), and return whether the provider answered.
 
     The refund's idempotency key is derived from the pass, so that a crash anywhere is mended by the same call. What
     does not succeed is tried later and later; after six tries `attention` lists it.
     """
-    held = shop.table.held(customer_id, pass_id)
-    if held is None or held.give_back is None or held.given_back or held.give_back.due_at > now:
+    purchase = services.table.purchase(customer_id, purchase_id)
+    if (
+        purchase is None
+        or purchase.refund_decision is None
+        or purchase.fully_refunded
+        or purchase.refund_decision.due_at > now
+    ):
         return True
     answered = True
     try:
         with within(REPAY_WITHIN_S):
-            facts = shop.stripe.give_back(held)
+            facts = services.stripe.refund(purchase)
         if facts:
-            settle(facts, road, shop, now=now)
-        logger.info("money.given_back", pass_id=pass_id, why=held.give_back.why)
+            settle(facts, channel, services, now=now)
+        logger.info("money.given_back", purchase_id=purchase_id, why=purchase.refund_decision.why)
     except (ProviderUnavailable, ProviderRefused, Contended) as refusal:
         answered = not isinstance(refusal, ProviderUnavailable)
-        logger.warning("money.kept", pass_id=pass_id, tries=held.give_back.tries, why=str(refusal))
-    _try_later(customer_id, pass_id, shop, now=now)
+        logger.warning("money.kept", purchase_id=purchase_id, tries=purchase.refund_decision.tries, why=str(refusal))
+    _try_later(customer_id, purchase_id, services, now=now)
     return answered
 
 
-def _try_later(customer_id: str, pass_id: str, shop: Shop, *, now: int) -> None:
+def _try_later(customer_id: str, purchase_id: str, services: Services, *, now: int) -> None:
     """Make the pass due again later, unless the money is back."""
 
     def step(draft: Draft) -> None:
-        held = draft.seen.held
-        if held is None or held.give_back is None or held.given_back:
+        purchase = draft.seen.purchase
+        if purchase is None or purchase.refund_decision is None or purchase.fully_refunded:
             return
-        tried = held.give_back.tried(now=now)
+        tried = purchase.refund_decision.tried(now=now)
         if tried.tries >= TRIES_BEFORE_ALARM and not tried.shown:
             why = f"could not be given back in {tried.tries} tries ({tried.why})"
-            draft.events.append(stuck_row(held, EventStatus.FAILED, why, now=now))
+            draft.events.append(stuck_record(purchase, EventStatus.FAILED, why, now=now))
             tried = replace(tried, shown=True)
-        draft.put_pass(replace(held, give_back=tried))
+        draft.put_purchase(replace(purchase, refund_decision=tried))
 
-    rewritten(customer_id, pass_id, step, shop, now=now)
+    rewritten(customer_id, purchase_id, step, services, now=now)
 
 
-def review(customer_id: str, pass_id: str, shop: Shop, *, grant: bool, now: int) -> None:
+def review(customer_id: str, purchase_id: str, services: Services, *, grant: bool, now: int) -> None:
     """Decide on a payment: *grant* what was bought though it is quarantined, or give any payment back.
 
     A live session that is granted is booked from now on; the booking of one that is given back is called off. Raises
@@ -80,31 +87,31 @@ def review(customer_id: str, pass_id: str, shop: Shop, *, grant: bool, now: int)
     """
 
     def step(draft: Draft) -> None:
-        held = draft.seen.held
-        if held is None:
-            raise NotFound("pass", pass_id)
-        if not grant and not held.paid:
-            raise NothingPaid(pass_id)
-        if held.give_back or (grant and not held.undecided):
+        purchase = draft.seen.purchase
+        if purchase is None:
+            raise NotFound("purchase", purchase_id)
+        if not grant and not purchase.paid:
+            raise NothingPaid(purchase_id)
+        if purchase.refund_decision or (grant and not purchase.needs_review):
             return
-        decided = replace(held, accepted=True) if grant else held.giving_back("support decided", now=now)
-        draft.put_pass(decided)
+        decided = replace(purchase, accepted=True) if grant else purchase.to_refund("support decided", now=now)
+        draft.put_purchase(decided)
         outcome = "granted by support" if grant else "refunded by support"
-        note(decided, outcome, draft, road=Road.SUPPORT)
-        if held.mismatched:
-            draft.events.append(quarantine_row(held, EventStatus.SETTLED, outcome, now=now))
-        _rebook(held, draft, shop, grant=grant)
+        note(decided, outcome, draft, channel=Channel.SUPPORT)
+        if purchase.amount_mismatch:
+            draft.events.append(quarantine_record(purchase, EventStatus.SETTLED, outcome, now=now))
+        _rebook(purchase, draft, services, grant=grant)
 
-    rewritten(customer_id, pass_id, step, shop, now=now)
+    rewritten(customer_id, purchase_id, step, services, now=now)
     if not grant:
-        repay(customer_id, pass_id, shop, now=now, road=Road.SUPPORT)
+        refund(customer_id, purchase_id, services, now=now, channel=Channel.SUPPORT)
 
 
-def _rebook(held: Pass, draft: Draft, shop: Shop, *, grant: bool) -> None:
+def _rebook(purchase: Purchase, draft: Draft, services: Services, *, grant: bool) -> None:
     """Book what support granted, or call off the booking of what goes back."""
-    there = slot_booking(draft, shop)
-    if there and there.pass_id == held.pass_id and not grant:
+    there = slot_booking(draft, services)
+    if there and there.purchase_id == purchase.purchase_id and not grant:
         draft.put_booking(there.called_off("support decided", now=draft.now))
-    elif grant and held.kind is Kind.LIVE_SESSION and draft.seen.booking is None:
-        make_room(draft, shop)
-        book_on_credit(held, held.pass_id, draft, shop)
+    elif grant and purchase.kind is Kind.LIVE_SESSION and draft.seen.booking is None:
+        ensure_booking_slot(draft, services)
+        book_on_credit(purchase, purchase.purchase_id, draft, services)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from paidup.flows.services import Shop
+from paidup.flows.services import Services
 from paidup.flows.settle import settle
-from paidup.model.account import Account, Whose
+from paidup.model.account import Account, Owner
 from paidup.model.errors import Contended, Refusal, TooManyRequests
-from paidup.model.fact import Road
+from paidup.model.fact import Channel
 from paidup.model.snapshot import Change
 from paidup.outside.deadline import within
 from paidup.outside.dynamo.client import LostRace, attempts
@@ -30,7 +30,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synced:
+class SyncResult:
     """What a sync found: objects scanned, passes whose access began with it, objects that were known, problems."""
 
     scanned: int
@@ -39,69 +39,73 @@ class Synced:
     problems: tuple[Problem, ...]
 
 
-def sync(customer_id: str, email: str | None, shop: Shop, *, now: int) -> Synced:
+def sync(customer_id: str, email: str | None, services: Services, *, now: int) -> SyncResult:
     """Settle the customer's last 30 days at the provider, every page of checkout sessions and all subscriptions.
 
     One at a time per customer and six a minute: beyond that TooManyRequests. What cannot be read or settled is told
     among the problems and holds up nothing else. Raises ProviderUnavailable or ProviderRefused only when the provider
     listed nothing at all.
     """
-    account = _begin(customer_id, shop, now=now)
+    account = _begin(customer_id, services, now=now)
     try:
         with within(SYNC_WITHIN_S):
-            return _settle_history(account, email, shop, now=now)
+            return _settle_history(account, email, services, now=now)
     finally:
-        _end(customer_id, shop, now=now)
+        _end(customer_id, services, now=now)
 
 
-def _settle_history(account: Account, email: str | None, shop: Shop, *, now: int) -> Synced:
+def _settle_history(account: Account, email: str | None, services: Services, *, now: int) -> SyncResult:
     scanned, unchanged = 0, 0
     granted: list[str] = []
     problems: list[Problem] = []
     unlisted: Refusal | None = None
-    for name, listing in _history(account, email, shop, now=now):
+    for name, listing in _history(account, email, services, now=now):
         try:
             for found in listing:
                 scanned += 1
-                unchanged += not _news(found, account.customer_id, shop, granted, problems, now=now)
+                unchanged += not _news(found, account.customer_id, services, granted, problems, now=now)
         except Refusal as refusal:
             unlisted = refusal
             problems.append(Problem(ref=name, why=str(refusal)))
     if unlisted and not scanned:
         raise unlisted
     logger.info("account.synced", scanned=scanned, granted=len(granted), problems=len(problems))
-    return Synced(scanned=scanned, granted=tuple(granted), unchanged=unchanged, problems=tuple(problems))
+    return SyncResult(scanned=scanned, granted=tuple(granted), unchanged=unchanged, problems=tuple(problems))
 
 
-def _history(account: Account, email: str | None, shop: Shop, *, now: int) -> Iterator[tuple[str, Iterator[Found]]]:
+def _history(
+    account: Account, email: str | None, services: Services, *, now: int
+) -> Iterator[tuple[str, Iterator[Found]]]:
     """Yield the provider's lists of what the customer bought, by name: subscriptions, then checkout sessions."""
     customer = (account.provider_ref or "").removeprefix(f"{NAME}#") or None
-    since = now - shop.policy.sync_window_s
+    since = now - services.policy.sync_window_s
     if customer:
-        themselves = Whose(customer_id=account.customer_id)
-        yield "subscriptions", shop.stripe.plans_of(customer, lambda ref: shop.whose(ref) or themselves)
+        themselves = Owner(customer_id=account.customer_id)
+        yield "subscriptions", services.stripe.plans_of(customer, lambda ref: services.find_owner(ref) or themselves)
     if customer or email:
-        yield "checkout sessions", shop.stripe.sessions_of(customer, email, since=since)
+        yield "checkout sessions", services.stripe.sessions_of(customer, email, since=since)
 
 
-def _news(found: Found, customer_id: str, shop: Shop, granted: list[str], problems: list[Problem], *, now: int) -> bool:
+def _news(
+    found: Found, customer_id: str, services: Services, granted: list[str], problems: list[Problem], *, now: int
+) -> bool:
     """Settle what one object says of the customer, and return whether that was news or a problem."""
     try:
         facts = [fact for fact in found.read() if fact.customer_id == customer_id]
         if not facts:
             return False
-        settled = settle(facts, Road.SYNC, shop, now=now)
+        settled = settle(facts, Channel.SYNC, services, now=now)
     except Refusal as refusal:
         problems.append(Problem(ref=found.ref, why=str(refusal)))
         return True
     if settled.granted:
-        granted.append(facts[0].pass_id)
+        granted.append(facts[0].purchase_id)
     return settled.changed
 
 
-def _begin(customer_id: str, shop: Shop, *, now: int) -> Account:
+def _begin(customer_id: str, services: Services, *, now: int) -> Account:
     for _ in attempts():
-        account = shop.table.account(customer_id)
+        account = services.table.account(customer_id)
         recent = tuple(at for at in account.syncs if now - at < A_MINUTE_S)
         if account.sync_until and now < account.sync_until:
             raise TooManyRequests("A sync is running for this customer already.", retry_after_s=5)
@@ -110,17 +114,17 @@ def _begin(customer_id: str, shop: Shop, *, now: int) -> Account:
             raise TooManyRequests(f"At most {MOST_A_MINUTE} syncs a minute.", retry_after_s=wait_s)
         begun = replace(account, sync_until=now + LEASE_S, syncs=(*recent, now))
         try:
-            return shop.table.commit(account, Change(account=begun), now=now)
+            return services.table.commit(account, Change(account=begun), now=now)
         except LostRace:
             continue
     raise Contended(customer_id)
 
 
-def _end(customer_id: str, shop: Shop, *, now: int) -> None:
+def _end(customer_id: str, services: Services, *, now: int) -> None:
     for _ in attempts():
-        account = shop.table.account(customer_id)
+        account = services.table.account(customer_id)
         try:
-            shop.table.commit(account, Change(account=replace(account, sync_until=None)), now=now)
+            services.table.commit(account, Change(account=replace(account, sync_until=None)), now=now)
         except LostRace:
             continue
         return

@@ -6,7 +6,7 @@ from enum import StrEnum
 from paidup.model.offer import Kind
 
 
-class PassStatus(StrEnum):
+class PurchaseStatus(StrEnum):
     """How a pass stands now; the first three let the customer in."""
 
     ACTIVE = "active"
@@ -25,36 +25,36 @@ class PassStatus(StrEnum):
     ENDED = "ended"
 
 
-GRANTING = frozenset({PassStatus.ACTIVE, PassStatus.TRIALING, PassStatus.PAST_DUE})
+GRANTING = frozenset({PurchaseStatus.ACTIVE, PurchaseStatus.TRIALING, PurchaseStatus.PAST_DUE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Status:
     """How a pass stands: its status and, where it grants, until when (epoch seconds; None: for good)."""
 
-    status: PassStatus
+    state: PurchaseStatus
     until: int | None = None
 
     @property
     def grants(self) -> bool:
         """Whether the customer may use it."""
-        return self.status in GRANTING
+        return self.state in GRANTING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """One thing that a customer may use now, and until when (epoch seconds; None: for good)."""
 
-    pass_id: str
+    purchase_id: str
     offer_id: str
     kind: Kind
-    status: PassStatus
+    status: PurchaseStatus
     until: int | None = None
 
     @property
-    def right(self) -> tuple[str, str, int | None]:
+    def entitlement(self) -> tuple[str, str, int | None]:
         """What is granted, without the word for why: the billing version moves only when this does."""
-        return (self.pass_id, self.offer_id, self.until)
+        return (self.purchase_id, self.offer_id, self.until)
 
     def holds(self, *, now: int) -> bool:
         """Whether it still grants at *now* (epoch seconds)."""

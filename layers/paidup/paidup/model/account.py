@@ -3,15 +3,15 @@
 from dataclasses import dataclass, replace
 
 from paidup.model.access import Access
-from paidup.model.purchase import Pass
+from paidup.model.purchase import Purchase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whose:
+class Owner:
     """What a provider's id leads to: a customer of ours and, where it is a thing they bought, their pass."""
 
     customer_id: str
-    pass_id: str | None = None
+    purchase_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +32,17 @@ class Account:
     sync_until: int | None = None
     syncs: tuple[int, ...] = ()
 
-    def granting(self, held: Pass, *, now: int, grace_s: int) -> "Account":
+    def granting(self, purchase: Purchase, *, now: int, grace_s: int) -> "Account":
         """Return this account with the access that *held* gives at *now*, and no access that has run out."""
-        granted = held.access(now=now, grace_s=grace_s)
-        others = [access for access in self.access if access.pass_id != held.pass_id]
+        granted = purchase.access(now=now, grace_s=grace_s)
+        others = [access for access in self.access if access.purchase_id != purchase.purchase_id]
         return self._with([*others, granted] if granted else others, now=now)
 
-    def standing_access(self, *, now: int) -> tuple[Access, ...]:
+    def current_access(self, *, now: int) -> tuple[Access, ...]:
         """Return what the customer may use at *now*: by the clock, not by what was stored."""
         return tuple(access for access in self.access if access.holds(now=now))
 
     def _with(self, access: list[Access], *, now: int) -> "Account":
-        kept = tuple(sorted((one for one in access if one.holds(now=now)), key=lambda one: one.pass_id))
-        moved = {one.right for one in kept} != {one.right for one in self.access}
+        kept = tuple(sorted((one for one in access if one.holds(now=now)), key=lambda one: one.purchase_id))
+        moved = {one.entitlement for one in kept} != {one.entitlement for one in self.access}
         return replace(self, access=kept, billing_version=self.billing_version + moved)

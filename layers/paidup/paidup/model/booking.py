@@ -17,7 +17,7 @@ class BookingStatus(StrEnum):
     LIVE = "live"
     FINISHED = "finished"
     CANCELLED = "cancelled"
-    LAPSED = "lapsed"
+    EXPIRED = "expired"
 
 
 WHY_CLOSED = {
@@ -25,7 +25,7 @@ WHY_CLOSED = {
     BookingStatus.LIVE: "was accepted by somebody a moment ago",
     BookingStatus.FINISHED: "is finished",
     BookingStatus.CANCELLED: "was cancelled",
-    BookingStatus.LAPSED: "was not accepted in time",
+    BookingStatus.EXPIRED: "was not accepted in time",
 }
 
 
@@ -38,7 +38,7 @@ class BookingClosed(Conflict):
 
     def __init__(self, booking: "Booking", *, late: bool = False) -> None:
         """Refuse to act on *booking* as it stands; *late*: its time has run out, though nobody wrote that down yet."""
-        why = WHY_CLOSED[BookingStatus.LAPSED if late else booking.status]
+        why = WHY_CLOSED[BookingStatus.EXPIRED if late else booking.status]
         super().__init__(f"Booking {booking.booking_id!r} {why}.")
 
 
@@ -72,18 +72,18 @@ class BookingInTheWay(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """One live session for one customer, paid by the pass `pass_id`. Times are epoch seconds; `mechanic` is who
+    """One live session for one customer, paid by the pass `purchase_id`. Times are epoch seconds; `host` is who
     accepted it, `ended_by` who or what ended it; one that `lost_payment` waits again if its payment comes back.
     """
 
     booking_id: str
     customer_id: str
-    pass_id: str
+    purchase_id: str
     offer_id: str
     status: BookingStatus
     created_at: int
     accept_by: int
-    mechanic: str | None = None
+    host: str | None = None
     accepted_at: int | None = None
     ended_at: int | None = None
     ended_by: str | None = None
@@ -110,32 +110,32 @@ class Booking:
         return self.status is BookingStatus.WAITING and now >= self.accept_by
 
     def status_at(self, now: int) -> BookingStatus:
-        """How it stands at *now*: one that nobody accepted in time has lapsed, written down or not."""
-        return BookingStatus.LAPSED if self.stale(now=now) else self.status
+        """How it stands at *now*: one that nobody accepted in time has expired, written down or not."""
+        return BookingStatus.EXPIRED if self.stale(now=now) else self.status
 
-    def accept(self, mechanic: str, *, now: int) -> "Booking":
-        """Return this booking live with *mechanic*; accepting again what is theirs changes nothing.
+    def accept(self, host: str, *, now: int) -> "Booking":
+        """Return this booking live with *host*; accepting again what is theirs changes nothing.
 
         Raises BookingClosed.
         """
-        if self.status is BookingStatus.LIVE and self.mechanic == mechanic:
+        if self.status is BookingStatus.LIVE and self.host == host:
             return self
         if self.status is not BookingStatus.WAITING or now >= self.accept_by:
             raise BookingClosed(self, late=self.stale(now=now))
-        return replace(self, status=BookingStatus.LIVE, mechanic=mechanic, accepted_at=now)
+        return replace(self, status=BookingStatus.LIVE, host=host, accepted_at=now)
 
-    def finish(self, mechanic: str, *, now: int) -> "Booking":
-        """Return this booking finished by the *mechanic* who accepted it. Raises BookingClosed or NotYourBooking."""
-        if self.status is BookingStatus.FINISHED and self.mechanic == mechanic:
+    def finish(self, host: str, *, now: int) -> "Booking":
+        """Return this booking finished by the *host* who accepted it. Raises BookingClosed or NotYourBooking."""
+        if self.status is BookingStatus.FINISHED and self.host == host:
             return self
         if self.status is not BookingStatus.LIVE:
             raise BookingClosed(self, late=self.stale(now=now))
-        if self.mechanic != mechanic:
+        if self.host != host:
             raise NotYourBooking(self.booking_id)
-        return replace(self, status=BookingStatus.FINISHED, ended_at=now, ended_by=mechanic)
+        return replace(self, status=BookingStatus.FINISHED, ended_at=now, ended_by=host)
 
     def cancel(self, by: str, *, now: int) -> "Booking":
-        """Return this booking cancelled *by* its customer while it waits, or by the mechanic who has it.
+        """Return this booking cancelled *by* its customer while it waits, or by the host who has it.
 
         Raises BookingClosed or NotYourBooking.
         """
@@ -143,7 +143,7 @@ class Booking:
             return self
         if not self.open or self.stale(now=now):
             raise BookingClosed(self, late=self.stale(now=now))
-        if self.status is BookingStatus.LIVE and by != self.mechanic:
+        if self.status is BookingStatus.LIVE and by != self.host:
             raise BookingClosed(self) if by == self.customer_id else NotYourBooking(self.booking_id)
         if self.status is BookingStatus.WAITING and by != self.customer_id:
             raise BookingClosed(self)
@@ -174,11 +174,11 @@ class Booking:
             lost_payment=False,
         )
 
-    def lapse(self, *, now: int) -> "Booking":
+    def expire(self, *, now: int) -> "Booking":
         """Return this booking ended because nobody accepted it by `accept_by`. Raises BookingClosed before that."""
         if not self.stale(now=now):
             raise BookingClosed(self)
-        return replace(self, status=BookingStatus.LAPSED, ended_at=now, ended_by="clock")
+        return replace(self, status=BookingStatus.EXPIRED, ended_at=now, ended_by="clock")
 
 
 def waiting_since(paid_at: int, *, now: int) -> int:
@@ -190,12 +190,14 @@ def waiting_since(paid_at: int, *, now: int) -> int:
     return now if now - paid_at <= HEARD_AT_ONCE_S else paid_at
 
 
-def waiting(*, booking_id: str, customer_id: str, pass_id: str, offer_id: str, paid_at: int, within_s: int) -> Booking:
+def waiting(
+    *, booking_id: str, customer_id: str, purchase_id: str, offer_id: str, paid_at: int, within_s: int
+) -> Booking:
     """Return a new booking that waits to be accepted within *within_s* seconds of *paid_at* (epoch seconds)."""
     return Booking(
         booking_id=booking_id,
         customer_id=customer_id,
-        pass_id=pass_id,
+        purchase_id=purchase_id,
         offer_id=offer_id,
         status=BookingStatus.WAITING,
         created_at=paid_at,

@@ -19,7 +19,7 @@ class CheckoutStatus(StrEnum):
     INVALIDATED = "invalidated"
 
 
-ARROWS: Mapping[CheckoutStatus, frozenset[CheckoutStatus]] = {
+TRANSITIONS: Mapping[CheckoutStatus, frozenset[CheckoutStatus]] = {
     CheckoutStatus.OPENING: frozenset(
         {CheckoutStatus.OPEN, CheckoutStatus.COMPLETED, CheckoutStatus.EXPIRED, CheckoutStatus.INVALIDATED}
     ),
@@ -34,7 +34,7 @@ KEPT_AFTER_END_S = 7 * 86_400
 LONGEST_WAIT_S = 3_600
 
 
-class IllegalMove(Exception):
+class IllegalTransition(Exception):
     """A checkout was asked to go where no arrow leads: a mistake in our own code."""
 
 
@@ -144,13 +144,13 @@ class Checkout:
         return replace(self, due_at=None)
 
     def _to(self, status: CheckoutStatus) -> "Checkout":
-        if status not in ARROWS[self.status]:
-            raise IllegalMove(f"{self.checkout_id}: {self.status} -> {status}")
+        if status not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"{self.checkout_id}: {self.status} -> {status}")
         return replace(self, status=status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class IdempotencyRecord:
     """What a request under the caller's Idempotency-Key `key` was for, and the checkout that it was answered with at
     `at` (epoch seconds).
     """

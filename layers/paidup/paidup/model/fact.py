@@ -13,7 +13,7 @@ from typing import ClassVar
 from paidup.model.offer import Kind
 
 
-class Road(StrEnum):
+class Channel(StrEnum):
     """How a fact reached us."""
 
     WEBHOOK = "webhook"
@@ -208,7 +208,7 @@ class Fact:
     fact_id: str
     provider: str
     customer_id: str
-    pass_id: str
+    purchase_id: str
     offer_id: str
     kind: Kind
     entry: Entry

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from paidup.model.access import Access, PassStatus, Standing
+from paidup.model.access import Access, PurchaseStatus, Status
 from paidup.model.fact import (
+    Channel,
     Dispute,
     DisputeStatus,
     Entry,
@@ -19,7 +20,6 @@ from paidup.model.fact import (
     PaymentStatus,
     Price,
     Refund,
-    Road,
     Subscription,
     SubscriptionStatus,
     Value,
@@ -34,24 +34,24 @@ V = TypeVar("V", bound=Value)
 
 NEVER_RENEWS = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 WITHOUT_ACCESS = {
-    SubscriptionStatus.INCOMPLETE: PassStatus.PENDING,
-    SubscriptionStatus.INCOMPLETE_EXPIRED: PassStatus.FAILED,
-    SubscriptionStatus.PAUSED: PassStatus.PAUSED,
-    SubscriptionStatus.UNPAID: PassStatus.UNPAID,
-    SubscriptionStatus.CANCELED: PassStatus.CANCELED,
+    SubscriptionStatus.INCOMPLETE: PurchaseStatus.PENDING,
+    SubscriptionStatus.INCOMPLETE_EXPIRED: PurchaseStatus.FAILED,
+    SubscriptionStatus.PAUSED: PurchaseStatus.PAUSED,
+    SubscriptionStatus.UNPAID: PurchaseStatus.UNPAID,
+    SubscriptionStatus.CANCELED: PurchaseStatus.CANCELED,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """Which road brought a register's newest entry first, and when (epoch seconds of our own clock)."""
+class Provenance:
+    """Which channel brought a register's newest entry first, and when (epoch seconds of our own clock)."""
 
-    road: Road
+    channel: Channel
     at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GiveBack:
+class RefundDecision:
     """The decision to give a buyer their money back: `why` for people, and when to try next (epoch seconds).
 
     `paid_before` is the pass that the same purchase had been paid with already, where that is why; `shown` says that
@@ -65,22 +65,22 @@ class GiveBack:
     paid_before: str | None = None
     shown: bool = False
 
-    def tried(self, *, now: int) -> "GiveBack":
+    def tried(self, *, now: int) -> "RefundDecision":
         """Return it due again later, twice as late each time up to an hour, unless the money is back by then."""
         return replace(self, due_at=now + min(60 * 2**self.tries, LONGEST_WAIT_S), tries=self.tries + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
+class Purchase:
     """What a customer bought. `registers` maps a register's name to its newest entry.
 
-    `paid_at` is the earliest second at which the provider says that it was paid. `roads` tells the road that won each
-    register; it is for people and takes no part in comparison. What we decided ourselves stands beside the registers:
-    `give_back` (the money goes back), `used_at` (a live session took place), `accepted` (support took another amount
-    than was `asked` for), `ask_at` (its access ended by the clock, and the provider has not said yet that it is so).
+    `paid_at` is the earliest second at which the provider says that it was paid. `channels` says which channel brought
+    each register's newest entry; it takes no part in comparison. What we decided ourselves stands beside the registers:
+    `refund_decision` (the money goes back), `used_at` (a live session took place), `accepted` (support took another
+    amount than was `asked` for), `recheck_at` (access ended by the clock, and the provider has not confirmed it yet).
     """
 
-    pass_id: str
+    purchase_id: str
     customer_id: str
     offer_id: str
     kind: Kind
@@ -89,18 +89,18 @@ class Pass:
     provider_ref: str | None = None
     asked: Price | None = None
     paid_at: int | None = None
-    give_back: GiveBack | None = None
+    refund_decision: RefundDecision | None = None
     used_at: int | None = None
     accepted: bool = False
-    ask_at: int | None = None
+    recheck_at: int | None = None
     registers: Mapping[str, Entry] = field(default_factory=dict)
-    roads: Mapping[str, Heard] = field(default_factory=dict, compare=False)
+    channels: Mapping[str, Provenance] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, fact: Fact) -> "Pass":
+    def of(cls, fact: Fact) -> "Purchase":
         """Return the pass that *fact* speaks of, before anything was heard of it."""
         return cls(
-            pass_id=fact.pass_id,
+            purchase_id=fact.purchase_id,
             customer_id=fact.customer_id,
             offer_id=fact.offer_id,
             kind=fact.kind,
@@ -109,14 +109,14 @@ class Pass:
             asked=fact.asked,
         )
 
-    def heard(self, fact: Fact) -> "Pass":
+    def merge(self, fact: Fact) -> "Purchase":
         """Return this pass with *fact* merged in: the newest entry of each register is kept, and of what was sold the
         word that knows most, since metadata can be edited or lost at the provider.
         """
         entry, value = fact.entry, fact.entry.value
         paid = isinstance(value, Payment) and value.status is PaymentStatus.PAID
         paid_at = min(filter(None, (self.paid_at, fact.paid_at or (entry.at if paid else None))), default=None)
-        sold: Pass | Fact = self if _knowledge(self) >= _knowledge(fact) else fact
+        sold: Purchase | Fact = self if _knowledge(self) >= _knowledge(fact) else fact
         return replace(
             self,
             offer_id=sold.offer_id,
@@ -154,7 +154,7 @@ class Pass:
         return sum(refund.refunded for refund in self._values(Refund))
 
     @property
-    def mismatched(self) -> bool:
+    def amount_mismatch(self) -> bool:
         """Whether something else was paid than was asked for (currency or subtotal), and nobody has accepted that.
 
         A subscription that begins with a trial asks for nothing at first.
@@ -166,7 +166,7 @@ class Pass:
         return not free and (payment.subtotal, payment.currency) != (self.asked.amount, self.asked.currency)
 
     @property
-    def given_back(self) -> bool:
+    def fully_refunded(self) -> bool:
         """Whether nothing of the buyer's money is left with us, and nothing more will be taken."""
         plan = self.subscription
         if any(dispute.status is DisputeStatus.LOST and self._of_now(dispute) for dispute in self._values(Dispute)):
@@ -179,9 +179,9 @@ class Pass:
         return ended and any(refund.full and self._of_now(refund) for refund in self._values(Refund))
 
     @property
-    def undecided(self) -> bool:
+    def needs_review(self) -> bool:
         """Whether somebody must decide on what was paid: it is not what was asked for, and we still have it."""
-        return self.mismatched and not self.give_back and self._taken_back() is None
+        return self.amount_mismatch and not self.refund_decision and self._taken_back() is None
 
     @property
     def refund_key(self) -> str:
@@ -189,13 +189,13 @@ class Pass:
 
         All that is left is asked for each time, so that two tries never give back more than was paid.
         """
-        tries = self.give_back.tries if self.give_back else 0
-        return f"refund-{self.pass_id}" + (f"-{tries}" if tries else "")
+        tries = self.refund_decision.tries if self.refund_decision else 0
+        return f"refund-{self.purchase_id}" + (f"-{tries}" if tries else "")
 
     @property
-    def keeps_money(self) -> bool:
+    def is_effective(self) -> bool:
         """Whether it was paid as asked, and the money is neither back nor on its way back."""
-        return self.paid and not (self.give_back or self.mismatched or self._taken_back())
+        return self.paid and not (self.refund_decision or self.amount_mismatch or self._taken_back())
 
     @property
     def paid(self) -> bool:
@@ -203,19 +203,19 @@ class Pass:
         unpaid = self.payment is not None and self.payment.status is not PaymentStatus.PAID
         return self.paid_at is not None and not unpaid
 
-    def giving_back(self, why: str, *, now: int, paid_before: str | None = None) -> "Pass":
+    def to_refund(self, why: str, *, now: int, paid_before: str | None = None) -> "Purchase":
         """Return it with the decision, taken at *now*, to give the money back; the first decision stands."""
-        decision = GiveBack(why=why, decided_at=now, due_at=now, paid_before=paid_before)
-        return self if self.give_back else replace(self, give_back=decision)
+        decision = RefundDecision(why=why, decided_at=now, due_at=now, paid_before=paid_before)
+        return self if self.refund_decision else replace(self, refund_decision=decision)
 
     def due_at(self, *, now: int, grace_s: int) -> int | None:
         """Return when the clock must look at it next: for money to go back, or when its access ends."""
-        if self.give_back:
-            return None if self.given_back else self.give_back.due_at
-        standing = self.standing(now=now, grace_s=grace_s)
-        return standing.until if standing.grants else self.ask_at
+        if self.refund_decision:
+            return None if self.fully_refunded else self.refund_decision.due_at
+        status = self.status_at(now=now, grace_s=grace_s)
+        return status.until if status.grants else self.recheck_at
 
-    def standing(self, *, now: int, grace_s: int) -> Standing:
+    def status_at(self, *, now: int, grace_s: int) -> Status:
         """Return how the pass stands at *now* (epoch seconds); past due keeps access for *grace_s* seconds.
 
         A full refund and a lost dispute revoke, an open dispute holds, a won one restores, a partial refund keeps; of a
@@ -224,41 +224,41 @@ class Pass:
         """
         taken_back = self._taken_back()
         if taken_back:
-            return Standing(status=taken_back)
-        if self.give_back:
-            return Standing(status=PassStatus.REFUNDED if self.given_back else PassStatus.REFUNDING)
-        if self.mismatched:
-            return Standing(status=PassStatus.QUARANTINED)
+            return Status(state=taken_back)
+        if self.refund_decision:
+            return Status(state=PurchaseStatus.REFUNDED if self.fully_refunded else PurchaseStatus.REFUNDING)
+        if self.amount_mismatch:
+            return Status(state=PurchaseStatus.QUARANTINED)
         if self.used_at is not None:
-            return Standing(status=PassStatus.ENDED)
+            return Status(state=PurchaseStatus.ENDED)
         plan = self.subscription
-        standing = self._by_plan(plan, grace_s) if plan else self._by_payment(grace_s)
-        if standing.grants and standing.until is not None and now >= standing.until:
-            ended = PassStatus.UNPAID if standing.status is PassStatus.PAST_DUE else PassStatus.ENDED
-            return Standing(status=ended)
-        return standing
+        status = self._by_plan(plan, grace_s) if plan else self._by_payment(grace_s)
+        if status.grants and status.until is not None and now >= status.until:
+            ended = PurchaseStatus.UNPAID if status.state is PurchaseStatus.PAST_DUE else PurchaseStatus.ENDED
+            return Status(state=ended)
+        return status
 
     def access(self, *, now: int, grace_s: int) -> Access | None:
         """Return what the pass lets its customer use at *now* (epoch seconds), or None."""
-        standing = self.standing(now=now, grace_s=grace_s)
-        if not standing.grants:
+        status = self.status_at(now=now, grace_s=grace_s)
+        if not status.grants:
             return None
         return Access(
-            pass_id=self.pass_id,
+            purchase_id=self.purchase_id,
             offer_id=self.sells,
             kind=self.kind,
-            status=standing.status,
-            until=standing.until,
+            status=status.state,
+            until=status.until,
         )
 
-    def _taken_back(self) -> PassStatus | None:
+    def _taken_back(self) -> PurchaseStatus | None:
         disputes = {dispute.status for dispute in self._values(Dispute) if self._of_now(dispute)}
         if DisputeStatus.LOST in disputes:
-            return PassStatus.CHARGED_BACK
+            return PurchaseStatus.CHARGED_BACK
         if DisputeStatus.OPEN in disputes:
-            return PassStatus.DISPUTED
+            return PurchaseStatus.DISPUTED
         if any(refund.full and self._of_now(refund) for refund in self._values(Refund)):
-            return PassStatus.REFUNDED
+            return PurchaseStatus.REFUNDED
         return None
 
     def _of_now(self, taken: Refund | Dispute) -> bool:
@@ -266,27 +266,27 @@ class Pass:
         plan = self.subscription
         return plan is None or taken.invoice is None or taken.period == plan.period_start
 
-    def _by_payment(self, grace_s: int) -> Standing:
+    def _by_payment(self, grace_s: int) -> Status:
         payment = self.payment
         if payment is None or payment.status is PaymentStatus.PENDING:
-            return Standing(status=PassStatus.PENDING)
+            return Status(state=PurchaseStatus.PENDING)
         if payment.status is not PaymentStatus.PAID or self.paid_at is None:
-            return Standing(status=PassStatus.FAILED)
+            return Status(state=PurchaseStatus.FAILED)
         if self.kind is Kind.SUBSCRIPTION:  # paid, and the subscription itself not heard of yet
-            return Standing(status=PassStatus.ACTIVE, until=self.paid_at + grace_s)
+            return Status(state=PurchaseStatus.ACTIVE, until=self.paid_at + grace_s)
         if self.valid_days is None:
-            return Standing(status=PassStatus.ACTIVE)
-        return Standing(status=PassStatus.ACTIVE, until=end_of_day(self.paid_at + self.valid_days * DAY_S))
+            return Status(state=PurchaseStatus.ACTIVE)
+        return Status(state=PurchaseStatus.ACTIVE, until=end_of_day(self.paid_at + self.valid_days * DAY_S))
 
-    def _by_plan(self, plan: Subscription, grace_s: int) -> Standing:
+    def _by_plan(self, plan: Subscription, grace_s: int) -> Status:
         if plan.status in WITHOUT_ACCESS:
-            return Standing(status=WITHOUT_ACCESS[plan.status])
+            return Status(state=WITHOUT_ACCESS[plan.status])
         if plan.status is SubscriptionStatus.PAST_DUE:
             until = (plan.unpaid_since or plan.period_start) + grace_s
-            return Standing(status=PassStatus.PAST_DUE, until=min(filter(None, (until, plan.cancel_at))))
+            return Status(state=PurchaseStatus.PAST_DUE, until=min(filter(None, (until, plan.cancel_at))))
         trialing = plan.status is SubscriptionStatus.TRIALING
-        status = PassStatus.TRIALING if trialing else PassStatus.ACTIVE
-        return Standing(status=status, until=min(filter(None, (plan.cancel_at, plan.period_end + grace_s))))
+        status = PurchaseStatus.TRIALING if trialing else PurchaseStatus.ACTIVE
+        return Status(state=status, until=min(filter(None, (plan.cancel_at, plan.period_end + grace_s))))
 
     def _values(self, kind: type[V]) -> Iterator[V]:
         return (entry.value for entry in self.registers.values() if isinstance(entry.value, kind))
@@ -300,7 +300,7 @@ def end_of_day(second: int) -> int:
     return -(-second // DAY_S) * DAY_S
 
 
-def _knowledge(thing: Pass | Fact) -> tuple[object, ...]:
+def _knowledge(thing: Purchase | Fact) -> tuple[object, ...]:
     """Return what orders the words about what was sold, whoever came first: equal only where they say the same."""
     asked, days = thing.asked, thing.valid_days
     said = (asked is not None, days is not None, thing.kind is not Kind.PASS)

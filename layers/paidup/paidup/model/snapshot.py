@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from paidup.model.account import Account
 from paidup.model.booking import Booking
-from paidup.model.checkout import Answered, Checkout
-from paidup.model.purchase import Pass
-from paidup.model.timeline import EventRow, TimelineEntry
+from paidup.model.checkout import Checkout, IdempotencyRecord
+from paidup.model.purchase import Purchase
+from paidup.model.timeline import EventRecord, TimelineEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +19,9 @@ class Seen:
 
     account: Account
     checkout: Checkout | None = None
-    held: Pass | None = None
+    purchase: Purchase | None = None
     booking: Booking | None = None
-    event: EventRow | None = None
+    event: EventRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +30,11 @@ class Change:
 
     account: Account
     checkouts: Sequence[Checkout] = ()
-    passes: Sequence[Pass] = ()
+    purchases: Sequence[Purchase] = ()
     bookings: Sequence[Booking] = ()
     timeline: Sequence[TimelineEntry] = ()
-    events: Sequence[EventRow] = ()
-    answered: Answered | None = None
+    events: Sequence[EventRecord] = ()
+    idempotency_record: IdempotencyRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,5 +43,5 @@ class Due:
 
     customer_id: str
     checkout_id: str | None = None
-    pass_id: str | None = None
+    purchase_id: str | None = None
     booking_id: str | None = None

@@ -3,34 +3,34 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from paidup.model.fact import Fact, Road
+from paidup.model.fact import Channel, Fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """One settled change: who said it, when (provider's epoch second), by which road, and what it changed."""
+    """One settled change: who said it, when (provider's epoch second), by which channel, and what it changed."""
 
     customer_id: str
     occurred_at: int
     fact_id: str
-    pass_id: str
+    purchase_id: str
     said_by: str
-    road: Road
+    channel: Channel
     register: str
     change: str
     settled_at: int
     billing_version: int
 
     @classmethod
-    def of(cls, fact: Fact, road: Road, change: str, *, now: int, billing_version: int) -> "TimelineEntry":
-        """Return the entry for *fact*, heard by *road*, that made *change* (a short phrase) at *now*."""
+    def of(cls, fact: Fact, channel: Channel, change: str, *, now: int, billing_version: int) -> "TimelineEntry":
+        """Return the entry for *fact*, heard by *channel*, that made *change* (a short phrase) at *now*."""
         return cls(
             customer_id=fact.customer_id,
             occurred_at=fact.entry.at,
             fact_id=fact.fact_id,
-            pass_id=fact.pass_id,
+            purchase_id=fact.purchase_id,
             said_by=fact.provider,
-            road=road,
+            channel=channel,
             register=fact.register,
             change=change,
             settled_at=now,
@@ -48,7 +48,7 @@ class EventStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
+class EventRecord:
     """A provider's event in our log: `body` is its raw JSON, `ms` how long dealing with it took, `error` why it failed
     (a class and a sentence, without secrets); `received_at` is epoch seconds.
     """
@@ -62,7 +62,7 @@ class EventRow:
     attempts: int = 1
     ms: int = 0
     error: str | None = None
-    pass_id: str | None = None
+    purchase_id: str | None = None
 
     @property
     def dealt_with(self) -> bool:

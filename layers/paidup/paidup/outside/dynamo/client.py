@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from paidup.outside.deadline import passed
 from paidup.outside.dynamo import items
-from paidup.outside.dynamo.items import Key, Wire
+from paidup.outside.dynamo.items import Item, Key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -44,19 +44,19 @@ class Rows:
             "IndexName": items.BY_REF,
             "KeyConditionExpression": "#ref = :ref",
             "ExpressionAttributeNames": {"#ref": "ref"},
-            "ExpressionAttributeValues": items.wire({":ref": ref}),
+            "ExpressionAttributeValues": items.serialize({":ref": ref}),
             **more,
         }
 
-    def _put(self, row: Wire, **guard: Any) -> Wire:
-        return {"Put": {"TableName": self.name, "Item": row, **guard}}
+    def _put(self, item: Item, **guard: Any) -> Item:
+        return {"Put": {"TableName": self.name, "Item": item, **guard}}
 
-    def _get(self, key: Key) -> Wire | None:
-        answer = self.client.get_item(TableName=self.name, Key=items.wire(key), ConsistentRead=True)
+    def _get(self, key: Key) -> Item | None:
+        answer = self.client.get_item(TableName=self.name, Key=items.serialize(key), ConsistentRead=True)
         return answer.get("Item")
 
-    def _read_together(self, keys: Sequence[Key]) -> dict[tuple[str, str], Wire]:
-        wanted = [{"Get": {"TableName": self.name, "Key": items.wire(key)}} for key in keys]
+    def _read_together(self, keys: Sequence[Key]) -> dict[tuple[str, str], Item]:
+        wanted = [{"Get": {"TableName": self.name, "Key": items.serialize(key)}} for key in keys]
         for _ in attempts():
             try:
                 answer = self.client.transact_get_items(TransactItems=wanted)  # type: ignore[arg-type]  # built, not literal
@@ -67,21 +67,21 @@ class Rows:
             return {_address(one["Item"]): one["Item"] for one in answer["Responses"] if one.get("Item")}
         raise LostRace
 
-    def _rows_under(self, pk: str, prefix: str, most: int, *, newest_first: bool = True) -> Iterator[Wire]:
+    def _items_under(self, pk: str, prefix: str, most: int, *, newest_first: bool = True) -> Iterator[Item]:
         asked: dict[str, Any] = {
             "TableName": self.name,
             "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
-            "ExpressionAttributeValues": items.wire({":pk": pk} | ({":prefix": prefix} if prefix else {})),
+            "ExpressionAttributeValues": items.serialize({":pk": pk} | ({":prefix": prefix} if prefix else {})),
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
             "Limit": min(most, PAGE),
         }
-        for n, row in enumerate(self._pages(asked), start=1):
-            yield row
+        for n, item in enumerate(self._pages(asked), start=1):
+            yield item
             if n == most:
                 return
 
-    def _pages(self, asked: dict[str, Any]) -> Iterator[Wire]:
+    def _pages(self, asked: dict[str, Any]) -> Iterator[Item]:
         while True:
             answer = self.client.query(**asked)
             yield from answer["Items"]
@@ -89,18 +89,18 @@ class Rows:
                 return
             asked = {**asked, "ExclusiveStartKey": last}
 
-    def _read_apart(self, keys: Sequence[Key]) -> dict[tuple[str, str], Wire]:
+    def _read_apart(self, keys: Sequence[Key]) -> dict[tuple[str, str], Item]:
         """Return what lies at *keys*, each row consistent by itself, in one call."""
-        left: Any = {self.name: {"Keys": [items.wire(key) for key in keys], "ConsistentRead": True}}
+        left: Any = {self.name: {"Keys": [items.serialize(key) for key in keys], "ConsistentRead": True}}
         found: list[Any] = []
         for _ in attempts():
             answer = self.client.batch_get_item(RequestItems=left)
             found += answer["Responses"].get(self.name, [])
             if not (left := answer.get("UnprocessedKeys")):
-                return {_address(row): row for row in found}
+                return {_address(item): item for item in found}
         raise LostRace
 
-    def _write(self, puts: Sequence[Wire]) -> None:
+    def _write(self, puts: Sequence[Item]) -> None:
         """Write all of *puts* or none. Raises LostRace where a condition does not hold."""
         try:
             self.client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]  # rows are built, not literal
@@ -126,8 +126,8 @@ def refuse_when_late(**_: Any) -> None:
         raise TooLate
 
 
-def _address(row: Wire) -> tuple[str, str]:
-    return row["pk"]["S"], row["sk"]["S"]
+def _address(item: Item) -> tuple[str, str]:
+    return item["pk"]["S"], item["sk"]["S"]
 
 
 def _race(error: ClientError) -> LostRace | None:

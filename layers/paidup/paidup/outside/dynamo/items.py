@@ -5,7 +5,7 @@
 | Account  | CUSTOMER#<customer>   | ACCOUNT              | stripe#cus_…       |                |                |
 | Checkout | CUSTOMER#<customer>   | CHECKOUT#<checkout>  | stripe#cs_…        | end, or now    | 7 d, if unpaid |
 | (key)    | CUSTOMER#<customer>   | KEY#<hash of it>     |                    |                | 7 d            |
-| Pass     | CUSTOMER#<customer>   | PASS#<pass>          | stripe#sub_…, pi_… | end of access  |                |
+| Pass     | CUSTOMER#<customer>   | PURCHASE#<pass>          | stripe#sub_…, pi_… | end of access  |                |
 | Booking  | CUSTOMER#<customer>   | BOOKING#<booking>    | bookings#waiting,  | while open     | ended + 90 d   |
 |          |                       |                      | bookings#live#<by> |                |                |
 | (whose)  | BOOKING#<booking>     | BOOKING              |                    |                | ended + 90 d   |
@@ -25,15 +25,15 @@ from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from paidup.model import booking as bookings
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
-from paidup.model.checkout import KEPT_AFTER_END_S, Answered, Checkout, CheckoutStatus
+from paidup.model.checkout import KEPT_AFTER_END_S, Checkout, CheckoutStatus, IdempotencyRecord
 from paidup.model.offer import Offer
 from paidup.model.policy import Policy
-from paidup.model.purchase import Pass
-from paidup.model.timeline import EventRow, EventStatus, TimelineEntry
+from paidup.model.purchase import Purchase
+from paidup.model.timeline import EventRecord, EventStatus, TimelineEntry
 from paidup.outside.dynamo.codec import from_plain, to_plain
 
 Key = Mapping[str, str]
-Wire = dict[str, Any]
+Item = dict[str, Any]
 
 BY_REF = "by_ref"
 BY_DUE = "by_due"
@@ -48,8 +48,8 @@ NOT_THERE_YET = "attribute_not_exists(pk)"
 NOT_SETTLED_YET = "attribute_not_exists(pk) OR #status <> :settled"
 NAMED_STATUS = {"#status": "status"}
 
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
+_to_attribute = TypeSerializer().serialize
+_from_attribute = TypeDeserializer().deserialize
 
 
 def account_key(customer_id: str) -> Key:
@@ -62,14 +62,14 @@ def checkout_key(customer_id: str, checkout_id: str) -> Key:
     return {"pk": f"CUSTOMER#{customer_id}", "sk": f"CHECKOUT#{checkout_id}"}
 
 
-def answered_key(customer_id: str, key: str) -> Key:
+def idempotency_record_key(customer_id: str, key: str) -> Key:
     """Where it says with which checkout a request under an Idempotency-Key was answered."""
     return {"pk": f"CUSTOMER#{customer_id}", "sk": f"KEY#{sha256(key.encode()).hexdigest()}"}
 
 
-def pass_key(customer_id: str, pass_id: str) -> Key:
+def purchase_key(customer_id: str, purchase_id: str) -> Key:
     """Where a pass lies."""
-    return {"pk": f"CUSTOMER#{customer_id}", "sk": f"PASS#{pass_id}"}
+    return {"pk": f"CUSTOMER#{customer_id}", "sk": f"PURCHASE#{purchase_id}"}
 
 
 def booking_key(customer_id: str, booking_id: str) -> Key:
@@ -77,7 +77,7 @@ def booking_key(customer_id: str, booking_id: str) -> Key:
     return {"pk": f"CUSTOMER#{customer_id}", "sk": f"BOOKING#{booking_id}"}
 
 
-def whose_booking_key(booking_id: str) -> Key:
+def booking_owner_key(booking_id: str) -> Key:
     """Where it says whose a booking is: the ones who accept bookings know no customers."""
     return {"pk": f"BOOKING#{booking_id}", "sk": "BOOKING"}
 
@@ -97,9 +97,9 @@ def timeline_key(entry: TimelineEntry) -> Key:
     return {"pk": f"TIMELINE#{entry.customer_id}", "sk": f"{entry.occurred_at:010d}#{entry.fact_id}"}
 
 
-def live_with(mechanic: str) -> str:
-    """Return the ref under which the live bookings that *mechanic* accepted are listed."""
-    return f"bookings#live#{mechanic}"
+def live_with(host: str) -> str:
+    """Return the ref under which the live bookings that *host* accepted are listed."""
+    return f"bookings#live#{host}"
 
 
 def due_shard(customer_id: str, shards: Sequence[str] = DUE_SHARDS) -> str:
@@ -107,15 +107,15 @@ def due_shard(customer_id: str, shards: Sequence[str] = DUE_SHARDS) -> str:
     return shards[crc32(customer_id.encode()) % len(shards)]
 
 
-def account_row(account: Account) -> Wire:
+def account_item(account: Account) -> Item:
     """Return the row of an account."""
-    return _row(account_key(account.customer_id), account, ref=_ref(account.provider_ref, 0))
+    return _item(account_key(account.customer_id), account, ref=_ref(account.provider_ref, 0))
 
 
-def checkout_row(checkout: Checkout) -> Wire:
+def checkout_item(checkout: Checkout) -> Item:
     """Return the row of a checkout: due while something is left to do, purged a week after it ended unpaid."""
     ended = checkout.ended_at if checkout.status is not CheckoutStatus.COMPLETED else None
-    return _row(
+    return _item(
         checkout_key(checkout.customer_id, checkout.checkout_id),
         checkout,
         ref=_ref(f"{checkout.provider}#{checkout.token}" if checkout.token else None, checkout.created_at),
@@ -124,86 +124,86 @@ def checkout_row(checkout: Checkout) -> Wire:
     )
 
 
-def answered_row(answered: Answered) -> Wire:
+def idempotency_item(idempotency_record: IdempotencyRecord) -> Item:
     """Return the row of an answer under an Idempotency-Key, which is remembered for a week."""
-    key = answered_key(answered.customer_id, answered.key)
-    return _row(key, answered, purge_at=answered.at + KEPT_AFTER_END_S)
+    key = idempotency_record_key(idempotency_record.customer_id, idempotency_record.key)
+    return _item(key, idempotency_record, purge_at=idempotency_record.at + KEPT_AFTER_END_S)
 
 
-def pass_row(held: Pass, *, due_at: int | None) -> Wire:
+def purchase_item(purchase: Purchase, *, due_at: int | None) -> Item:
     """Return the row of a pass, due when its access ends or its money must go back (epoch seconds; None: never)."""
-    return _row(
-        pass_key(held.customer_id, held.pass_id),
-        held,
-        ref=_ref(held.provider_ref, held.paid_at or 0),
-        due=_due(held.customer_id, due_at),
+    return _item(
+        purchase_key(purchase.customer_id, purchase.purchase_id),
+        purchase,
+        ref=_ref(purchase.provider_ref, purchase.paid_at or 0),
+        due=_due(purchase.customer_id, due_at),
     )
 
 
-def booking_rows(booking: Booking) -> list[Wire]:
+def booking_items(booking: Booking) -> list[Item]:
     """Return the rows of a booking: listed and due while it is open, purged 90 days after it ended."""
     purge_at = None if booking.ended_at is None else booking.ended_at + bookings.KEPT_AFTER_END_S
-    row = _row(
+    item = _item(
         booking_key(booking.customer_id, booking.booking_id),
         booking,
         ref=_listed(booking),
         due=_due(booking.customer_id, booking.due_at),
         purge_at=purge_at,
     )
-    whose = {**whose_booking_key(booking.booking_id), "customer_id": booking.customer_id}
-    return [row, wire(whose if purge_at is None else {**whose, "purge_at": purge_at})]
+    whose = {**booking_owner_key(booking.booking_id), "customer_id": booking.customer_id}
+    return [item, serialize(whose if purge_at is None else {**whose, "purge_at": purge_at})]
 
 
-def timeline_row(entry: TimelineEntry, policy: Policy) -> Wire:
+def timeline_item(entry: TimelineEntry, policy: Policy) -> Item:
     """Return the row of a timeline entry."""
-    return _row(timeline_key(entry), entry, purge_at=entry.settled_at + policy.timeline_retention_s)
+    return _item(timeline_key(entry), entry, purge_at=entry.settled_at + policy.timeline_retention_s)
 
 
-def event_row(event: EventRow, policy: Policy) -> Wire:
+def event_item(event: EventRecord, policy: Policy) -> Item:
     """Return the row of a provider's event: body compressed, in the attention set while it needs somebody, and never
     purged while somebody must decide about money.
     """
     worrying = event.status in (EventStatus.FAILED, EventStatus.QUARANTINED)
-    row = _row(
+    item = _item(
         event_key(event.provider, event.event_id),
         event,
         ref=_ref(ATTENTION if worrying else None, event.received_at),
         purge_at=None if event.status is EventStatus.QUARANTINED else event.received_at + policy.event_retention_s,
     )
-    return {**row, "body": _serialize(gzip.compress(event.body.encode(), mtime=0))}
+    return {**item, "body": _to_attribute(gzip.compress(event.body.encode(), mtime=0))}
 
 
-def offer_row(offer: Offer) -> Wire:
+def offer_item(offer: Offer) -> Item:
     """Return the row of an offer."""
-    return _row(offer_key(offer.offer_id), offer)
+    return _item(offer_key(offer.offer_id), offer)
 
 
-def read_row[T](kind: type[T], row: Wire) -> T:
+def read_item[T](kind: type[T], item: Item) -> T:
     """Return the *kind* that *row* holds."""
-    plain = {name: _deserialize(value) for name, value in row.items()}
+    plain = {name: _from_attribute(value) for name, value in item.items()}
     if isinstance(plain.get("body"), Binary):
         plain["body"] = gzip.decompress(plain["body"].value).decode()
     return from_plain(kind, plain)
 
 
-def wire(key: Mapping[str, Any]) -> Wire:
+def serialize(key: Mapping[str, Any]) -> Item:
     """Return plain names and values as the wire wants them."""
-    return {name: _serialize(value) for name, value in key.items()}
+    return {name: _to_attribute(value) for name, value in key.items()}
 
 
-def unwire(row: Wire) -> dict[str, Any]:
+def deserialize(item: Item) -> dict[str, Any]:
     """Return a row's names and plain values."""
-    return {name: _deserialize(value) for name, value in row.items()}
+    return {name: _from_attribute(value) for name, value in item.items()}
 
 
-def _row(key: Key, thing: object, **extra: Any) -> Wire:
+def _item(key: Key, thing: object, **extra: Any) -> Item:
     plain = {**to_plain(thing), **key}
     for name, value in extra.items():
         if isinstance(value, Mapping):
             plain.update(value)
         elif value is not None:
             plain[name] = value
-    return wire(plain)
+    return serialize(plain)
 
 
 def _ref(ref: str | None, at: int) -> Mapping[str, Any] | None:
@@ -212,8 +212,8 @@ def _ref(ref: str | None, at: int) -> Mapping[str, Any] | None:
 
 def _listed(booking: Booking) -> Mapping[str, Any] | None:
     """Return where a booking is listed: for everybody while it waits, for the one who accepted it while it is live."""
-    if booking.status is BookingStatus.LIVE and booking.mechanic:
-        return _ref(live_with(booking.mechanic), booking.accepted_at or booking.created_at)
+    if booking.status is BookingStatus.LIVE and booking.host:
+        return _ref(live_with(booking.host), booking.accepted_at or booking.created_at)
     return _ref(WAITING if booking.status is BookingStatus.WAITING else None, booking.created_at)
 
 

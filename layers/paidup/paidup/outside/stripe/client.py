@@ -25,16 +25,16 @@ LATE = "the caller's deadline has passed"
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
 _took_s: ContextVar[float] = ContextVar("took_s", default=0.0)
-_told_at: ContextVar[int] = ContextVar("told_at", default=0)
+_not_before: ContextVar[int] = ContextVar("told_at", default=0)
 
 
-class DeadAnswer(ProviderUnavailable):
+class IdempotencyKeySpent(ProviderUnavailable):
     """Stripe has nothing else to say under this idempotency key for 24 h: the next try needs another one."""
 
     slug = "dead-answer"
 
 
-class Gone(ProviderRefused):
+class ObjectMissing(ProviderRefused):
     """Stripe has no such object."""
 
     slug = "gone"
@@ -85,7 +85,7 @@ def client(api_key: str, base: str) -> stripe.StripeClient:
 
 
 @contextmanager
-def asking(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Turn Stripe's errors into refusals; *what* ends the sentence "stripe did not answer: it was asked …".
 
     Time-outs, 409 (a key in use), 429 and 5xx can be tried again; a bad key or a refused parameter can not.
@@ -95,10 +95,10 @@ def asking(what: str) -> Iterator[None]:
     except (stripe.APIConnectionError, stripe.RateLimitError) as error:
         raise ProviderUnavailable("stripe", f"it was asked {what}") from error
     except stripe.InvalidRequestError as error:
-        kind = Gone if error.code == "resource_missing" else ProviderRefused
+        kind = ObjectMissing if error.code == "resource_missing" else ProviderRefused
         raise kind("stripe", f"it was asked {what} ({error.code or error.http_status}, {error.param})") from error
     except stripe.IdempotencyError as error:  # asked otherwise under the same key before: a new one will do
-        raise DeadAnswer("stripe", f"it was asked {what} ({error.http_status})") from error
+        raise IdempotencyKeySpent("stripe", f"it was asked {what} ({error.http_status})") from error
     except (stripe.AuthenticationError, stripe.PermissionError, stripe.CardError) as error:
         raise ProviderRefused("stripe", f"it was asked {what} ({error.http_status})") from error
     except (KeyError, IndexError, ValueError) as error:
@@ -106,18 +106,18 @@ def asking(what: str) -> Iterator[None]:
         raise ProviderRefused("stripe", why) from error
     except stripe.StripeError as error:
         dead = (error.http_status or 0) >= 500
-        kind_of_outage = DeadAnswer if dead else ProviderUnavailable
+        kind_of_outage = IdempotencyKeySpent if dead else ProviderUnavailable
         raise kind_of_outage("stripe", f"it was asked {what} ({error.http_status})") from error
 
 
 @contextmanager
-def told_of(second: int) -> Iterator[None]:
+def not_before(second: int) -> Iterator[None]:
     """Let whatever is fetched in the block be no older than *second*, of which Stripe had told before."""
-    token = _told_at.set(second)
+    token = _not_before.set(second)
     try:
         yield
     finally:
-        _told_at.reset(token)
+        _not_before.reset(token)
 
 
 def stamp(answer: stripe.StripeObject) -> int:
@@ -131,4 +131,4 @@ def stamp(answer: stripe.StripeObject) -> int:
     if response is None:
         raise ValueError("a Stripe object that was not fetched has no time of its own")
     answered_at = int(parsedate_to_datetime(response.headers["Date"]).timestamp())
-    return max(answered_at - math.ceil(_took_s.get()), min(_told_at.get(), answered_at))
+    return max(answered_at - math.ceil(_took_s.get()), min(_not_before.get(), answered_at))

@@ -19,7 +19,7 @@ from paidup.model.fact import (
     SubscriptionStatus,
     Value,
 )
-from paidup.outside.stripe.metadata import NAME, Object, Owner, id_of, offer_of_price, owner_in
+from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, offer_of_price, sale_in
 
 DISPUTE_STATUS = {
     "warning_needs_response": DisputeStatus.INQUIRY,
@@ -41,7 +41,7 @@ PAID_AT_ONCE = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Observed:
     """When Stripe said it (its own epoch second), whether we fetched it, and the event's or object's id."""
 
     at: int
@@ -50,9 +50,9 @@ class Said:
 
 
 def fact(
-    owner: Owner,
+    sale: Sale,
     value: Value,
-    said: Said,
+    observed: Observed,
     source: Object,
     *,
     about: str = "",
@@ -61,15 +61,15 @@ def fact(
 ) -> Fact:
     """Return the fact that *owner*'s register has *value*, as *said* of the Stripe object *source*."""
     return Fact(
-        fact_id=_fetched_id(source["id"], value, said) if said.fetched else said.by,
+        fact_id=_fetched_id(source["id"], value, observed) if observed.fetched else observed.by,
         provider=NAME,
-        customer_id=owner.customer_id,
-        pass_id=owner.pass_id,
-        offer_id=owner.offer_id,
-        kind=owner.kind,
-        valid_days=owner.valid_days,
-        asked=owner.asked,
-        entry=Entry(at=said.at, fetched=said.fetched, value=value),
+        customer_id=sale.customer_id,
+        purchase_id=sale.purchase_id,
+        offer_id=sale.offer_id,
+        kind=sale.kind,
+        valid_days=sale.valid_days,
+        asked=sale.asked,
+        entry=Entry(at=observed.at, fetched=observed.fetched, value=value),
         source=source["id"],
         about=about,
         provider_ref=provider_ref,
@@ -78,14 +78,14 @@ def fact(
     )
 
 
-def of_session(session: Object, said: Said, *, failed: bool = False) -> Fact | None:
+def of_session(session: Object, observed: Observed, *, failed: bool = False) -> Fact | None:
     """Return what a checkout session says of its payment; None while it is open, or where it is not ours.
 
     *failed* is what the event type `async_payment_failed` adds, which the session itself does not show.
     """
-    owner = owner_in(session.get("metadata"))
+    sale = sale_in(session.get("metadata"))
     status = _payment_status(session, failed=failed)
-    if owner is None or status is None:
+    if sale is None or status is None:
         return None
     ref = id_of(session.get("subscription")) or id_of(session.get("payment_intent"))
     value = Payment(
@@ -96,12 +96,12 @@ def of_session(session: Object, said: Said, *, failed: bool = False) -> Fact | N
         ref=id_of(session.get("payment_intent")),
     )
     return fact(
-        owner,
+        sale,
         value,
-        said,
+        observed,
         session,
         provider_ref=f"{NAME}#{ref}" if ref else None,
-        paid_at=_paid_at(session, said) if status is PaymentStatus.PAID else None,
+        paid_at=_paid_at(session, observed) if status is PaymentStatus.PAID else None,
     )
 
 
@@ -119,43 +119,43 @@ def bill(invoice: Object) -> Bill:
     return Bill(invoice=invoice["id"], period=max(starts, default=None))
 
 
-def of_subscription(subscription: Object, said: Said, owner: Owner, *, unpaid_since: int | None = None) -> Fact:
+def of_subscription(subscription: Object, observed: Observed, sale: Sale, *, unpaid_since: int | None = None) -> Fact:
     """Return what a subscription says of itself, and when it was paid for first: Checkout makes it only then.
 
     Of one that is past due, *unpaid_since* is since when: it does not say so itself.
     """
     incomplete = subscription["status"] in ("incomplete", "incomplete_expired")
     return fact(
-        owner,
-        subscription_value(subscription, ours=owner.pass_id != subscription["id"], unpaid_since=unpaid_since),
-        said,
+        sale,
+        subscription_value(subscription, ours=sale.purchase_id != subscription["id"], unpaid_since=unpaid_since),
+        observed,
         subscription,
         provider_ref=f"{NAME}#{subscription['id']}",
         paid_at=None if incomplete else subscription["created"],
     )
 
 
-def of_charge(charge: Object, said: Said, owner: Owner, *, paid: Bill | None = None) -> Fact:
+def of_charge(charge: Object, observed: Observed, sale: Sale, *, paid: Bill | None = None) -> Fact:
     """Return what a charge says of its refunds; *paid* is the bill that it paid, if it paid one."""
     about = id_of(charge.get("payment_intent")) or charge["id"]
     value = refund_value(charge, paid)
-    return fact(owner, value, said, charge, about=about)
+    return fact(sale, value, observed, charge, about=about)
 
 
-def of_dispute(dispute: Object, said: Said, owner: Owner, *, paid: Bill | None = None) -> Fact:
+def of_dispute(dispute: Object, observed: Observed, sale: Sale, *, paid: Bill | None = None) -> Fact:
     """Return what a dispute says of itself; *paid* is the bill that its charge paid, if it paid one."""
-    return fact(owner, dispute_value(dispute, paid), said, dispute, about=dispute["id"])
+    return fact(sale, dispute_value(dispute, paid), observed, dispute, about=dispute["id"])
 
 
-def restated(before: Fact, value: Value, said: Said) -> Fact:
+def restated(before: Fact, value: Value, observed: Observed) -> Fact:
     """Return *before* with what Stripe says of it since."""
-    entry = Entry(at=said.at, fetched=said.fetched, value=value)
-    return replace(before, entry=entry, fact_id=_fetched_id(before.source, value, said))
+    entry = Entry(at=observed.at, fetched=observed.fetched, value=value)
+    return replace(before, entry=entry, fact_id=_fetched_id(before.source, value, observed))
 
 
-def _fetched_id(source: str, value: Value, said: Said) -> str:
+def _fetched_id(source: str, value: Value, observed: Observed) -> str:
     """Return the id of what was fetched: one answer may tell of several registers."""
-    return f"{source}@{said.at}.{value.tag}"
+    return f"{source}@{observed.at}.{value.tag}"
 
 
 def refund_value(charge: Object, paid: Bill | None) -> Refund:
@@ -180,12 +180,12 @@ def dispute_value(dispute: Object, paid: Bill | None) -> Dispute:
     )
 
 
-def nothing_to_refund(plan: Object, said: Said, owner: Owner) -> Fact:
+def nothing_to_refund(plan: Object, observed: Observed, sale: Sale) -> Fact:
     """Return that nothing was taken for the present period of the subscription *plan*, so that all of it is back."""
     period = plan["items"]["data"][0]["current_period_start"]
     invoice = id_of(plan.get("latest_invoice")) or plan["id"]
     value = Refund(amount=0, refunded=0, currency=plan["currency"], invoice=invoice, period=period)
-    return fact(owner, value, said, plan, about=plan["id"])
+    return fact(sale, value, observed, plan, about=plan["id"])
 
 
 def subscription_value(subscription: Object, *, ours: bool, unpaid_since: int | None = None) -> Subscription:
@@ -225,8 +225,8 @@ def _customer_ref(thing: Object) -> str | None:
     return f"{NAME}#{customer}" if customer else None
 
 
-def _paid_at(session: Object, said: Said) -> int:
-    """Return when the session was paid, so that it does not matter which road hears of it, nor how late.
+def _paid_at(session: Object, observed: Observed) -> int:
+    """Return when the session was paid, so that it does not matter which channel hears of it, nor how late.
 
     An event is made at that second. What is fetched names no such second: the charge was made in it, unless its method
     is a delayed one; and a method that is not takes the money while the page can still be open. Stripe makes balance
@@ -234,9 +234,9 @@ def _paid_at(session: Object, said: Said) -> int:
     """
     intent = session.get("payment_intent")
     charge = intent.get("latest_charge") if isinstance(intent, Mapping) else None
-    if not said.fetched:
-        return said.at
-    seen_at = said.at + 1  # `at` is the second that was certainly over when it was read
+    if not observed.fetched:
+        return observed.at
+    seen_at = observed.at + 1  # `at` is the second that was certainly over when it was read
     if not isinstance(charge, Mapping):
         return seen_at if session.get("payment_intent") else min(seen_at, session["expires_at"])
     method = (charge.get("payment_method_details") or {}).get("type")

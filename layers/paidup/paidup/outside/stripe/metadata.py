@@ -11,7 +11,7 @@ from typing import Any
 from paidup.model.checkout import Checkout
 from paidup.model.fact import Fact, Price
 from paidup.model.offer import Kind
-from paidup.model.purchase import Pass
+from paidup.model.purchase import Purchase
 
 NAME = "stripe"
 
@@ -19,22 +19,22 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Sale:
     """Whose a Stripe object is, and of which pass."""
 
     customer_id: str
-    pass_id: str
+    purchase_id: str
     offer_id: str
     kind: Kind
     valid_days: int | None = None
     asked: Price | None = None
 
 
-def owner_of(thing: Fact | Pass) -> Owner:
+def sale_of(thing: Fact | Purchase) -> Sale:
     """Return the owner of what we know already."""
-    return Owner(
+    return Sale(
         customer_id=thing.customer_id,
-        pass_id=thing.pass_id,
+        purchase_id=thing.purchase_id,
         offer_id=thing.offer_id,
         kind=thing.kind,
         valid_days=thing.valid_days,
@@ -55,7 +55,7 @@ def metadata_of(checkout: Checkout) -> dict[str, str]:
     return metadata if cart.valid_days is None else {**metadata, "valid_days": str(cart.valid_days)}
 
 
-def owner_in(metadata: Mapping[str, str] | None) -> Owner | None:
+def sale_in(metadata: Mapping[str, str] | None) -> Sale | None:
     """Return the owner that our metadata names; None where it is not ours."""
     if not metadata or not metadata.get("customer_id") or not metadata.get("checkout_id"):
         return None
@@ -66,9 +66,9 @@ def owner_in(metadata: Mapping[str, str] | None) -> Owner | None:
         asked = Price(amount=int(amount), currency=currency) if amount else None
     except ValueError:  # edited by hand in the dashboard: what it is for is still known
         kind, days, asked = Kind.PASS, None, None
-    return Owner(
+    return Sale(
         customer_id=metadata["customer_id"],
-        pass_id=metadata["checkout_id"],
+        purchase_id=metadata["checkout_id"],
         offer_id=metadata.get("offer_id", ""),
         kind=kind,
         valid_days=days,
@@ -76,14 +76,14 @@ def owner_in(metadata: Mapping[str, str] | None) -> Owner | None:
     )
 
 
-def owner_of_plan(subscription: Object, customer_id: str, *, pass_id: str | None = None) -> Owner:
+def sale_of_plan(subscription: Object, customer_id: str, *, purchase_id: str | None = None) -> Sale:
     """Return the owner of a subscription without our metadata: made in Stripe's dashboard for *customer_id*, it is its
-    own pass, unless it is known as *pass_id*.
+    own pass, unless it is known as *purchase_id*.
     """
     price = subscription["items"]["data"][0]["price"]
-    return Owner(
+    return Sale(
         customer_id=customer_id,
-        pass_id=pass_id or subscription["id"],
+        purchase_id=purchase_id or subscription["id"],
         offer_id=offer_of_price(price) or price["id"],
         kind=Kind.SUBSCRIPTION,
     )

@@ -11,11 +11,11 @@ from paidup.model.checkout import Checkout
 from paidup.model.errors import ProviderRefused
 from paidup.model.fact import Fact
 from paidup.model.offer import Kind
-from paidup.model.purchase import Pass
+from paidup.model.purchase import Purchase
 from paidup.outside.stripe import facts
-from paidup.outside.stripe.client import asking, client
-from paidup.outside.stripe.facts import Bill, Said
-from paidup.outside.stripe.metadata import NAME, Object, Owner, id_of, metadata_of, owner_of
+from paidup.outside.stripe.client import client, translate_errors
+from paidup.outside.stripe.facts import Bill, Observed
+from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, metadata_of, sale_of
 from paidup.outside.stripe.reader import SESSION_WHOLE, Reader, fetched, pages
 
 LONGEST_LIFE_S = 86_400  # Stripe's own default: not sent, nor what comes near it, for its clock and ours may differ
@@ -47,7 +47,7 @@ class Stripe(Reader):
         key = "customer-" + sha256(f"{customer_id} {email} {attempt} {instead_of}".encode()).hexdigest()
         params: Any = {"metadata": {"customer_id": customer_id}} | ({"email": email} if email else {})
         try:
-            with asking("to make a customer"):
+            with translate_errors("to make a customer"):
                 return self.api.v1.customers.create(params, {"idempotency_key": key}).id
         except ProviderRefused:
             if not email:
@@ -57,7 +57,7 @@ class Stripe(Reader):
 
     def open_page(self, checkout: Checkout, customer: str) -> Page:
         """Return the page on which *customer* (`cus_…`) pays *checkout*; asked again, it is the same page."""
-        with asking("to open a checkout page"):
+        with translate_errors("to open a checkout page"):
             session = self.api.v1.checkout.sessions.create(
                 _page_params(checkout, customer), {"idempotency_key": checkout.idempotency_key}
             )
@@ -65,7 +65,7 @@ class Stripe(Reader):
 
     def page(self, token: str) -> Page:
         """Return the page *token* (`cs_…`) as it stands now, with every fact that it tells."""
-        with asking("for a checkout page"):
+        with translate_errors("for a checkout page"):
             session = self.api.v1.checkout.sessions.retrieve(token, {"expand": SESSION_WHOLE})
             thing = session.to_dict()
             return replace(_page(thing), facts=tuple(self._of_session(thing, fetched(session))))
@@ -76,7 +76,7 @@ class Stripe(Reader):
         if page.status != "open":
             return page
         try:
-            with asking("to close a checkout page"):
+            with translate_errors("to close a checkout page"):
                 self.api.v1.checkout.sessions.expire(token)
         except ProviderRefused:
             page = self.page(token)
@@ -85,25 +85,25 @@ class Stripe(Reader):
             return page  # only open ones can be expired: it was paid or expired since we looked
         return self.page(token)
 
-    def give_back(self, held: Pass) -> list[Fact]:
+    def refund(self, purchase: Purchase) -> list[Fact]:
         """Give the buyer of *held* back all that is left of their money, end its subscription, and return how both
         stand now. Asked again, it gives back nothing more.
         """
-        owner = owner_of(held)
+        sale = sale_of(purchase)
         found: list[Fact] = []
-        with asking("to give a payment back"):
-            if held.kind is Kind.SUBSCRIPTION and held.provider_ref:
-                plan, when = self._ended_plan(held.provider_ref.removeprefix(f"{NAME}#"))
-                found.append(facts.of_subscription(plan, when, owner))
+        with translate_errors("to give a payment back"):
+            if purchase.kind is Kind.SUBSCRIPTION and purchase.provider_ref:
+                plan, when = self._ended_plan(purchase.provider_ref.removeprefix(f"{NAME}#"))
+                found.append(facts.of_subscription(plan, when, sale))
                 paid = list(self._paid_for_now(plan))
-                found += [self._refunded(intent, held, owner, bill) for intent, bill in paid]
+                found += [self._refunded(intent, purchase, sale, bill) for intent, bill in paid]
                 if not paid:
-                    found.append(facts.nothing_to_refund(plan, when, owner))
-            elif held.payment and held.payment.ref:
-                found.append(self._refunded(held.payment.ref, held, owner, None))
+                    found.append(facts.nothing_to_refund(plan, when, sale))
+            elif purchase.payment and purchase.payment.ref:
+                found.append(self._refunded(purchase.payment.ref, purchase, sale, None))
         return found
 
-    def _ended_plan(self, plan: str) -> tuple[Object, Said]:
+    def _ended_plan(self, plan: str) -> tuple[Object, Observed]:
         answer = self.api.v1.subscriptions.retrieve(plan)
         if answer.status != "canceled":
             answer = self.api.v1.subscriptions.cancel(plan)
@@ -121,16 +121,16 @@ class Stripe(Reader):
                 if intent := id_of(payment["payment"].get("payment_intent")):
                     yield intent, facts.bill(invoice)
 
-    def _refunded(self, intent: str, held: Pass, owner: Owner, paid: Bill | None) -> Fact:
+    def _refunded(self, intent: str, purchase: Purchase, sale: Sale, paid: Bill | None) -> Fact:
         """Give back what is left of one payment, and return how it stands."""
-        self._refund(intent, held)
+        self._refund(intent, purchase)
         answer = self.api.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]})
-        return facts.of_charge(answer.to_dict()["latest_charge"], fetched(answer), owner, paid=paid)
+        return facts.of_charge(answer.to_dict()["latest_charge"], fetched(answer), sale, paid=paid)
 
-    def _refund(self, intent: str, held: Pass) -> None:
-        why: Any = {"payment_intent": intent, "metadata": {"pass_id": held.pass_id}}
+    def _refund(self, intent: str, purchase: Purchase) -> None:
+        why: Any = {"payment_intent": intent, "metadata": {"purchase_id": purchase.purchase_id}}
         try:
-            self.api.v1.refunds.create(why, {"idempotency_key": f"{held.refund_key}-{intent}"})
+            self.api.v1.refunds.create(why, {"idempotency_key": f"{purchase.refund_key}-{intent}"})
         except stripe.InvalidRequestError as error:
             if error.code != "charge_already_refunded":
                 raise

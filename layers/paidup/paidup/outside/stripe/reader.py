@@ -8,19 +8,19 @@ from typing import Any
 
 import stripe
 
-from paidup.model.account import Whose
+from paidup.model.account import Owner
 from paidup.model.errors import NotYetKnown
 from paidup.model.fact import Dispute, Fact, Refund, Subscription
 from paidup.outside.deadline import remaining
 from paidup.outside.stripe import facts
-from paidup.outside.stripe.client import asking, stamp, told_of
-from paidup.outside.stripe.facts import Bill, Said
-from paidup.outside.stripe.metadata import NAME, Object, Owner, id_of, owner_in, owner_of, owner_of_plan
+from paidup.outside.stripe.client import not_before, stamp, translate_errors
+from paidup.outside.stripe.facts import Bill, Observed
+from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, sale_in, sale_of, sale_of_plan
 from paidup.outside.stripe.webhook import Event
 
 SESSION_WHOLE = ["payment_intent.latest_charge", "subscription"]
 
-Find = Callable[[str], Whose | None]
+Find = Callable[[str], Owner | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,49 +43,53 @@ class Reader:
         *find* returns whose one of Stripe's customers (`stripe#cus_…`) or subscriptions (`stripe#sub_…`) is, so that
         subscriptions made or edited in the dashboard find theirs. Raises NotYetKnown where nobody knows so far.
         """
-        with asking(f"about {event.type}"), told_of(event.created):
-            thing, said = self._told_or_fetched(event)
+        with translate_errors(f"about {event.type}"), not_before(event.created):
+            thing, observed = self._reported_or_fetched(event)
             match event.type.split("."):
                 case ["checkout", *_, last]:
-                    return self._of_session(thing, said, failed=last == "async_payment_failed")
-                case ["customer", "subscription", _] if facts.past_due(thing) and not said.fetched:
+                    return self._of_session(thing, observed, failed=last == "async_payment_failed")
+                case ["customer", "subscription", _] if facts.past_due(thing) and not observed.fetched:
                     return [self.subscription(thing["id"], find)]
                 case ["customer", "subscription", _]:
-                    return [self._of_plan(thing, said, self._owner_of_plan(thing, find))]
+                    return [self._of_plan(thing, observed, self._sale_of_plan(thing, find))]
                 case ["invoice", _]:
                     return self._of_invoice(thing, find)
                 case ["charge", "dispute", _]:
-                    owner, paid = self._owner_of_payment(thing, find)
-                    return [facts.of_dispute(thing, said, owner, paid=paid)] if owner else []
+                    sale, paid = self._sale_of_payment(thing, find)
+                    return [facts.of_dispute(thing, observed, sale, paid=paid)] if sale else []
                 case ["charge", _]:
-                    return self._of_charge(thing, said, find)
+                    return self._of_charge(thing, observed, find)
                 case ["refund", _] if charge := id_of(thing.get("charge")):
                     answer = self.api.v1.charges.retrieve(charge)
                     return self._of_charge(answer.to_dict(), fetched(answer), find)
         return []
 
-    def subscription(self, subscription: str, find: Find, *, of: Owner | None = None) -> Fact:
+    def subscription(self, subscription: str, find: Find, *, of: Sale | None = None) -> Fact:
         """Return how the subscription (`sub_…`) stands now; *of* is whose it is where it does not say so itself."""
-        with asking("for a subscription"):
+        with translate_errors("for a subscription"):
             answer = self.api.v1.subscriptions.retrieve(subscription)
-            thing, said = answer.to_dict(), fetched(answer)
-            return self._of_plan(thing, said, owner_in(thing.get("metadata")) or of or self._owner_of_plan(thing, find))
+            thing, observed = answer.to_dict(), fetched(answer)
+            return self._of_plan(
+                thing, observed, sale_in(thing.get("metadata")) or of or self._sale_of_plan(thing, find)
+            )
 
     def bought_by(self, subscription: str) -> list[Fact]:
         """Return what the page says on which *subscription* (`sub_…`) was bought; nothing where it was on none."""
         asked: Any = {"subscription": subscription, "limit": 1}
-        with asking("for a subscription's checkout session"):
+        with translate_errors("for a subscription's checkout session"):
             listed = pages(self.api.v1.checkout.sessions.list(asked))
-            return [fact for session, said in listed for fact in self._of_session(session, said, with_plan=False)]
+            return [
+                fact for session, observed in listed for fact in self._of_session(session, observed, with_plan=False)
+            ]
 
-    def again(self, fact: Fact) -> Fact:
+    def refetch(self, fact: Fact) -> Fact:
         """Return what Stripe says now of *fact*'s register, from a later second, so that the answer is final for
         *fact*'s own second; waits at most 2.2 s for that. It is never older than *fact*, after which it was asked for.
         """
         for wait in (0.0, 0.5, 0.5, 0.6, 0.6):
             time.sleep(max(0.0, remaining(wait)))
-            with told_of(fact.entry.at):
-                newer = self._again(fact)
+            with not_before(fact.entry.at):
+                newer = self._refetch(fact)
             if newer.entry.at > fact.entry.at:
                 break
         return newer
@@ -96,13 +100,13 @@ class Reader:
         """
         asked: Any = {"customer": customer, "status": "all", "limit": 100}
 
-        def read(plan: Object, said: Said) -> list[Fact]:
-            with asking("about a subscription"):
-                return [self._of_plan(plan, said, self._owner_of_plan(plan, find))]
+        def read(plan: Object, observed: Observed) -> list[Fact]:
+            with translate_errors("about a subscription"):
+                return [self._of_plan(plan, observed, self._sale_of_plan(plan, find))]
 
-        with asking("for a customer's subscriptions"):
-            for plan, said in pages(self.api.v1.subscriptions.list(asked)):
-                yield Found(ref=plan["id"], read=partial(read, plan, said))
+        with translate_errors("for a customer's subscriptions"):
+            for plan, observed in pages(self.api.v1.subscriptions.list(asked)):
+                yield Found(ref=plan["id"], read=partial(read, plan, observed))
 
     def sessions_of(self, customer: str | None, email: str | None, *, since: int) -> Iterator[Found]:
         """Yield every checkout session made since *since* (epoch seconds) for *customer* (`cus_…`), every page. Where
@@ -111,59 +115,61 @@ class Reader:
         by: Any = {"customer": customer} if customer else {"customer_details": {"email": email}}
         asked: Any = {"created": {"gte": since}, "limit": 100, "expand": ["data.payment_intent.latest_charge"], **by}
 
-        def read(session: Object, said: Said) -> list[Fact]:
-            with asking("about a checkout session"):
-                return self._of_session(session, said, with_plan=customer is None)
+        def read(session: Object, observed: Observed) -> list[Fact]:
+            with translate_errors("about a checkout session"):
+                return self._of_session(session, observed, with_plan=customer is None)
 
-        with asking("for a customer's checkout sessions"):
-            for session, said in pages(self.api.v1.checkout.sessions.list(asked)):
-                yield Found(ref=session["id"], read=partial(read, session, said))
+        with translate_errors("for a customer's checkout sessions"):
+            for session, observed in pages(self.api.v1.checkout.sessions.list(asked)):
+                yield Found(ref=session["id"], read=partial(read, session, observed))
 
-    def _of_session(self, session: Object, said: Said, *, failed: bool = False, with_plan: bool = True) -> list[Fact]:
+    def _of_session(
+        self, session: Object, observed: Observed, *, failed: bool = False, with_plan: bool = True
+    ) -> list[Fact]:
         """Return the facts of a session: the subscription first, so that access begins with its right end."""
-        payment = facts.of_session(session, said, failed=failed)
-        owner = owner_in(session.get("metadata"))
-        if payment is None or owner is None:
+        payment = facts.of_session(session, observed, failed=failed)
+        sale = sale_in(session.get("metadata"))
+        if payment is None or sale is None:
             return []
         found = [payment]
         plan = session.get("subscription")
         if plan and with_plan and isinstance(plan, str):
-            found.insert(0, self.subscription(plan, lambda _: None, of=owner))
+            found.insert(0, self.subscription(plan, lambda _: None, of=sale))
         elif plan and with_plan:
-            found.insert(0, self._of_plan(plan, said, owner_in(plan.get("metadata")) or owner))
+            found.insert(0, self._of_plan(plan, observed, sale_in(plan.get("metadata")) or sale))
         intent = session.get("payment_intent")
         charge = intent.get("latest_charge") if isinstance(intent, dict) else None
-        return found + (self._of_expanded_charge(charge, said, owner) if isinstance(charge, dict) else [])
+        return found + (self._of_expanded_charge(charge, observed, sale) if isinstance(charge, dict) else [])
 
-    def _of_expanded_charge(self, charge: Object, said: Said, owner: Owner) -> list[Fact]:
-        found = [facts.of_charge(charge, said, owner)]
+    def _of_expanded_charge(self, charge: Object, observed: Observed, sale: Sale) -> list[Fact]:
+        found = [facts.of_charge(charge, observed, sale)]
         if charge.get("disputed"):
             disputes = self.api.v1.disputes.list({"charge": charge["id"], "limit": 100})
-            found += [facts.of_dispute(one, when, owner) for one, when in pages(disputes)]
+            found += [facts.of_dispute(one, when, sale) for one, when in pages(disputes)]
         return found
 
-    def _of_plan(self, plan: Object, said: Said, owner: Owner) -> Fact:
+    def _of_plan(self, plan: Object, observed: Observed, sale: Sale) -> Fact:
         """Return what a subscription says; the oldest of its open invoices tells since when it is past due."""
         unpaid_since = None
         if facts.past_due(plan):
             asked: Any = {"subscription": plan["id"], "status": "open", "limit": 100}
             invoices = pages(self.api.v1.invoices.list(asked))
             unpaid_since = min((one.get("due_date") or one["created"] for one, _ in invoices), default=None)
-        return facts.of_subscription(plan, said, owner, unpaid_since=unpaid_since)
+        return facts.of_subscription(plan, observed, sale, unpaid_since=unpaid_since)
 
     def _of_invoice(self, invoice: Object, find: Find) -> list[Fact]:
         details = (invoice.get("parent") or {}).get("subscription_details") or {}
         plan = id_of(details.get("subscription"))
         return [self.subscription(plan, find)] if plan else []
 
-    def _of_charge(self, charge: Object, said: Said, find: Find) -> list[Fact]:
-        owner, paid = self._owner_of_payment(charge, find)
-        return [facts.of_charge(charge, said, owner, paid=paid)] if owner else []
+    def _of_charge(self, charge: Object, observed: Observed, find: Find) -> list[Fact]:
+        sale, paid = self._sale_of_payment(charge, find)
+        return [facts.of_charge(charge, observed, sale, paid=paid)] if sale else []
 
-    def _told_or_fetched(self, event: Event) -> tuple[Object, Said]:
+    def _reported_or_fetched(self, event: Event) -> tuple[Object, Observed]:
         """Return the object that *event* is about: as told, or, of a thin event, as it stands now."""
         if event.thing is not None:
-            return event.thing, Said(at=event.created, fetched=False, by=event.event_id)
+            return event.thing, Observed(at=event.created, fetched=False, by=event.event_id)
         v1 = self.api.v1
         retrieve: dict[str, Callable[[str], Any]] = {
             "cs": lambda a: v1.checkout.sessions.retrieve(a, {"expand": SESSION_WHOLE}),
@@ -179,27 +185,27 @@ class Reader:
         answer = retrieve[event.object_id.partition("_")[0]](event.object_id)
         return answer.to_dict(), fetched(answer)
 
-    def _owner_of_plan(self, plan: Object, find: Find) -> Owner:
-        if owner := owner_in(plan.get("metadata")):
-            return owner
-        if (known := find(f"{NAME}#{plan['id']}")) and known.pass_id:
-            return owner_of_plan(plan, known.customer_id, pass_id=known.pass_id)
+    def _sale_of_plan(self, plan: Object, find: Find) -> Sale:
+        if sale := sale_in(plan.get("metadata")):
+            return sale
+        if (known := find(f"{NAME}#{plan['id']}")) and known.purchase_id:
+            return sale_of_plan(plan, known.customer_id, purchase_id=known.purchase_id)
         customer = id_of(plan.get("customer")) or ""
         if known := find(f"{NAME}#{customer}"):
-            return owner_of_plan(plan, known.customer_id)
+            return sale_of_plan(plan, known.customer_id)
         metadata = self.api.v1.customers.retrieve(customer).to_dict().get("metadata") or {}
         if "customer_id" not in metadata:
             raise NotYetKnown(f"{plan['id']} of {customer}")
-        return owner_of_plan(plan, metadata["customer_id"])
+        return sale_of_plan(plan, metadata["customer_id"])
 
-    def _owner_of_payment(self, thing: Object, find: Find) -> tuple[Owner | None, Bill | None]:
+    def _sale_of_payment(self, thing: Object, find: Find) -> tuple[Sale | None, Bill | None]:
         """Return the owner of a charge or a dispute, and the bill that it paid, if it paid one.
 
         A charge of ours has our metadata, a dispute's payment intent too; a subscription's payment has neither, and
         leads by its invoice to the subscription.
         """
-        if owner := owner_in(thing.get("metadata")):
-            return owner, None
+        if sale := sale_in(thing.get("metadata")):
+            return sale, None
         intent = id_of(thing.get("payment_intent"))
         if intent is None:
             return None, None
@@ -207,15 +213,15 @@ class Reader:
         for payment, _ in pages(self.api.v1.invoice_payments.list(paid)):
             details = (payment["invoice"].get("parent") or {}).get("subscription_details") or {}
             if plan := id_of(details.get("subscription")):
-                return owner_of(self.subscription(plan, find)), facts.bill(payment["invoice"])
-        return owner_in(self.api.v1.payment_intents.retrieve(intent).to_dict().get("metadata")), None
+                return sale_of(self.subscription(plan, find)), facts.bill(payment["invoice"])
+        return sale_in(self.api.v1.payment_intents.retrieve(intent).to_dict().get("metadata")), None
 
-    def _again(self, fact: Fact) -> Fact:
+    def _refetch(self, fact: Fact) -> Fact:
         """Return *fact* with what Stripe says now; a session's payment may have more to tell, and only it is wanted."""
-        with asking(f"again for {fact.register}"):
+        with translate_errors(f"again for {fact.register}"):
             match fact.entry.value:
                 case Subscription():
-                    return self.subscription(fact.source, lambda _: None, of=owner_of(fact))
+                    return self.subscription(fact.source, lambda _: None, of=sale_of(fact))
                 case Refund(invoice=invoice, period=period):
                     answer: Any = self.api.v1.charges.retrieve(fact.source)
                     paid = Bill(invoice=invoice, period=period) if invoice else None
@@ -226,23 +232,23 @@ class Reader:
                     value = facts.dispute_value(answer.to_dict(), paid)
                 case _:
                     answer = self.api.v1.checkout.sessions.retrieve(fact.source, {"expand": SESSION_WHOLE})
-                    told = self._of_session(answer.to_dict(), fetched(answer))
-                    found = [one for one in told if one.register == fact.register]
+                    reported = self._of_session(answer.to_dict(), fetched(answer))
+                    found = [one for one in reported if one.register == fact.register]
                     return found[0] if found else fact
         return facts.restated(fact, value, fetched(answer))
 
 
-def fetched(answer: stripe.StripeObject) -> Said:
+def fetched(answer: stripe.StripeObject) -> Observed:
     """Return that *answer* was fetched, at the second that Stripe gave it."""
-    return Said(at=stamp(answer), fetched=True, by="")
+    return Observed(at=stamp(answer), fetched=True, by="")
 
 
-def pages(page: Any) -> Iterator[tuple[dict[str, Any], Said]]:
+def pages(page: Any) -> Iterator[tuple[dict[str, Any], Observed]]:
     """Yield every object of a list, page after page, with the time of the page that held it."""
     while page.data:
-        said = fetched(page)
+        observed = fetched(page)
         for thing in page.data:
-            yield thing.to_dict(), said
+            yield thing.to_dict(), observed
         if not page.has_more:
             return
         page = page.next_page()
