@@ -27,7 +27,7 @@ from tools.fakes import Fakes
 
 EVENTS = Path(__file__).parents[1] / "events"
 ORIGIN = "http://127.0.0.1:8787"
-WEBHOOK_SECRET = "whsec_local"
+WEBHOOK_SECRET = "whsec_localstackonly000000000000"
 
 OFFERS = (
     Offer(offer_id="ten_class_pass", name="Ten classes", kind=Kind.PASS, amount=12_000, currency="eur", valid_days=180),
@@ -187,7 +187,11 @@ class World:
         failed: list[str] = []
         for _ in range(most):
             messages = sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"], WaitTimeSeconds=0
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                MessageSystemAttributeNames=["All"],
+                MessageAttributeNames=["All"],
+                WaitTimeSeconds=0,
             ).get("Messages")
             if not messages:
                 break
@@ -200,6 +204,10 @@ class World:
                     "receiptHandle": message["ReceiptHandle"],
                     "body": message["Body"],
                     "attributes": {**template["attributes"], **message["Attributes"]},
+                    "messageAttributes": {
+                        name: {"stringValue": one["StringValue"], "dataType": one["DataType"]}
+                        for name, one in message["MessageAttributes"].items()
+                    },
                 }
                 for message in messages
             ]

@@ -16,8 +16,9 @@ from paidup.model.offer import Cart, Kind
 from paidup.model.policy import Policy
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.table import Table
-from paidup.outside.stripe.provider import Stripe
 
+from tools.soak.clock import no_queue
+from tools.soak.events import NAME
 from tools.soak.memory import MemoryTable
 from tools.soak.provider import MemoryProvider, Sheet
 
@@ -32,7 +33,7 @@ def consumed(size: int) -> tuple[float, int]:
     provider = MemoryProvider(lambda: NOW)
     policy = Policy()
     table = Table(client=cast("Any", client), name="paidup", policy=policy)
-    services = Services(table=table, stripe=cast("Stripe", provider), policy=policy)
+    services = Services(table=table, provider=lambda _: provider, providers=(NAME,), webhooks=no_queue, policy=policy)
     for n in range(DUE):
         checkout = _opened(n, until=NOW)
         client.put_item(TableName=table.name, Item=items.checkout_item(checkout))
@@ -84,7 +85,7 @@ def _opened(n: int, *, until: int) -> Checkout:
         checkout_id=_id(n),
         customer_id=_customer(n),
         cart=cart,
-        provider="stripe",
+        provider=NAME,
         success_url="https://shop.example/success",
         cancel_url="https://shop.example/cancel",
         lifetime_s=86_400,

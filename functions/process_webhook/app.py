@@ -10,7 +10,6 @@ from paidup.edge import clock, settings
 from paidup.edge.services import SETTINGS, open_services
 from paidup.flows.events import retry_event
 from paidup.outside.deadline import within
-from paidup.outside.stripe import webhook
 
 SPARE_S = 3.0
 
@@ -19,10 +18,11 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 def settle_record(record: SQSRecord) -> None:
-    """Settle the event in *record*."""
-    event = webhook.read(record.body.encode())
+    """Settle the event in *record*; the message names its provider."""
+    services = open_services()
+    provider = services.provider(record.raw_event["messageAttributes"]["provider"]["stringValue"])
     attempt = int(record.attributes.approximate_receive_count)
-    retry_event(event, open_services(), now=clock.now(), attempt=attempt)
+    retry_event(provider.read_event(record.body), services, now=clock.now(), attempt=attempt)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:

@@ -361,11 +361,11 @@ class TestACrash:
         wire.mend()
         world.pass_time(3)
         account = world.services.table.account(buyer)
-        moved = replace(account, provider_ref=None)
+        moved = replace(account, customers={})
         world.services.table.commit(account, Change(account=moved), now=world.now())
         other = str(world.stripe.v1.customers.create({"metadata": {"customer_id": buyer}}).id)
         account = world.services.table.account(buyer)
-        known = replace(account, provider_ref=f"stripe#{other}")
+        known = account.known_as(f"stripe#{other}")
         world.services.table.commit(account, Change(account=known), now=world.now())
         assert world.buy(customer=buyer).status == 503
         again = world.buy(customer=buyer)

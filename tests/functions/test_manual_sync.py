@@ -28,7 +28,7 @@ def sync(story: Story) -> Any:
 def forget(story: Story) -> None:
     """Lose all that is known of the buyer, as a restored backup may."""
     table, account = story.world.services.table, story.world.services.table.account(story.buyer)
-    emptied = replace(account, access=(), open_checkout_id=None, provider_ref=None, syncs=())
+    emptied = replace(account, access=(), open_checkout_id=None, customers={}, syncs=())
     table.commit(account, Change(account=emptied), now=story.world.now())
     for item in table.client.query(
         TableName=table.name,

@@ -163,7 +163,9 @@ def test_what_fails_for_three_hours_is_a_dead_letter(story: Story) -> None:
     sqs, url = boto3.client("sqs"), os.environ["PAIDUP_WEBHOOK_QUEUE_URL"]
     failures = 0
     for _ in range(91):
-        found = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"]).get("Messages")
+        found = sqs.receive_message(
+            QueueUrl=url, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
+        ).get("Messages")
         if not found:
             break
         (record,) = found

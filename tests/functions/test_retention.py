@@ -17,6 +17,7 @@ DAY = 86_400
 
 KEPT_DAYS: dict[str, set[int | None]] = {
     "account": {None},
+    "provider": {None},
     "offer": {None},
     "purchase": {None},
     "checkout open": {None},

@@ -139,7 +139,7 @@ def test_without_a_key_buyers_pay_at_the_stand_in_and_nothing_may_leave_the_mach
     environments = deployed.environments
     assert {one.get("PAIDUP_STRIPE_API_BASE", AT_THE_STAND_IN) for one in environments} == {AT_THE_STAND_IN}
     assert not [one for one in environments if set(PROXIES) & set(one)]
-    assert deployed.secret == {"api_key": "sk_test_local", "webhook_secrets": ["whsec_local"]}
+    assert deployed.secret == {"api_key": "sk_test_local", "webhook_secrets": ["whsec_localstackonly000000000000"]}
 
 
 def test_with_a_test_key_buyers_pay_at_stripe_itself_by_the_machines_own_proxy(deploy: Deploy, proxy: Proxy) -> None:
@@ -157,15 +157,19 @@ def test_of_stripe_itself_no_webhook_is_believed_without_the_secret_that_it_gave
     once = deploy(STRIPE_API_KEY=KEY).secret["webhook_secrets"]
     deployed = deploy(STRIPE_API_KEY=KEY)
     assert deployed.secret["webhook_secrets"] != once, "a secret that is the same every time can be known"
-    (refused,) = deployed.ask("receive_webhook", webhook("whsec_local"))
+    (refused,) = deployed.ask("receive_webhook", webhook("whsec_localstackonly000000000000"))
     assert refused["statusCode"] == 400, refused
 
 
 def test_the_secret_that_stripe_gave_is_believed_and_the_stand_ins_no_more(deploy: Deploy) -> None:
-    deployed = deploy(STRIPE_API_KEY=KEY, STRIPE_WEBHOOK_SECRET="whsec_of_stripe")
-    believed, refused = deployed.ask("receive_webhook", webhook("whsec_of_stripe"), webhook("whsec_local"))
+    deployed = deploy(STRIPE_API_KEY=KEY, STRIPE_WEBHOOK_SECRET="whsec_thatstripeitselfhasshown00")
+    believed, refused = deployed.ask(
+        "receive_webhook", webhook("whsec_thatstripeitselfhasshown00"), webhook("whsec_localstackonly000000000000")
+    )
     assert [believed["statusCode"], refused["statusCode"]] == [200, 400]
 
 
 def test_a_secret_without_a_key_changes_nothing(deploy: Deploy) -> None:
-    assert deploy(STRIPE_WEBHOOK_SECRET="whsec_of_stripe").secret["webhook_secrets"] == ["whsec_local"]
+    assert deploy(STRIPE_WEBHOOK_SECRET="whsec_thatstripeitselfhasshown00").secret["webhook_secrets"] == [
+        "whsec_localstackonly000000000000"
+    ]

@@ -46,7 +46,7 @@ def test_only_what_anybody_may_see_is_public() -> None:
         "GET /openapi.json",
         "GET /sessions",
         "GET /success",
-        "POST /webhooks/stripe",
+        "POST /webhooks/{provider}",
     }
 
 
@@ -159,7 +159,7 @@ class TestTheApi:
         everybody = resolver()(api["DefaultRouteSettings"])
         assert everybody == {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 400}
         (webhooks,) = resolver()(api["RouteSettings"]).items()
-        assert webhooks == ("POST /webhooks/stripe", {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 1000})
+        assert webhooks == ("POST /webhooks/{provider}", {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 1000})
         assert webhooks[0] in {route.key for route in DEPLOYED.routes}
 
     def test_keeps_no_verdict_on_a_token_and_its_log_for_a_while(self) -> None:
@@ -212,7 +212,7 @@ class TestTheOutputs:
         (api,) = template.resources(WRITTEN, "AWS::Serverless::HttpApi")
         assert given_out["ApiUrl"] == f"https://{api}.execute-api.{REGION}.amazonaws.com"
         (webhook,) = (route for route in DEPLOYED.routes if route.function == "receive_webhook")
-        assert given_out["StripeWebhookUrl"] == given_out["ApiUrl"] + webhook.path
+        assert given_out["StripeWebhookUrl"] == given_out["ApiUrl"] + webhook.path.replace("{provider}", "stripe")
 
     def test_name_what_the_functions_work_with(self, deployed: Resolver, given_out: dict[str, str]) -> None:
         settings = deployed.environment(DEPLOYED.functions["receive_webhook"])

@@ -27,7 +27,9 @@ def main() -> None:
 def _webhook(text: str) -> tuple[str, str]:
     url, joint, secret = text.rpartition("=")
     if not joint or not url.startswith(("http://", "https://")) or not secret:
-        raise argparse.ArgumentTypeError("want URL=SECRET, as in http://127.0.0.1:8787/webhooks/stripe=whsec_local")
+        raise argparse.ArgumentTypeError(
+            "want URL=SECRET, as in http://127.0.0.1:8787/webhooks/stripe=whsec_localstackonly000000000000"
+        )
     return url, secret
 
 

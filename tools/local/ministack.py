@@ -31,7 +31,7 @@ LOCAL_PARAMETERS: Mapping[str, Any] = {
     "IdentityAudience": "paidup",
     "IdentityJwksUrl": "http://127.0.0.1:8788/identity/.well-known/jwks.json",
 }
-STRIPE_SECRET = {"api_key": "sk_test_local", "webhook_secrets": ["whsec_local"]}
+STRIPE_SECRET = {"api_key": "sk_test_local", "webhook_secrets": ["whsec_localstackonly000000000000"]}
 
 
 def free_port() -> int:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from hypothesis.stateful import RuleBasedStateMachine
 from paidup.flows.buy import Order
@@ -20,8 +20,8 @@ from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.table import Table
-from paidup.outside.stripe.provider import Stripe
 
+from tools.soak.events import NAME
 from tools.soak.memory import Item, MemoryTable
 from tools.soak.provider import MemoryProvider
 
@@ -49,7 +49,9 @@ class ClockRules(RuleBasedStateMachine):
         self.provider = MemoryProvider(lambda: self.now, wait=lambda: self.pass_time(1))
         policy = Policy(credit_unaccepted_bookings=self.credit)
         table = Table(client=cast("Any", self.rows), name="paidup", policy=policy)
-        self.services = Services(table=table, stripe=cast("Stripe", self.provider), policy=policy)
+        self.services = Services(
+            table=table, provider=lambda _: self.provider, providers=(NAME,), webhooks=no_queue, policy=policy
+        )
         self.soon: Soon | None = None
         self.calls_left = 0
         self.only_writes = False
@@ -114,8 +116,12 @@ class ClockRules(RuleBasedStateMachine):
 
     def hear(self, n: int) -> None:
         """Let the *n*th event arrive."""
-        told = self.provider.told[n]
-        if self.attempt(lambda: settle(told.facts(), Channel.WEBHOOK, self.services, now=self.now)):
+        told = self.provider.event(n)
+        if self.attempt(
+            lambda: settle(
+                self.provider.facts_of(told, self.services.table), Channel.WEBHOOK, self.services, now=self.now
+            )
+        ):
             self._heard.add(n)
 
     # -- quiet
@@ -164,9 +170,13 @@ class ClockRules(RuleBasedStateMachine):
     def _hear_the_rest(self) -> None:
         """Let all events that have not arrived do so, in their order, or only those that nobody can ask for."""
         for n in self.unheard:
-            told = self.provider.told[n]
-            if self.told_in_the_end or told.asked_before < self.now:
-                settle(told.facts(), Channel.WEBHOOK, self.services, now=self.now)
+            if self.told_in_the_end or self.provider.told[n].asked_before < self.now:
+                settle(
+                    self.provider.facts_of(self.provider.event(n), self.services.table),
+                    Channel.WEBHOOK,
+                    self.services,
+                    now=self.now,
+                )
                 self._heard.add(n)
 
     # -- what is there
@@ -227,6 +237,11 @@ class ClockRules(RuleBasedStateMachine):
 def drawn(nbytes: int | None = None) -> str:
     """Return what `secrets.token_hex` would, from the random numbers that a life can be lived again with."""
     return random.randbytes(nbytes or 32).hex()  # noqa: S311 - names checkouts of a life in memory, guards nothing
+
+
+def no_queue() -> NoReturn:
+    """Fail: no rule of a life queues a webhook."""
+    raise AssertionError("a life has no queue")
 
 
 def crash() -> None:

@@ -14,6 +14,7 @@ from paidup.model.booking import Booking
 from paidup.model.checkout import Checkout
 from paidup.model.fact import PaymentStatus
 from paidup.model.offer import Interval, Kind, Offer
+from paidup.model.provider import PageStatus
 
 from tools.soak.clock import ADA, ClockRules
 from tools.soak.provider import Sheet
@@ -153,7 +154,7 @@ class CustomerRules(ClockRules):
         function died over before it was recorded, for nobody was shown it.
         """
         shown = {one.token for one in self.all_of(Checkout)} if not self.told_in_the_end else set(self.provider.sheets)
-        return [one for one in self.provider.sheets.values() if one.status == "open" and one.token in shown]
+        return [one for one in self.provider.sheets.values() if one.status is PageStatus.OPEN and one.token in shown]
 
     def undecided(self) -> list[Sheet]:
         """Return the pages whose payment a bank has yet to decide."""

@@ -1,6 +1,6 @@
 """What the provider in memory says: of its pages, subscriptions and charges, when asked, and by events."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
@@ -19,12 +19,13 @@ from paidup.model.fact import (
     SubscriptionStatus,
     Value,
 )
-from paidup.outside.stripe.provider import Page
-from paidup.outside.stripe.reader import Find, Found
+from paidup.model.provider import Known, Listing, Page, PageStatus, Report
+from paidup.model.purchase import Purchase
 
 from tools.soak.charges import Charge
 from tools.soak.plans import Plan
 
+NAME = "memory"
 LISTED_S = 29 * 86_400
 
 
@@ -36,7 +37,7 @@ class Sheet:
     checkout: Checkout
     expires_at: int
     created_at: int = 0
-    status: str = "open"
+    status: PageStatus = PageStatus.OPEN
     payment: PaymentStatus | None = None
     charge: Charge | None = None
     delayed: bool = False
@@ -44,10 +45,12 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """An event: `facts` returns what hearing it comes to, which may ask the provider. Who asks for the customer's pages
+    """An event of a `type`, at the provider's second `at`: `facts` returns what hearing it comes to, which may ask the provider. Who asks for the customer's pages
     and subscriptions hears the same before *asked_before* (epoch seconds).
     """
 
+    type: str
+    at: int
     facts: Callable[[], list[Fact]]
     asked_before: float
 
@@ -76,15 +79,15 @@ class ProviderEvents:
         sheet = self.sheets[token]
         return replace(self._page(sheet), facts=tuple(self._of_sheet(sheet, with_plan=True)))
 
-    def subscription(self, ref: str, _find: Find) -> Fact:
-        """Return how a subscription stands now."""
-        self._asked("subscription")
-        return self._of_plan(self.plans[ref.removeprefix("sub_")])
-
-    def bought_by(self, subscription: str) -> list[Fact]:
-        """Return what the page says on which *subscription* was bought."""
-        self._asked("bought by")
-        return self._of_sheet(self.sheets[subscription.removeprefix("sub_")], with_plan=False)
+    def purchase_facts(self, purchase: Purchase) -> list[Fact]:
+        """See `Provider.purchase_facts`."""
+        self._asked("purchase")
+        plan = next((one for one in self.plans.values() if one.checkout.checkout_id == purchase.purchase_id), None)
+        if plan:
+            return [self._of_plan(plan)]
+        sheet = next((one for one in self.sheets.values() if one.checkout.checkout_id == purchase.purchase_id), None)
+        charge = sheet.charge if sheet else None
+        return self._of_charge_whole(charge) if charge else []
 
     def refetch(self, fact: Fact) -> Fact:
         """Return what is so now, from a later second."""
@@ -104,18 +107,24 @@ class ProviderEvents:
         entry = Entry(at=self.now(), fetched=True, value=value)
         return replace(fact, entry=entry, fact_id=_fetched_id(fact.source, entry))
 
-    def plans_of(self, _customer: str, _find: Find) -> Iterator[Found]:
-        """Yield every subscription of the one customer."""
+    def history(
+        self, customer_refs: Sequence[str], email: str | None, *, since: int, known: Known, customer_id: str
+    ) -> Iterator[Listing]:
+        """See `Provider.history`: there is one customer, whose name here never changes."""
+        mine = [f"{NAME}#customer_{customer_id}"]
+        yield Listing(name="subscriptions", reports=self._subscriptions() if customer_refs == mine else iter(()))
+        yield Listing(name="payment pages", reports=self._pages(since) if customer_refs == mine else iter(()))
+
+    def _subscriptions(self) -> Iterator[Report]:
         self._asked("list subscriptions")
         for plan in list(self.plans.values()):
-            yield Found(ref=plan.ref, read=partial(self._read_plan, plan))
+            yield Report(ref=plan.ref, read=partial(self._read_plan, plan))
 
-    def sessions_of(self, _customer: str | None, _email: str | None, *, since: int) -> Iterator[Found]:
-        """Yield every page of the one customer's that was made since *since*."""
+    def _pages(self, since: int) -> Iterator[Report]:
         self._asked("list checkout sessions")
         for sheet in list(self.sheets.values()):
             if sheet.created_at >= since:
-                yield Found(ref=sheet.token, read=partial(self._of_sheet, sheet, with_plan=False))
+                yield Report(ref=sheet.token, read=partial(self._of_sheet, sheet, with_plan=False))
 
     # -- by events
 
@@ -123,8 +132,8 @@ class ProviderEvents:
         """Let happen, and tell, what time has brought about since it was last looked at."""
         now = self.now()
         for sheet in self.sheets.values():
-            if sheet.status == "open" and now >= sheet.expires_at:
-                sheet.status = "expired"
+            if sheet.status is PageStatus.OPEN and now >= sheet.expires_at:
+                sheet.status = PageStatus.EXPIRED
                 self._tell_page(sheet, at=sheet.expires_at)
         for plan in self.plans.values():
             while (at := plan.next_at) is not None and at <= now:
@@ -139,17 +148,17 @@ class ProviderEvents:
 
         def facts() -> list[Fact]:
             plan = self.plans.get(sheet.token)
-            return [self.subscription(plan.ref, lambda _: None), told] if plan else [told]
+            return [self._subscription(plan), told] if plan else [told]
 
         asked_before = inf if sheet.token in self.plans else sheet.created_at + LISTED_S
-        self.told.append(Told(facts=facts, asked_before=asked_before))
+        self.told.append(Told(type="page", at=told.entry.at, facts=facts, asked_before=asked_before))
 
     def _tell_plan(self, plan: Plan, *, at: int | None = None) -> None:
         """Tell how a subscription stands now; one that is past due is asked for when it is heard."""
         told = self._of_plan(plan, told_at=self.now() if at is None else at)
         past_due = plan.status is SubscriptionStatus.PAST_DUE
-        facts = (lambda: [self.subscription(plan.ref, lambda _: None)]) if past_due else (lambda: [told])
-        self.told.append(Told(facts=facts, asked_before=inf))
+        facts = (lambda: [self._subscription(plan)]) if past_due else (lambda: [told])
+        self.told.append(Told(type="subscription", at=told.entry.at, facts=facts, asked_before=inf))
 
     def _tell_charge(self, charge: Charge, value: Refund | Dispute | None) -> None:
         """Tell *value* of a charge, or, with None, let its refunds be asked for; whose it is must be asked for."""
@@ -160,9 +169,18 @@ class ProviderEvents:
             return [told or self._of_charge(charge, charge.refund_value())]
 
         listed = [one.created_at + LISTED_S for one in self.sheets.values() if one.charge is charge]
-        self.told.append(Told(facts=facts, asked_before=listed[0] if listed else 0))
+        until = listed[0] if listed else 0
+        self.told.append(Told(type="charge", at=self.now(), facts=facts, asked_before=until))
 
     # -- in facts
+
+    def _subscription(self, plan: Plan) -> Fact:
+        self._asked("subscription")
+        return self._of_plan(plan)
+
+    def _of_charge_whole(self, charge: Charge) -> list[Fact]:
+        found = [self._of_charge(charge, charge.refund_value())]
+        return found + ([self._of_charge(charge, charge.dispute_value())] if charge.dispute else [])
 
     def _read_plan(self, plan: Plan) -> list[Fact]:
         return [self._of_plan(plan)]
@@ -172,14 +190,10 @@ class ProviderEvents:
         found = [self._of_plan(plan)] if plan and with_plan else []
         if payment:
             found.append(payment)
-        if charge:
-            found.append(self._of_charge(charge, charge.refund_value()))
-        if charge and charge.dispute:
-            found.append(self._of_charge(charge, charge.dispute_value()))
-        return found
+        return found + (self._of_charge_whole(charge) if charge else [])
 
     def _of_payment(self, sheet: Sheet, *, told_at: int | None = None) -> Fact | None:
-        status = PaymentStatus.EXPIRED if sheet.status == "expired" else sheet.payment
+        status = PaymentStatus.EXPIRED if sheet.status is PageStatus.EXPIRED else sheet.payment
         if status is None:
             return None
         cart, plan = sheet.checkout.cart, self.plans.get(sheet.token)
@@ -188,7 +202,7 @@ class ProviderEvents:
         value = Payment(status=status, amount=amount, subtotal=amount, currency=cart.currency, ref=intent)
         ref = plan.ref if plan else intent
         fact = self._fact(sheet.checkout, value, sheet.token, told_at)
-        fact = replace(fact, provider_ref=f"stripe#{ref}" if ref else None)
+        fact = replace(fact, provider_ref=f"{NAME}#{ref}" if ref else None)
         if status is not PaymentStatus.PAID:
             return fact
         fetched = told_at is None and not sheet.delayed
@@ -197,7 +211,7 @@ class ProviderEvents:
 
     def _of_plan(self, plan: Plan, *, told_at: int | None = None) -> Fact:
         told = self._fact(plan.checkout, plan.value(), plan.ref, told_at)
-        return replace(told, provider_ref=f"stripe#{plan.ref}", paid_at=plan.created_at)
+        return replace(told, provider_ref=f"{NAME}#{plan.ref}", paid_at=plan.created_at)
 
     def _of_charge(self, charge: Charge, value: Refund | Dispute, *, told_at: int | None = None) -> Fact:
         checkout, of_a_plan = self._sold_with(charge)
@@ -211,7 +225,7 @@ class ProviderEvents:
         entry = Entry(at=at, fetched=told_at is None, value=value)
         return Fact(
             fact_id=_fetched_id(source, entry) if entry.fetched else f"evt_{self._said}",
-            provider="stripe",
+            provider=NAME,
             customer_id=checkout.customer_id,
             purchase_id=checkout.checkout_id,
             offer_id=cart.offer_id,
@@ -220,7 +234,7 @@ class ProviderEvents:
             asked=Price(amount=cart.amount, currency=cart.currency),
             entry=entry,
             source=source,
-            customer_ref=f"stripe#cus_{checkout.customer_id}",
+            customer_ref=f"stripe#customer_{checkout.customer_id}",
             about=about,
         )
 
@@ -239,6 +253,7 @@ class ProviderEvents:
             url=f"https://pay/{sheet.token}",
             expires_at=sheet.expires_at,
             status=sheet.status,
+            customer_ref=f"{NAME}#customer_{sheet.checkout.customer_id}",
         )
 
     def charges(self) -> list[Charge]:

@@ -8,6 +8,7 @@ from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import PaymentStatus, SubscriptionStatus
 from paidup.model.offer import Kind
+from paidup.model.provider import PageStatus
 from paidup.model.purchase import Purchase, end_of_day
 
 from tools.soak.charges import TAKEN, Charge
@@ -95,7 +96,7 @@ class Ledger:
         for checkout in self.checkouts:
             assert checkout.status is not CheckoutStatus.OPENING, checkout
             if checkout.ended and checkout.token:
-                assert self.provider.sheets[checkout.token].status != "open", checkout
+                assert self.provider.sheets[checkout.token].status is not PageStatus.OPEN, checkout
 
     def _families(self) -> list[set[str]]:
         """Return the checkouts that replaced or recovered one another, together."""

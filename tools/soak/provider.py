@@ -1,43 +1,49 @@
 """A payment provider in memory: what it is asked to do, and what buyers, the shop's people and banks do there."""
 
+import hmac
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from paidup.model.checkout import Checkout
+from paidup.model.errors import BadSignature, BrokenJson, IdempotencyKeySpent
 from paidup.model.fact import DisputeStatus, Fact, PaymentStatus, Refund, SubscriptionStatus
 from paidup.model.offer import Kind
+from paidup.model.provider import Known, Page, PageStatus, WebhookEvent
 from paidup.model.purchase import Purchase
-from paidup.outside.stripe.client import IdempotencyKeySpent
-from paidup.outside.stripe.provider import Page
 
 from tools.soak.charges import TAKEN, Charge
-from tools.soak.events import ProviderEvents, Sheet
+from tools.soak.events import NAME, ProviderEvents, Sheet
 from tools.soak.plans import Plan, begun
 
 __all__ = ["MemoryProvider", "Sheet"]
 
 PAGE_LASTS_S = 86_400
+SECRET = b"memory"
 
 
 @dataclass(slots=True)
 class MemoryProvider(ProviderEvents):
-    """Stands where `Stripe` stands in a shop. While it is *ill* it answers 500 to whoever asks for a page."""
+    """A `Provider` like any other. While it is *ill* it answers 500 to whoever asks for a page."""
 
     ill: bool = False
     _by_key: dict[str, str | None] = field(default_factory=dict)
 
     # -- what paidup asks it to do
 
-    def customer(self, customer_id: str, _email: str | None, *, attempt: int) -> str:  # noqa: ARG002 - one key is enough here
-        """Return the provider's customer."""
-        self._asked("customer")
-        return f"cus_{customer_id}"
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return NAME
 
-    def open_page(self, checkout: Checkout, _customer: str) -> Page:
-        """Return the page for *checkout*; the first answer under a key is replayed, an outage too."""
+    def open_page(self, checkout: Checkout, *, customer_ref: str | None, email: str | None) -> Page:  # noqa: ARG002 - one customer
+        """See `Provider.open_page`: the first answer under a key is replayed, an outage too."""
+        if customer_ref is None:
+            self._asked("customer")
         after = self._asked("open_page")
         key, now = checkout.idempotency_key, self.now()
         if key not in self._by_key:
-            self._by_key[key] = None if self.ill else f"cs_{key}"
+            self._by_key[key] = None if self.ill else f"page_{key}"
             if token := self._by_key[key]:
                 expires_at = now + PAGE_LASTS_S
                 self.sheets[token] = Sheet(token=token, checkout=checkout, created_at=now, expires_at=expires_at)
@@ -49,23 +55,21 @@ class MemoryProvider(ProviderEvents):
         return self._page(self.sheets[token])
 
     def close_page(self, token: str) -> Page:
-        """Close the page unless it was paid."""
+        """See `Provider.close_page`."""
         after = self._asked("close_page")
         sheet = self.sheets[token]
-        if sheet.status == "open":
-            sheet.status = "expired"
+        if sheet.status is PageStatus.OPEN:
+            sheet.status = PageStatus.EXPIRED
         if after:
             after()
         return self.page(token)
 
     def refund(self, purchase: Purchase) -> list[Fact]:
-        """Give all that is left of the newest payment back, once for each key, and end the subscription that it was
-        for; raises ProviderRefused while a bank has the money.
-        """
+        """See `Provider.refund`. Raises ProviderRefused while a bank has the money."""
         after = self._asked("give_back")
         found: list[Fact] = []
         if purchase.kind is Kind.SUBSCRIPTION:
-            plan = self.plans[(purchase.provider_ref or "").removeprefix("stripe#sub_")]
+            plan = self.plans[(purchase.provider_ref or "").removeprefix(f"{NAME}#sub_")]
             if plan.status is not SubscriptionStatus.CANCELED:
                 self.cancel(plan)
             found.append(self._of_plan(plan))
@@ -87,15 +91,50 @@ class MemoryProvider(ProviderEvents):
             after()
         return found
 
+    # -- its events
+
+    def verify(self, body: bytes, headers: Mapping[str, str], *, now: int) -> WebhookEvent:  # noqa: ARG002 - no time stamps
+        """See `Provider.verify`: the header `memory-signature` holds the HMAC-SHA256 of the body."""
+        if not hmac.compare_digest(headers.get("memory-signature", ""), signature(body)):
+            raise BadSignature("The memory-signature header does not match the body.")
+        return self.read_event(body.decode())
+
+    def read_event(self, body: str) -> WebhookEvent:
+        """See `Provider.read_event`."""
+        try:
+            return self.event(int(json.loads(body)["event"]))
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise BrokenJson("The body is no event.") from error
+
+    def facts_of(self, event: WebhookEvent, known: Known) -> list[Fact]:  # noqa: ARG002 - it knows whose everything is
+        """See `Provider.facts_of`."""
+        return self.told[int(json.loads(event.body)["event"])].facts()
+
+    def changes(self, cursor: str | None, *, since: int) -> Iterator[WebhookEvent]:
+        """See `Provider.changes`."""
+        self._asked("changes")
+        first = int(cursor.removeprefix("evt_")) + 1 if cursor else 0
+        for n in range(first, len(self.told)):
+            if cursor or self.told[n].at >= since:
+                yield self.event(n)
+
+    def event(self, n: int) -> WebhookEvent:
+        """Return the *n*th event."""
+        told = self.told[n]
+        body = json.dumps({"event": n})
+        return WebhookEvent(
+            provider=NAME, event_id=f"evt_{n}", type=told.type, urgent=told.type == "page", relevant=True, body=body
+        )
+
     # -- what buyers do
 
     def pay(self, token: str, *, delayed: bool) -> None:
         """Pay on a page, if it can still be paid; a delayed method decides later. Subscriptions are paid by card."""
         self.tick()
         sheet = self.sheets[token]
-        if sheet.status != "open":
+        if sheet.status is not PageStatus.OPEN:
             return
-        sheet.status = "complete"
+        sheet.status = PageStatus.COMPLETE
         if sheet.checkout.cart.kind is Kind.SUBSCRIPTION:
             sheet.payment = PaymentStatus.PAID
             plan = self.plans[token] = begun(f"sub_{token}", token, sheet.checkout, self.now())
@@ -159,3 +198,8 @@ class MemoryProvider(ProviderEvents):
         if sheet.payment is PaymentStatus.PAID:
             cart, ref = sheet.checkout.cart, f"pi_{sheet.token}"
             sheet.charge = Charge(ref=ref, amount=cart.amount, currency=cart.currency, at=self.now())
+
+
+def signature(body: bytes) -> str:
+    """Return what the provider sends as `memory-signature` with *body*."""
+    return hmac.new(SECRET, body, "sha256").hexdigest()

@@ -1,36 +1,39 @@
-"""How a function gets its shop: the table, the provider and the policy that its settings name."""
+"""How a function gets its services: the table, the providers and the policy that its settings name."""
 
+from functools import partial
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Depends
 
 from paidup.edge import settings
 from paidup.flows.services import Services as _Services
-from paidup.outside import secrets
+from paidup.model.errors import NotFound
+from paidup.model.provider import Provider
+from paidup.outside import providers, queue, secrets
 from paidup.outside.dynamo import table
-from paidup.outside.stripe import provider
 
 SETTINGS = ("PAIDUP_TABLE", "PAIDUP_STRIPE_SECRET")
 
 
 def open_services() -> _Services:
-    """Return the shop; clients are kept for the life of the process, the secret for five minutes."""
+    """Return the services; clients are kept for the life of the process, secrets for five minutes."""
     policy = settings.policy()
-    secret = secrets.read(settings.text("PAIDUP_STRIPE_SECRET"), "api_key")
     return _Services(
         table=table.connect(settings.text("PAIDUP_TABLE"), policy),
-        stripe=provider.connect(secret["api_key"], settings.optional("PAIDUP_STRIPE_API_BASE")),
+        provider=provider,
+        providers=providers.NAMES,
+        webhooks=lambda: queue.connect(settings.text("PAIDUP_WEBHOOK_QUEUE_URL")),
         policy=policy,
     )
 
 
-def webhook_secrets() -> list[str]:
-    """Return every active signing secret of Stripe's webhooks: two while one is rolled over."""
-    name = settings.text("PAIDUP_STRIPE_SECRET")
-    found = secrets.read(name, "webhook_secrets")["webhook_secrets"]
-    if not isinstance(found, list) or not all(isinstance(one, str) and one.startswith("whsec_") for one in found):
-        raise secrets.BadSecret(f"The secret {name!r} must hold a list of 'whsec_…' as 'webhook_secrets'.")
-    return found
+def provider(name: str) -> Provider:
+    """Return the payment provider called *name*. Raises NotFound if there is none."""
+    if name not in providers.NAMES:
+        raise NotFound("payment provider", name)
+    secret = settings.text(f"PAIDUP_{name.upper()}_SECRET")
+    base = settings.optional(f"PAIDUP_{name.upper()}_API_BASE")
+    return providers.connect(name, partial(secrets.read, secret), base)
 
 
 Services = Annotated[_Services, Depends(open_services)]

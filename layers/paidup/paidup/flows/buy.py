@@ -22,7 +22,6 @@ from paidup.model.snapshot import Change, Seen
 from paidup.outside.deadline import within
 from paidup.outside.dynamo.client import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.stripe.metadata import NAME
 
 BUY_WITHIN_S = 7.0
 
@@ -70,7 +69,7 @@ def buy(order: Order, services: Services, *, now: int) -> tuple[Checkout, bool]:
                 live_session = offer is None or offer.kind is Kind.LIVE_SESSION
                 if live_session and mine is None and (paid := _on_credit(order, services, now=now)):
                     return paid, False
-                cart, provider = (mine.cart, mine.provider) if mine else _cart(order, offer)
+                cart, provider = (mine.cart, mine.provider) if mine else _cart(order, offer, services)
                 checkout, reserved_now = _reserve(order, mine, cart, provider, services, now=now)
                 if checkout.status is not CheckoutStatus.OPENING:
                     return checkout, False
@@ -80,16 +79,16 @@ def buy(order: Order, services: Services, *, now: int) -> tuple[Checkout, bool]:
     raise Contended(order.customer_id)
 
 
-def _cart(order: Order, offer: Offer | None) -> tuple[Cart, str]:
+def _cart(order: Order, offer: Offer | None, services: Services) -> tuple[Cart, str]:
     """Return what is bought, and through whom: as it was chosen, where the buyer goes on; else as it is sold today."""
     if order.cart and order.provider:
         return order.cart, order.provider
     if offer is None:
         raise UnknownOffer(order.offer_id)
-    provider = order.provider or offer.providers[0]
-    if provider not in offer.providers or provider != NAME:
-        raise Malformed("provider", f"{order.offer_id} is sold through {', '.join(offer.providers)}")
-    return offer.cart(order.quantity), provider
+    sold_through = [name for name in offer.providers or services.providers if name in services.providers]
+    if (order.provider or sold_through[0]) not in sold_through:
+        raise Malformed("provider", f"{order.offer_id} is sold through {', '.join(sold_through)}")
+    return offer.cart(order.quantity), order.provider or sold_through[0]
 
 
 def _reserve(

@@ -9,14 +9,13 @@ from paidup.flows.settle import settle
 from paidup.model.access import PurchaseStatus
 from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.model.errors import NotFound, Refusal
+from paidup.model.errors import NotFound, ObjectMissing, Refusal
 from paidup.model.fact import Channel
 from paidup.model.purchase import Purchase
 from paidup.model.snapshot import Change, Seen
 from paidup.outside.deadline import within
 from paidup.outside.dynamo.client import LostRace
 from paidup.outside.log import logger
-from paidup.outside.stripe.client import ObjectMissing
 
 ASK_WITHIN_S = 5.0
 
@@ -103,7 +102,7 @@ def refresh(checkout: Checkout, channel: Channel, services: Services, *, now: in
         return False
     try:
         with within(ASK_WITHIN_S):
-            if facts := services.stripe.page(checkout.token).facts:
+            if facts := services.provider(checkout.provider).page(checkout.token).facts:
                 settle(facts, channel, services, now=now)
     except ObjectMissing:
         expire_missing(checkout, services, now=now)

@@ -33,8 +33,8 @@ def work_out(facts: Sequence[Fact], channel: Channel, seen: Seen, services: Serv
         _quarantine(purchase, seen, draft)
         _watch(draft.purchases[purchase.purchase_id], seen, draft)
     for fact in facts:
-        if draft.account.provider_ref is None and fact.customer_ref:
-            draft.account = replace(draft.account, provider_ref=fact.customer_ref)
+        if fact.customer_ref and not draft.account.customer_refs(fact.provider):
+            draft.account = draft.account.known_as(fact.customer_ref)
     _tell(facts, channel, seen, draft)
     return draft
 

@@ -1,17 +1,14 @@
 """Hearing: what a provider's event says is settled, and the event logged with what became of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
 from paidup.model.fact import Channel
+from paidup.model.provider import WebhookEvent
 from paidup.model.timeline import EventRecord, EventStatus
 from paidup.outside.deadline import all_within, within
 from paidup.outside.log import logger
-from paidup.outside.queue import Queue
-from paidup.outside.stripe.metadata import NAME
-from paidup.outside.stripe.webhook import SETTLED_BEFORE_ANSWER, Event
 
 SETTLE_WITHIN_S = 2.0
 QUEUE_WITHIN_S = 6.0
@@ -24,7 +21,7 @@ class Received:
     received: str
 
 
-def receive(event: Event, open_services: Callable[[], Services], queue: Queue, *, now: int) -> Received:
+def receive(event: WebhookEvent, services: Services, *, now: int) -> Received:
     """Make *event*'s effect durable, and only then return.
 
     Stripe's page waits for the answer to a completed session before it sends the buyer back, so that and its
@@ -32,23 +29,23 @@ def receive(event: Event, open_services: Callable[[], Services], queue: Queue, *
     the queue keeps it.
     Raises what the queue raises: the answer is then 500, and Stripe sends it again.
     """
-    if not event.handled:
+    if not event.relevant:
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
         return Received(received="ignored")
-    if event.type in SETTLED_BEFORE_ANSWER:
+    if event.urgent:
         try:
             with all_within(SETTLE_WITHIN_S):
-                process_event(event, open_services(), now=now)
+                process_event(event, services, now=now)
         except Exception as error:
             logger.warning("event.unsettled", event_id=event.event_id, type=event.type, why=type(error).__name__)
         else:
             return Received(received="settled")
-    queue.put(event.body)
+    services.webhooks().put(event.provider, event.body)
     logger.info("event.queued", event_id=event.event_id, type=event.type)
     return Received(received="queued")
 
 
-def retry_event(event: Event, services: Services, *, now: int, attempt: int) -> None:
+def retry_event(event: WebhookEvent, services: Services, *, now: int, attempt: int) -> None:
     """Settle a queued *event*; where that fails, log it as failed and raise, so that the queue hands it out again."""
     try:
         with within(QUEUE_WITHIN_S):
@@ -58,17 +55,17 @@ def retry_event(event: Event, services: Services, *, now: int, attempt: int) -> 
         raise
 
 
-def process_event(event: Event, services: Services, *, now: int, attempt: int = 1) -> None:
+def process_event(event: WebhookEvent, services: Services, *, now: int, attempt: int = 1) -> None:
     """Settle every fact that *event* tells; one that was dealt with before is not looked at again.
 
     *attempt* counts from 1. Raises NotYetKnown, ProviderUnavailable or Contended when it must be heard again later.
     """
-    known = services.table.event(NAME, event.event_id)
+    known = services.table.event(event.provider, event.event_id)
     if known and known.dealt_with:
         logger.info("event.known", event_id=event.event_id, type=event.type)
         return
     row = event_record(event, now=now, attempt=attempt)
-    facts = services.stripe.facts_of(event, services.find_owner)
+    facts = services.provider(event.provider).facts_of(event, services.table)
     if facts:
         settle(facts, Channel.WEBHOOK, services, now=now, event=row)
     else:
@@ -76,7 +73,7 @@ def process_event(event: Event, services: Services, *, now: int, attempt: int = 
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
 
 
-def record_failure(event: Event, services: Services, error: Exception, *, now: int, attempt: int) -> None:
+def record_failure(event: WebhookEvent, services: Services, error: Exception, *, now: int, attempt: int) -> None:
     """Log that *event* could not be settled this time, so that `attention` lists it until it is."""
     why = f"{type(error).__name__}: {error}"[:500]
     row = replace(event_record(event, now=now, attempt=attempt), status=EventStatus.FAILED, error=why)
@@ -84,10 +81,10 @@ def record_failure(event: Event, services: Services, error: Exception, *, now: i
     logger.warning("event.failed", event_id=event.event_id, type=event.type, attempt=attempt, error=why)
 
 
-def event_record(event: Event, *, now: int, attempt: int) -> EventRecord:
+def event_record(event: WebhookEvent, *, now: int, attempt: int) -> EventRecord:
     """Return the log row of *event*, received at *now* (epoch seconds) for the *attempt*th time, as yet ignored."""
     return EventRecord(
-        provider=NAME,
+        provider=event.provider,
         event_id=event.event_id,
         type=event.type,
         status=EventStatus.IGNORED,

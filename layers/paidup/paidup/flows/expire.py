@@ -8,9 +8,8 @@ from paidup.flows.draft import Draft, rewritten
 from paidup.flows.refund import refund
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
-from paidup.model.account import Owner
 from paidup.model.checkout import Checkout
-from paidup.model.errors import NotYetKnown, ProviderRefused, ProviderUnavailable
+from paidup.model.errors import NotYetKnown, ObjectMissing, ProviderRefused, ProviderUnavailable
 from paidup.model.fact import Channel
 from paidup.model.purchase import Purchase
 from paidup.model.snapshot import Due
@@ -18,7 +17,6 @@ from paidup.model.timeline import TimelineEntry
 from paidup.outside.deadline import within
 from paidup.outside.dynamo.items import DUE_SHARDS, PAGE_SHARDS, SHARDS
 from paidup.outside.log import logger
-from paidup.outside.stripe.client import ObjectMissing
 
 ASK_WITHIN_S = 6.0
 ASK_AGAIN_S = 600
@@ -104,7 +102,7 @@ def _end_checkout(due: Due, services: Services, report: SweepReport, *, now: int
     try:
         if checkout.token:
             with within(ASK_WITHIN_S):
-                if facts := services.stripe.close_page(checkout.token).facts:
+                if facts := services.provider(checkout.provider).close_page(checkout.token).facts:
                     settle(facts, Channel.SWEEP, services, now=now)
     except ObjectMissing:
         logger.warning("page.gone", checkout_id=checkout.checkout_id)
@@ -148,11 +146,9 @@ def _end_pass(due: Due, services: Services, report: SweepReport, *, ask: bool, n
 
 def _hear_news(purchase: Purchase, services: Services, report: SweepReport, *, now: int) -> bool:
     """Settle what the provider says of the subscription now, and return whether it said anything."""
-    plan, whose = purchase.subscription, Owner(customer_id=purchase.customer_id, purchase_id=purchase.purchase_id)
     try:
         with within(ASK_WITHIN_S):
-            fact = services.stripe.subscription(plan.ref if plan else "", lambda _: whose)
-            settle([fact], Channel.SWEEP, services, now=now)
+            settle(services.provider(purchase.provider).purchase_facts(purchase), Channel.SWEEP, services, now=now)
     except (ProviderUnavailable, ProviderRefused, NotYetKnown) as refusal:
         logger.warning("pass.unasked", purchase_id=purchase.purchase_id, why=refusal.slug)
         if isinstance(refusal, ProviderUnavailable):

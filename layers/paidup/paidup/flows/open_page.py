@@ -5,12 +5,10 @@ from dataclasses import replace
 
 from paidup.flows.services import Services
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.model.errors import Conflict, Contended
+from paidup.model.errors import Conflict, Contended, IdempotencyKeySpent
 from paidup.model.snapshot import Change
 from paidup.outside.dynamo.client import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.stripe.client import IdempotencyKeySpent, ObjectMissing
-from paidup.outside.stripe.metadata import NAME
 
 PAGE_TAKES_S = 2.5
 LOOK_EVERY_S = 0.125
@@ -37,14 +35,10 @@ def open_page(checkout: Checkout, email: str | None, services: Services, *, ours
     if not ours and fresh and (finished := _finished_meanwhile(checkout, services)):
         return finished
     try:
-        customer = _customer(checkout, email, services)
-        try:
-            page = services.stripe.open_page(checkout, customer)
-        except ObjectMissing:  # the customer was deleted at the provider, or is another account's
-            customer = services.stripe.customer(
-                checkout.customer_id, email, attempt=checkout.attempt, instead_of=customer
-            )
-            page = services.stripe.open_page(checkout.retried(), customer)
+        refs = services.table.account(checkout.customer_id).customer_refs(checkout.provider)
+        page = services.provider(checkout.provider).open_page(
+            checkout, customer_ref=refs[0] if refs else None, email=email
+        )
     except IdempotencyKeySpent:
         _ask_anew_next_time(checkout, services, now=now)
         raise
@@ -55,8 +49,8 @@ def open_page(checkout: Checkout, email: str | None, services: Services, *, ours
         if seen.checkout.status is CheckoutStatus.OPEN:
             return seen.checkout
         opened = _recorded(seen.checkout, page.token, page.url, page.expires_at, now=now)
-        owned = f"{NAME}#{customer}"
-        change = Change(account=replace(seen.account, provider_ref=owned), checkouts=(opened,))
+        account = seen.account.known_as(page.customer_ref) if page.customer_ref else seen.account
+        change = Change(account=account, checkouts=(opened,))
         try:
             services.table.commit(seen.account, change, now=now)
         except LostRace:
@@ -68,14 +62,6 @@ def open_page(checkout: Checkout, email: str | None, services: Services, *, ours
             return opened
         raise Replaced(opened)
     raise Contended(checkout.customer_id)
-
-
-def _customer(checkout: Checkout, email: str | None, services: Services) -> str:
-    """Return the provider's customer that the buyer is, made now if they never bought before."""
-    known = services.table.account(checkout.customer_id).provider_ref
-    if known:
-        return known.removeprefix(f"{NAME}#")
-    return services.stripe.customer(checkout.customer_id, email, attempt=checkout.attempt)
 
 
 def _recorded(checkout: Checkout, token: str, url: str, expires_at: int, *, now: int) -> Checkout:

@@ -8,12 +8,11 @@ from paidup.flows.draft import Draft, rewritten
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.model.errors import NotFound, ProviderRefused, ProviderUnavailable, Refusal
+from paidup.model.errors import NotFound, ObjectMissing, ProviderRefused, ProviderUnavailable, Refusal
 from paidup.model.fact import Channel
 from paidup.model.snapshot import Seen
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
-from paidup.outside.stripe.client import ObjectMissing
 
 ASK_WITHIN_S = 4.0
 
@@ -78,7 +77,7 @@ def _verified(checkout: Checkout, services: Services, *, now: int) -> Seen:
     """Return how *checkout* stands after the provider was asked; one that it does not know any more has ended."""
     try:
         with within(ASK_WITHIN_S):
-            if facts := services.stripe.page(checkout.token or "").facts:
+            if facts := services.provider(checkout.provider).page(checkout.token or "").facts:
                 settle(facts, Channel.POLL, services, now=now)
     except ObjectMissing:
         expire_missing(checkout, services, now=now)
@@ -92,7 +91,7 @@ def _close(checkout: Checkout, services: Services, *, now: int) -> None:
         return
     try:
         with within(ASK_WITHIN_S):
-            if facts := services.stripe.close_page(checkout.token).facts:
+            if facts := services.provider(checkout.provider).close_page(checkout.token).facts:
                 settle(facts, Channel.POLL, services, now=now)
     except Refusal as refusal:
         logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.slug)

@@ -50,7 +50,7 @@ def refund(
     answered = True
     try:
         with within(REPAY_WITHIN_S):
-            facts = services.stripe.refund(purchase)
+            facts = services.provider(purchase.provider).refund(purchase)
         if facts:
             settle(facts, channel, services, now=now)
         logger.info("money.given_back", purchase_id=purchase_id, why=purchase.refund_decision.why)

@@ -1,24 +1,24 @@
-"""The shop: what every flow works with, handed in whole so that a flow reads like the business."""
+"""What every flow works with, handed in whole so that a flow reads like the business."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from paidup.model.account import Owner
 from paidup.model.policy import Policy
+from paidup.model.provider import Provider
 from paidup.outside.dynamo.table import Table
-from paidup.outside.stripe.provider import Stripe
+from paidup.outside.queue import Queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The table, the payment provider, and the numbers of the business."""
+    """The table, the payment providers by name, and the numbers of the business.
+
+    `provider` and `webhooks` (the queue) connect on first use: a flow that needs no provider loads none and reads no
+    secret.
+    """
 
     table: Table
-    stripe: Stripe
+    provider: Callable[[str], Provider]
+    providers: tuple[str, ...]
+    webhooks: Callable[[], Queue]
     policy: Policy
-
-    def find_owner(self, ref: str) -> Owner | None:
-        """Return whose a provider's customer (`stripe#cus_…`) or a thing that was bought (`stripe#sub_…`) is, if we
-        know.
-        """
-        found = self.table.find(ref)
-        return Owner(customer_id=found.customer_id, purchase_id=found.purchase_id) if found else None

@@ -8,7 +8,7 @@ from paidup.flows.consequences import work_out
 from paidup.flows.services import Services
 from paidup.model.account import Account
 from paidup.model.errors import Contended
-from paidup.model.fact import Channel, Fact, Payment, Subscription
+from paidup.model.fact import Channel, Fact
 from paidup.model.snapshot import Seen
 from paidup.model.timeline import EventRecord, EventStatus
 from paidup.outside.dynamo.client import LostRace, attempts
@@ -63,8 +63,7 @@ def _settle_once(
     seen = services.table.load_for_update(customer_id, purchase_id, (event.provider, event.event_id) if event else None)
     if seen.event and seen.event.dealt_with:
         return SettleResult(account=seen.account, changed=False)
-    whole = [*facts, *_paid_for(facts, channel, seen, services)]
-    draft = work_out([_decided(fact, seen, services) for fact in whole], channel, seen, services, now=now)
+    draft = work_out([_decided(fact, seen, services) for fact in facts], channel, seen, services, now=now)
     row = _dealt_with(event, purchase_id, started) if event else None
     change = draft.change()
     if change is None:
@@ -79,23 +78,9 @@ def _settle_once(
     return SettleResult(account=account, changed=bool(change.timeline), granted=has and not had)
 
 
-def _paid_for(facts: Sequence[Fact], channel: Channel, seen: Seen, services: Services) -> list[Fact]:
-    """Return what was paid for a subscription of which a webhook tells before anything of its payment was heard: the
-    subscription does not say whether that is what was asked for. The other channels read the payment by themselves.
-    """
-    of_payment = (seen.purchase and seen.purchase.payment) or any(
-        isinstance(fact.entry.value, Payment) for fact in facts
-    )
-    if channel is not Channel.WEBHOOK or of_payment:
-        return []
-    plans = [fact for fact in facts if isinstance(fact.entry.value, Subscription) and fact.asked]
-    found = [one for plan in plans for one in services.stripe.bought_by(plan.source)]
-    return [one for one in found if (one.customer_id, one.purchase_id) == (facts[0].customer_id, facts[0].purchase_id)]
-
-
 def _decided(fact: Fact, seen: Seen, services: Services) -> Fact:
     """Return *fact*, or, where it contradicts what was said in the same second, what the provider says now."""
-    return services.stripe.refetch(fact) if seen.purchase and seen.purchase.ties_with(fact) else fact
+    return services.provider(fact.provider).refetch(fact) if seen.purchase and seen.purchase.ties_with(fact) else fact
 
 
 def _dealt_with(event: EventRecord, purchase_id: str, started: float) -> EventRecord:

@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
-from paidup.model.account import Account, Owner
+from paidup.model.account import Account
 from paidup.model.errors import Contended, Refusal, TooManyRequests
 from paidup.model.fact import Channel
+from paidup.model.provider import Listing, Report
 from paidup.model.snapshot import Change
 from paidup.outside.deadline import within
 from paidup.outside.dynamo.client import LostRace, attempts
 from paidup.outside.log import logger
-from paidup.outside.stripe.metadata import NAME
-from paidup.outside.stripe.reader import Found
 
 SYNC_WITHIN_S = 20.0
 LEASE_S = 30
@@ -59,35 +58,31 @@ def _settle_history(account: Account, email: str | None, services: Services, *, 
     granted: list[str] = []
     problems: list[Problem] = []
     unlisted: Refusal | None = None
-    for name, listing in _history(account, email, services, now=now):
+    for listing in _history(account, email, services, now=now):
         try:
-            for found in listing:
+            for found in listing.reports:
                 scanned += 1
                 unchanged += not _news(found, account.customer_id, services, granted, problems, now=now)
         except Refusal as refusal:
             unlisted = refusal
-            problems.append(Problem(ref=name, why=str(refusal)))
+            problems.append(Problem(ref=listing.name, why=str(refusal)))
     if unlisted and not scanned:
         raise unlisted
     logger.info("account.synced", scanned=scanned, granted=len(granted), problems=len(problems))
     return SyncResult(scanned=scanned, granted=tuple(granted), unchanged=unchanged, problems=tuple(problems))
 
 
-def _history(
-    account: Account, email: str | None, services: Services, *, now: int
-) -> Iterator[tuple[str, Iterator[Found]]]:
-    """Yield the provider's lists of what the customer bought, by name: subscriptions, then checkout sessions."""
-    customer = (account.provider_ref or "").removeprefix(f"{NAME}#") or None
+def _history(account: Account, email: str | None, services: Services, *, now: int) -> Iterator[Listing]:
+    """Yield every provider's lists of what the customer bought."""
     since = now - services.policy.sync_window_s
-    if customer:
-        themselves = Owner(customer_id=account.customer_id)
-        yield "subscriptions", services.stripe.plans_of(customer, lambda ref: services.find_owner(ref) or themselves)
-    if customer or email:
-        yield "checkout sessions", services.stripe.sessions_of(customer, email, since=since)
+    for name in services.providers:
+        yield from services.provider(name).history(
+            account.customer_refs(name), email, since=since, known=services.table, customer_id=account.customer_id
+        )
 
 
 def _news(
-    found: Found, customer_id: str, services: Services, granted: list[str], problems: list[Problem], *, now: int
+    found: Report, customer_id: str, services: Services, granted: list[str], problems: list[Problem], *, now: int
 ) -> bool:
     """Settle what one object says of the customer, and return whether that was news or a problem."""
     try:

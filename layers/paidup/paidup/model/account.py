@@ -1,6 +1,7 @@
 """Accounts: one customer's version, what they may use, and their one open checkout."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from paidup.model.access import Access
 from paidup.model.purchase import Purchase
@@ -17,8 +18,11 @@ class Owner:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One customer. Every write for the customer moves `version` by one; `billing_version` moves only when what the
-    customer may use changes. `access` is what grants now and until when; `provider_ref` is the provider's customer;
-    `cancelled_checkout_id` is what they cancelled last, until they open another checkout.
+    customer may use changes.
+
+    `access` is what grants now and until when. `customers` are the customer's refs at the providers, by
+    `<provider>#<currency>`, or `<provider>#-` if one serves every currency. `cancelled_checkout_id` is what they
+    cancelled last, until they open another checkout.
     """
 
     customer_id: str
@@ -28,9 +32,17 @@ class Account:
     open_checkout_id: str | None = None
     open_booking_id: str | None = None
     cancelled_checkout_id: str | None = None
-    provider_ref: str | None = None
+    customers: Mapping[str, str] = field(default_factory=dict)
     sync_until: int | None = None
     syncs: tuple[int, ...] = ()
+
+    def customer_refs(self, provider: str) -> list[str]:
+        """Return the refs of the customer at *provider*, such as `memory#cus_1`."""
+        return [ref for slot, ref in sorted(self.customers.items()) if slot.partition("#")[0] == provider]
+
+    def known_as(self, ref: str) -> "Account":
+        """Return this account with *ref* as the customer's ref at its provider."""
+        return replace(self, customers={**self.customers, f"{ref.partition('#')[0]}#-": ref})
 
     def granting(self, purchase: Purchase, *, now: int, grace_s: int) -> "Account":
         """Return this account with the access that *held* gives at *now*, and no access that has run out."""

@@ -179,6 +179,17 @@ class ProviderRefused(Refusal):
         super().__init__(f"{provider} refused: {what}.")
 
 
+class ObjectMissing(ProviderRefused):
+    """The provider has no such object. Clients see a `provider-refused`."""
+
+
+class IdempotencyKeySpent(ProviderUnavailable):
+    """The provider has nothing else to say under this idempotency key for a day: the next try needs another key.
+
+    Clients see a `provider-unavailable`.
+    """
+
+
 class NotYetKnown(Refusal):
     """A provider's object that paidup cannot place yet; asking again later may place it."""
 

@@ -6,11 +6,16 @@ pass.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import ClassVar
 
+from paidup.model.errors import Malformed
 from paidup.model.offer import Kind
+
+LONGEST_TEXT = 255  # no id of a provider or of ours is longer, and every key has room for it
+LARGEST = 10**12  # beyond any amount in minor units, and any epoch second
+TEXTS = ("fact_id", "customer_id", "purchase_id", "offer_id", "source", "about", "provider_ref", "customer_ref")
 
 
 class Channel(StrEnum):
@@ -220,8 +225,31 @@ class Fact:
     asked: Price | None = None
     paid_at: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what nobody can have said: Malformed names the field. Nothing of it may reach a key or a sum."""
+        for name in TEXTS:
+            _check_text(name, getattr(self, name))
+        if not self.customer_id or not self.purchase_id:
+            raise Malformed("customer_id", "is missing, or its purchase is")
+        value = self.entry.value
+        for field in fields(value):
+            said = getattr(value, field.name)
+            if isinstance(said, int) and not 0 <= said <= LARGEST:
+                raise Malformed(field.name, f"must be from 0 to {LARGEST}")
+            _check_text(field.name, said)
+
     @property
     def register(self) -> str:
         """The register's name, such as `payment` or `refund#pi_123`."""
         name = self.entry.value.tag
         return f"{name}#{self.about}" if self.about else name
+
+
+def _check_text(name: str, text: object) -> None:
+    """Raise Malformed if *text* is a string too long for a key, or one that UTF-8 cannot hold."""
+    if not isinstance(text, str):
+        return
+    if len(text) > LONGEST_TEXT:
+        raise Malformed(name, f"must have at most {LONGEST_TEXT} characters")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise Malformed(name, "holds half a surrogate pair")

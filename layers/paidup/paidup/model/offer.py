@@ -6,7 +6,7 @@ from enum import StrEnum
 from paidup.model.errors import Malformed
 
 MAX_QUANTITY = 10_000
-MAX_AMOUNT = 99_999_999  # Stripe takes eight digits at once
+MAX_AMOUNT = 99_999_999  # no provider takes more than eight digits at once
 
 
 class Kind(StrEnum):
@@ -26,7 +26,10 @@ class Interval(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """Something on sale: `amount` in minor units of `currency` (lower-case ISO 4217) for one."""
+    """Something on sale: `amount` in minor units of `currency` (lower-case ISO 4217) for one.
+
+    `providers` are the payment providers that it is sold through; none means all that the shop has.
+    """
 
     offer_id: str
     name: str
@@ -37,7 +40,7 @@ class Offer:
     interval: Interval | None = None
     valid_days: int | None = None
     trial_days: int | None = None
-    providers: tuple[str, ...] = ("stripe",)
+    providers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an offer that could not be sold."""
@@ -47,8 +50,6 @@ class Offer:
             raise Malformed("currency", "must be a lower-case ISO 4217 code")
         if (self.kind is Kind.SUBSCRIPTION) != (self.interval is not None):
             raise Malformed("interval", "belongs to subscriptions, and to them alone")
-        if not self.providers:
-            raise Malformed("providers", "must name at least one")
 
     def cart(self, quantity: int) -> "Cart":
         """Return the cart of *quantity* (1 to 10,000) of this offer, at today's price."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -20,9 +20,10 @@ class Queue:
     client: "SQSClient"
     url: str
 
-    def put(self, body: str) -> None:
-        """Keep *body* (a provider's raw event) until it is settled; raises when it could not be kept."""
-        self.client.send_message(QueueUrl=self.url, MessageBody=body)
+    def put(self, provider: str, body: str) -> None:
+        """Keep *body* (the raw event of *provider*) until it is settled; raises when it could not be kept."""
+        attributes: Any = {"provider": {"DataType": "String", "StringValue": provider}}
+        self.client.send_message(QueueUrl=self.url, MessageBody=body, MessageAttributes=attributes)
 
 
 @cache

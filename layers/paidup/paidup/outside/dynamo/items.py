@@ -2,7 +2,8 @@
 
 | row      | pk                    | sk                   | ref                | due_at         | purge_at       |
 |----------|-----------------------|----------------------|--------------------|----------------|----------------|
-| Account  | CUSTOMER#<customer>   | ACCOUNT              | stripe#cus_…       |                |                |
+| Account  | CUSTOMER#<customer>   | ACCOUNT              |                    |                |                |
+| (theirs) | CUSTOMER#<customer>   | PROVIDER#<provider>#<currency or -> | stripe#cus_… |        |                |
 | Checkout | CUSTOMER#<customer>   | CHECKOUT#<checkout>  | stripe#cs_…        | end, or now    | 7 d, if unpaid |
 | (key)    | CUSTOMER#<customer>   | KEY#<hash of it>     |                    |                | 7 d            |
 | Pass     | CUSTOMER#<customer>   | PURCHASE#<pass>          | stripe#sub_…, pi_… | end of access  |                |
@@ -108,8 +109,14 @@ def due_shard(customer_id: str, shards: Sequence[str] = DUE_SHARDS) -> str:
 
 
 def account_item(account: Account) -> Item:
-    """Return the row of an account."""
-    return _item(account_key(account.customer_id), account, ref=_ref(account.provider_ref, 0))
+    """Return the item of an account."""
+    return _item(account_key(account.customer_id), account)
+
+
+def customer_item(customer_id: str, slot: str, ref: str) -> Item:
+    """Return the item by which a provider's customer is found; *slot* as in `Account.customers`."""
+    key = {"pk": f"CUSTOMER#{customer_id}", "sk": f"PROVIDER#{slot}"}
+    return serialize({**key, "customer_id": customer_id, "ref": ref, "ref_at": 0})
 
 
 def checkout_item(checkout: Checkout) -> Item:

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from paidup.model.account import Account
+from paidup.model.account import Account, Owner
 from paidup.model.booking import Booking
 from paidup.model.checkout import Checkout, IdempotencyRecord
 from paidup.model.errors import Contended, Malformed
@@ -164,6 +164,9 @@ class Table(Rows):
             values = items.serialize({":read": before.version})
             guard = {"ConditionExpression": items.VERSION_AS_READ, "ExpressionAttributeValues": values}
         puts = [self._put(items.account_item(after), **guard)]
+        for slot, ref in after.customers.items():
+            if before.customers.get(slot) != ref:
+                puts.append(self._put(items.customer_item(after.customer_id, slot, ref)))
         puts += [self._put(items.checkout_item(one)) for one in change.checkouts]
         for purchase in change.purchases:
             due_at = purchase.due_at(now=now, grace_s=self.policy.grace_s)
@@ -191,10 +194,11 @@ class Table(Rows):
         except self.client.exceptions.ConditionalCheckFailedException:
             return
 
-    def find(self, ref: str) -> Due | None:
-        """Return whose *ref* (`stripe#cus_…`, `stripe#sub_…`) is, and of which pass; None if nobody's."""
+    def find_owner(self, ref: str) -> Owner | None:
+        """Return whose *ref* is: a provider's customer, or an object that a purchase is found by; None: nobody's."""
         answer = self.client.query(**self._asked_by_ref(ref, Limit=1))
-        return _due(answer["Items"][0]) if answer["Items"] else None
+        found = _due(answer["Items"][0]) if answer["Items"] else None
+        return Owner(customer_id=found.customer_id, purchase_id=found.purchase_id) if found else None
 
     def due(self, shard: str, *, now: int) -> Iterator[Due]:
         """Yield what is due in *shard* at *now*, the longest due first, a page at a time."""

@@ -14,7 +14,7 @@ import requests
 import stripe
 from requests.adapters import HTTPAdapter
 
-from paidup.model.errors import ProviderRefused, ProviderUnavailable
+from paidup.model.errors import IdempotencyKeySpent, Malformed, ObjectMissing, ProviderRefused, ProviderUnavailable
 from paidup.outside.deadline import remaining
 
 CONNECT_S, READ_S, RETRIES = 2.0, 5.0, 2
@@ -26,18 +26,6 @@ logging.getLogger("stripe").setLevel(logging.WARNING)
 
 _took_s: ContextVar[float] = ContextVar("took_s", default=0.0)
 _not_before: ContextVar[int] = ContextVar("told_at", default=0)
-
-
-class IdempotencyKeySpent(ProviderUnavailable):
-    """Stripe has nothing else to say under this idempotency key for 24 h: the next try needs another one."""
-
-    slug = "dead-answer"
-
-
-class ObjectMissing(ProviderRefused):
-    """Stripe has no such object."""
-
-    slug = "gone"
 
 
 class WithinDeadline(HTTPAdapter):
@@ -101,7 +89,7 @@ def translate_errors(what: str) -> Iterator[None]:
         raise IdempotencyKeySpent("stripe", f"it was asked {what} ({error.http_status})") from error
     except (stripe.AuthenticationError, stripe.PermissionError, stripe.CardError) as error:
         raise ProviderRefused("stripe", f"it was asked {what} ({error.http_status})") from error
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, Malformed) as error:
         why = f"it was asked {what}, and answered what cannot be read ({type(error).__name__})"
         raise ProviderRefused("stripe", why) from error
     except stripe.StripeError as error:
@@ -125,7 +113,7 @@ def stamp(answer: stripe.StripeObject) -> int:
 
     Stripe may have read the object as long before that as the call took, so that is taken off, in whole seconds: what
     it tells of meanwhile must not lose against the answer, be it slow or over a second's border. But what it had told
-    of before it was asked (see `told_of`) is no newer than the answer.
+    of before it was asked (see `not_before`) is no newer than the answer.
     """
     response = answer.last_response
     if response is None:

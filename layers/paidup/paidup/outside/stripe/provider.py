@@ -1,6 +1,7 @@
-"""What Stripe is asked to do: make a customer, open, look at and close a page, give money back."""
+"""Stripe as a provider: customers, payment pages, refunds and webhooks. What Stripe says is read in `reader`."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import stripe
 
 from paidup.model.checkout import Checkout
-from paidup.model.errors import ProviderRefused
+from paidup.model.errors import ObjectMissing, ProviderRefused
 from paidup.model.fact import Fact
 from paidup.model.offer import Kind
+from paidup.model.provider import Page, PageStatus, WebhookEvent
 from paidup.model.purchase import Purchase
-from paidup.outside.stripe import facts
-from paidup.outside.stripe.client import client, translate_errors
+from paidup.outside.secrets import BadSecret
+from paidup.outside.stripe import facts, webhook
+from paidup.outside.stripe.client import translate_errors
 from paidup.outside.stripe.facts import Bill, Observed
 from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, metadata_of, sale_of
 from paidup.outside.stripe.reader import SESSION_WHOLE, Reader, fetched, pages
@@ -21,42 +24,44 @@ from paidup.outside.stripe.reader import SESSION_WHOLE, Reader, fetched, pages
 LONGEST_LIFE_S = 86_400  # Stripe's own default: not sent, nor what comes near it, for its clock and ours may differ
 SHORTEST_LIFE_S = 1_800
 SKEW_S = 120
+SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{24,}")  # shorter ones are placeholders
 OPENED_WITHIN_S = 180  # a reservation may be asked for again until the sweep after its two minutes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Stripe's checkout page: `status` is open, complete or expired; `expires_at` is Stripe's epoch second."""
-
-    token: str
-    url: str
-    expires_at: int
-    status: str
-    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripe(Reader):
     """The account behind one API key: what it says, and what it is asked to do."""
 
-    def customer(self, customer_id: str, email: str | None, *, attempt: int, instead_of: str = "") -> str:
-        """Return the Stripe customer (`cus_…`) made for *customer_id*; asked again within a day, it is the same one.
+    @property
+    def name(self) -> str:
+        """The name that Stripe has in checkouts, purchases and routes."""
+        return NAME
 
-        *attempt* counts dead answers, which are replayed: see `Checkout.attempt`. *instead_of* is one that is gone.
-        """
-        key = "customer-" + sha256(f"{customer_id} {email} {attempt} {instead_of}".encode()).hexdigest()
-        params: Any = {"metadata": {"customer_id": customer_id}} | ({"email": email} if email else {})
+    def open_page(self, checkout: Checkout, *, customer_ref: str | None, email: str | None) -> Page:
+        """See `Provider.open_page`: Stripe replays its first answer under an idempotency key for 24 h, a 500 too."""
+        if customer_ref is None:
+            return self._opened(checkout, self._customer(checkout, email))
+        customer = customer_ref.removeprefix(f"{NAME}#")
+        try:
+            return self._opened(checkout, customer)
+        except ObjectMissing:  # the customer was deleted at Stripe, or is another account's
+            another = self._customer(checkout, email, instead_of=customer)
+            return self._opened(checkout.retried(), another)
+
+    def _customer(self, checkout: Checkout, email: str | None, *, instead_of: str = "") -> str:
+        """Return the Stripe customer (`cus_…`) made for the buyer; asked again within a day, it is the same one."""
+        who = f"{checkout.customer_id} {email} {checkout.attempt} {instead_of}"
+        key = "customer-" + sha256(who.encode()).hexdigest()
+        params: Any = {"metadata": {"customer_id": checkout.customer_id}} | ({"email": email} if email else {})
         try:
             with translate_errors("to make a customer"):
                 return self.api.v1.customers.create(params, {"idempotency_key": key}).id
         except ProviderRefused:
             if not email:
                 raise
-        # an address that Stripe does not like stops no sale
-        return self.customer(customer_id, None, attempt=attempt, instead_of=instead_of)
+        return self._customer(checkout, None, instead_of=instead_of)  # an address that Stripe refuses stops no sale
 
-    def open_page(self, checkout: Checkout, customer: str) -> Page:
-        """Return the page on which *customer* (`cus_…`) pays *checkout*; asked again, it is the same page."""
+    def _opened(self, checkout: Checkout, customer: str) -> Page:
         with translate_errors("to open a checkout page"):
             session = self.api.v1.checkout.sessions.create(
                 _page_params(checkout, customer), {"idempotency_key": checkout.idempotency_key}
@@ -64,31 +69,38 @@ class Stripe(Reader):
             return _page(session.to_dict())
 
     def page(self, token: str) -> Page:
-        """Return the page *token* (`cs_…`) as it stands now, with every fact that it tells."""
+        """See `Provider.page`; *token* is a checkout session's id."""
         with translate_errors("for a checkout page"):
             session = self.api.v1.checkout.sessions.retrieve(token, {"expand": SESSION_WHOLE})
             thing = session.to_dict()
             return replace(_page(thing), facts=tuple(self._of_session(thing, fetched(session))))
 
+    def verify(self, body: bytes, headers: Mapping[str, str], *, now: int) -> WebhookEvent:
+        """See `Provider.verify`."""
+        webhook.verify(body, headers.get("stripe-signature"), self.webhook_secrets(), now=now)
+        return webhook.read(body.decode(), api_key=self.api_key(), now=now)
+
+    def read_event(self, body: str) -> WebhookEvent:
+        """See `Provider.read_event`."""
+        return webhook.read(body, api_key=self.api_key())
+
     def close_page(self, token: str) -> Page:
-        """Close the page *token* unless it was paid, and return how it stands: `complete` means paid, never `open`."""
+        """See `Provider.close_page`."""
         page = self.page(token)
-        if page.status != "open":
+        if page.status is not PageStatus.OPEN:
             return page
         try:
             with translate_errors("to close a checkout page"):
                 self.api.v1.checkout.sessions.expire(token)
         except ProviderRefused:
             page = self.page(token)
-            if page.status == "open":
+            if page.status is PageStatus.OPEN:
                 raise
             return page  # only open ones can be expired: it was paid or expired since we looked
         return self.page(token)
 
     def refund(self, purchase: Purchase) -> list[Fact]:
-        """Give the buyer of *held* back all that is left of their money, end its subscription, and return how both
-        stand now. Asked again, it gives back nothing more.
-        """
+        """See `Provider.refund`: of a subscription, what was paid for its present period goes back."""
         sale = sale_of(purchase)
         found: list[Fact] = []
         with translate_errors("to give a payment back"):
@@ -136,17 +148,33 @@ class Stripe(Reader):
                 raise
 
 
-def connect(api_key: str, base: str) -> Stripe:
-    """Return the account behind *api_key*, at Stripe's own address, or at *base* where a stand-in answers."""
-    return Stripe(api=client(api_key, base))
+def connect(read_secret: Callable[[str], Mapping[str, Any]], base: str) -> Stripe:
+    """Return Stripe, at its own address, or at *base* if a stand-in answers there.
+
+    *read_secret* returns the JSON secret that has the field it is called with; it is called when the field is needed.
+    """
+    return Stripe(
+        api_key=lambda: str(read_secret("api_key")["api_key"]),
+        webhook_secrets=lambda: _signing_secrets(read_secret("webhook_secrets")["webhook_secrets"]),
+        base=base,
+    )
+
+
+def _signing_secrets(found: Any) -> list[str]:
+    """Return every active signing secret: two while one is rolled over. Raises BadSecret."""
+    if not isinstance(found, list) or not all(isinstance(one, str) and SIGNING_SECRET.fullmatch(one) for one in found):
+        raise BadSecret("The Stripe secret's 'webhook_secrets' must be a list of signing secrets as Stripe shows them.")
+    return found
 
 
 def _page(session: Object) -> Page:
+    customer = id_of(session.get("customer"))
     return Page(
         token=session["id"],
         url=session.get("url") or "",
         expires_at=session["expires_at"],
-        status=session["status"],
+        status=PageStatus(session["status"]),
+        customer_ref=f"{NAME}#{customer}" if customer else None,
     )
 
 

@@ -1,7 +1,8 @@
 """What Stripe says: events read into facts, with what must be fetched beside them, ties decided, histories listed."""
 
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,13 +11,14 @@ import stripe
 
 from paidup.model.account import Owner
 from paidup.model.errors import NotYetKnown
-from paidup.model.fact import Dispute, Fact, Refund, Subscription
+from paidup.model.fact import Dispute, Fact, Payment, Refund, Subscription
+from paidup.model.provider import Known, Listing, Report, WebhookEvent
+from paidup.model.purchase import Purchase
 from paidup.outside.deadline import remaining
-from paidup.outside.stripe import facts
-from paidup.outside.stripe.client import not_before, stamp, translate_errors
+from paidup.outside.stripe import facts, webhook
+from paidup.outside.stripe.client import client, not_before, stamp, translate_errors
 from paidup.outside.stripe.facts import Bill, Observed
 from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, sale_in, sale_of, sale_of_plan
-from paidup.outside.stripe.webhook import Event
 
 SESSION_WHOLE = ["payment_intent.latest_charge", "subscription"]
 
@@ -24,32 +26,66 @@ Find = Callable[[str], Owner | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One of Stripe's objects, by its id; `read` returns what it says, and raises as every method of `Reader`."""
-
-    ref: str
-    read: Callable[[], list[Fact]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """What the account behind one API key says. Every method raises ProviderUnavailable or ProviderRefused."""
 
-    api: stripe.StripeClient
+    api_key: Callable[[], str]
+    webhook_secrets: Callable[[], Sequence[str]]
+    base: str = ""
 
-    def facts_of(self, event: Event, find: Find) -> list[Fact]:
-        """Return what *event* says, fetching what it does not tell; nothing where it is about nothing of ours.
+    @property
+    def api(self) -> stripe.StripeClient:
+        """The client, made when it is first needed: until then no secret is read."""
+        return client(self.api_key(), self.base)
 
-        *find* returns whose one of Stripe's customers (`stripe#cus_…`) or subscriptions (`stripe#sub_…`) is, so that
-        subscriptions made or edited in the dashboard find theirs. Raises NotYetKnown where nobody knows so far.
+    def facts_of(self, event: WebhookEvent, known: Known) -> list[Fact]:
+        """See `Provider.facts_of`. Subscriptions that were made or edited in the dashboard are found by *known*.
+
+        A subscription does not say what was paid for it. If its payment is not known yet, the page on which it was
+        bought is fetched too: only the payment shows whether the right amount was paid.
         """
+        found = self._facts_of(webhook.parse(event.body), known.find_owner)
+        plans = [fact for fact in found if isinstance(fact.entry.value, Subscription) and fact.asked]
+        if not plans or any(isinstance(fact.entry.value, Payment) for fact in found):
+            return found
+        purchase = known.purchase(plans[0].customer_id, plans[0].purchase_id)
+        if purchase and purchase.payment:
+            return found
+        paid = [one for plan in plans for one in self._bought_by(plan.source)]
+        whose = (plans[0].customer_id, plans[0].purchase_id)
+        return found + [one for one in paid if (one.customer_id, one.purchase_id) == whose]
+
+    def purchase_facts(self, purchase: Purchase) -> list[Fact]:
+        """See `Provider.purchase_facts`: the subscription, or the refunds and disputes of a single payment."""
+        if plan := purchase.subscription:
+            owner = Owner(customer_id=purchase.customer_id, purchase_id=purchase.purchase_id)
+            return [self._subscription(plan.ref, lambda _: owner)]
+        if purchase.payment is None or purchase.payment.ref is None:
+            return []
+        with translate_errors("for a payment"):
+            answer = self.api.v1.payment_intents.retrieve(purchase.payment.ref, {"expand": ["latest_charge"]})
+            charge = answer.to_dict().get("latest_charge")
+            found = self._of_expanded_charge(charge, fetched(answer), sale_of(purchase)) if charge else []
+            return found
+
+    def changes(self, cursor: str | None, *, since: int) -> Iterator[WebhookEvent]:
+        """See `Provider.changes`. Stripe keeps events for 30 days and lists the newest first."""
+        asked: Any = {"types": sorted(webhook.HANDLED), "limit": 100}
+        asked |= {"ending_before": cursor} if cursor else {"created": {"gte": since}}
+        with translate_errors("for its events"):
+            page = self.api.v1.events.list(asked)
+            found = page.auto_paging_iter() if cursor else reversed(list(page.auto_paging_iter()))
+            for event in found:
+                yield webhook.read(json.dumps(event.to_dict()), api_key=self.api_key())
+
+    def _facts_of(self, event: webhook.Event, find: Find) -> list[Fact]:
         with translate_errors(f"about {event.type}"), not_before(event.created):
             thing, observed = self._reported_or_fetched(event)
             match event.type.split("."):
                 case ["checkout", *_, last]:
                     return self._of_session(thing, observed, failed=last == "async_payment_failed")
                 case ["customer", "subscription", _] if facts.past_due(thing) and not observed.fetched:
-                    return [self.subscription(thing["id"], find)]
+                    return [self._subscription(thing["id"], find)]
                 case ["customer", "subscription", _]:
                     return [self._of_plan(thing, observed, self._sale_of_plan(thing, find))]
                 case ["invoice", _]:
@@ -64,7 +100,7 @@ class Reader:
                     return self._of_charge(answer.to_dict(), fetched(answer), find)
         return []
 
-    def subscription(self, subscription: str, find: Find, *, of: Sale | None = None) -> Fact:
+    def _subscription(self, subscription: str, find: Find, *, of: Sale | None = None) -> Fact:
         """Return how the subscription (`sub_…`) stands now; *of* is whose it is where it does not say so itself."""
         with translate_errors("for a subscription"):
             answer = self.api.v1.subscriptions.retrieve(subscription)
@@ -73,7 +109,7 @@ class Reader:
                 thing, observed, sale_in(thing.get("metadata")) or of or self._sale_of_plan(thing, find)
             )
 
-    def bought_by(self, subscription: str) -> list[Fact]:
+    def _bought_by(self, subscription: str) -> list[Fact]:
         """Return what the page says on which *subscription* (`sub_…`) was bought; nothing where it was on none."""
         asked: Any = {"subscription": subscription, "limit": 1}
         with translate_errors("for a subscription's checkout session"):
@@ -94,11 +130,27 @@ class Reader:
                 break
         return newer
 
-    def plans_of(self, customer: str, find: Find) -> Iterator[Found]:
-        """Yield every subscription of *customer* (`cus_…`), ended ones too, every page: none is taken for running
-        because it was paid for once.
+    def history(
+        self, customer_refs: Sequence[str], email: str | None, *, since: int, known: Known, customer_id: str
+    ) -> Iterator[Listing]:
+        """See `Provider.history`: ended subscriptions too, so that none is taken for running because it was paid once.
+
+        The pages found by *email* read their subscription themselves, since nobody's subscriptions are listed then.
         """
+        for ref in customer_refs:
+            customer = ref.removeprefix(f"{NAME}#")
+            yield Listing(name="subscriptions", reports=self._subscriptions_of(customer, known, customer_id))
+            by: Any = {"customer": customer}
+            yield Listing(name="checkout sessions", reports=self._sessions(by, since=since, with_plan=False))
+        if email and not customer_refs:
+            by = {"customer_details": {"email": email}}
+            yield Listing(name="checkout sessions", reports=self._sessions(by, since=since, with_plan=True))
+
+    def _subscriptions_of(self, customer: str, known: Known, customer_id: str) -> Iterator[Report]:
         asked: Any = {"customer": customer, "status": "all", "limit": 100}
+
+        def find(ref: str) -> Owner:
+            return known.find_owner(ref) or Owner(customer_id=customer_id)
 
         def read(plan: Object, observed: Observed) -> list[Fact]:
             with translate_errors("about a subscription"):
@@ -106,22 +158,18 @@ class Reader:
 
         with translate_errors("for a customer's subscriptions"):
             for plan, observed in pages(self.api.v1.subscriptions.list(asked)):
-                yield Found(ref=plan["id"], read=partial(read, plan, observed))
+                yield Report(ref=plan["id"], read=partial(read, plan, observed))
 
-    def sessions_of(self, customer: str | None, email: str | None, *, since: int) -> Iterator[Found]:
-        """Yield every checkout session made since *since* (epoch seconds) for *customer* (`cus_…`), every page. Where
-        none is known: those of *email*, which read their subscription too, since nobody's are listed then.
-        """
-        by: Any = {"customer": customer} if customer else {"customer_details": {"email": email}}
+    def _sessions(self, by: Any, *, since: int, with_plan: bool) -> Iterator[Report]:
         asked: Any = {"created": {"gte": since}, "limit": 100, "expand": ["data.payment_intent.latest_charge"], **by}
 
         def read(session: Object, observed: Observed) -> list[Fact]:
             with translate_errors("about a checkout session"):
-                return self._of_session(session, observed, with_plan=customer is None)
+                return self._of_session(session, observed, with_plan=with_plan)
 
         with translate_errors("for a customer's checkout sessions"):
             for session, observed in pages(self.api.v1.checkout.sessions.list(asked)):
-                yield Found(ref=session["id"], read=partial(read, session, observed))
+                yield Report(ref=session["id"], read=partial(read, session, observed))
 
     def _of_session(
         self, session: Object, observed: Observed, *, failed: bool = False, with_plan: bool = True
@@ -134,7 +182,7 @@ class Reader:
         found = [payment]
         plan = session.get("subscription")
         if plan and with_plan and isinstance(plan, str):
-            found.insert(0, self.subscription(plan, lambda _: None, of=sale))
+            found.insert(0, self._subscription(plan, lambda _: None, of=sale))
         elif plan and with_plan:
             found.insert(0, self._of_plan(plan, observed, sale_in(plan.get("metadata")) or sale))
         intent = session.get("payment_intent")
@@ -160,13 +208,13 @@ class Reader:
     def _of_invoice(self, invoice: Object, find: Find) -> list[Fact]:
         details = (invoice.get("parent") or {}).get("subscription_details") or {}
         plan = id_of(details.get("subscription"))
-        return [self.subscription(plan, find)] if plan else []
+        return [self._subscription(plan, find)] if plan else []
 
     def _of_charge(self, charge: Object, observed: Observed, find: Find) -> list[Fact]:
         sale, paid = self._sale_of_payment(charge, find)
         return [facts.of_charge(charge, observed, sale, paid=paid)] if sale else []
 
-    def _reported_or_fetched(self, event: Event) -> tuple[Object, Observed]:
+    def _reported_or_fetched(self, event: webhook.Event) -> tuple[Object, Observed]:
         """Return the object that *event* is about: as told, or, of a thin event, as it stands now."""
         if event.thing is not None:
             return event.thing, Observed(at=event.created, fetched=False, by=event.event_id)
@@ -213,7 +261,7 @@ class Reader:
         for payment, _ in pages(self.api.v1.invoice_payments.list(paid)):
             details = (payment["invoice"].get("parent") or {}).get("subscription_details") or {}
             if plan := id_of(details.get("subscription")):
-                return sale_of(self.subscription(plan, find)), facts.bill(payment["invoice"])
+                return sale_of(self._subscription(plan, find)), facts.bill(payment["invoice"])
         return sale_in(self.api.v1.payment_intents.retrieve(intent).to_dict().get("metadata")), None
 
     def _refetch(self, fact: Fact) -> Fact:
@@ -221,7 +269,7 @@ class Reader:
         with translate_errors(f"again for {fact.register}"):
             match fact.entry.value:
                 case Subscription():
-                    return self.subscription(fact.source, lambda _: None, of=sale_of(fact))
+                    return self._subscription(fact.source, lambda _: None, of=sale_of(fact))
                 case Refund(invoice=invoice, period=period):
                     answer: Any = self.api.v1.charges.retrieve(fact.source)
                     paid = Bill(invoice=invoice, period=period) if invoice else None

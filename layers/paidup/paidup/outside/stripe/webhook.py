@@ -1,26 +1,28 @@
-"""Stripe's webhooks: whose signature counts, how old it may be, and what an event is."""
+"""Stripe's webhooks: whose signature counts, how old it may be, what an event is, and which ones concern us."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from stripe import SignatureVerificationError, WebhookSignature
 
-from paidup.model.errors import BadSignature, BrokenJson
+from paidup.model.errors import BadSignature, BrokenJson, Malformed
+from paidup.model.provider import WebhookEvent
+from paidup.outside.stripe.metadata import NAME
 
 TOLERANCE_S = 300
 
-# Read and settled; every other type is answered 200 and ignored.
-SETTLED_BEFORE_ANSWER = frozenset(
+# Checkout holds the buyer's redirect, for up to 10 s, until the webhook of a completed session is answered.
+URGENT = frozenset(
     {
         "checkout.session.completed",
         "checkout.session.async_payment_succeeded",
         "checkout.session.async_payment_failed",
     }
 )
-QUEUED = frozenset(
+NOT_URGENT = frozenset(
     {
         "checkout.session.expired",
         "customer.subscription.created",
@@ -41,13 +43,16 @@ QUEUED = frozenset(
         "charge.dispute.closed",
     }
 )
-HANDLED = SETTLED_BEFORE_ANSWER | QUEUED
+HANDLED = URGENT | NOT_URGENT  # what moves money or access; other types are ignored
+
+
+LONGEST_ID = 255  # Stripe's own limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A Stripe event: `created` is Stripe's epoch second; `thing` is the object as told, None where the event is thin
-    (type and object id only); `body` is the raw JSON.
+    """A Stripe event: `created` is Stripe's epoch second; `thing` is the object as reported, None if the event is thin
+    (type and object id only). `account` is the connected account that it is about.
     """
 
     event_id: str
@@ -55,12 +60,8 @@ class Event:
     created: int
     object_id: str
     thing: Mapping[str, Any] | None
-    body: str
-
-    @property
-    def handled(self) -> bool:
-        """Whether its type touches a pass."""
-        return self.type in HANDLED
+    livemode: bool
+    account: str | None
 
 
 def verify(body: bytes, signature: str | None, secrets: Sequence[str], *, now: int) -> None:
@@ -79,30 +80,60 @@ def verify(body: bytes, signature: str | None, secrets: Sequence[str], *, now: i
         raise BadSignature(f"The signature's time stamp is more than {TOLERANCE_S} s away from now.")
 
 
-def read(body: bytes) -> Event:
-    """Return the event in *body*; raises BrokenJson when there is none in it.
+def read(body: str, *, api_key: str, now: int | None = None) -> WebhookEvent:
+    """Return the event in *body*, relevant if its type is one of HANDLED and it is about our own account and mode.
+
+    A Connect endpoint reports on accounts whose owners write any metadata; a test-mode event is no money.
+    Raises BrokenJson, and Malformed for an event created more than 300 s after *now* (epoch seconds).
+    """
+    event = parse(body)
+    if now is not None and event.created > now + TOLERANCE_S:
+        raise Malformed("created", f"lies more than {TOLERANCE_S} s in the future")
+    ours = event.account is None and event.livemode == ("_live_" in api_key)
+    return WebhookEvent(
+        provider=NAME,
+        event_id=event.event_id,
+        type=event.type,
+        urgent=event.type in URGENT,
+        relevant=ours and event.type in HANDLED,
+        body=body,
+    )
+
+
+def parse(text: str) -> Event:
+    """Return the event in *text*; raises BrokenJson if it holds none.
 
     Reads snapshot events and thin ones (`v2.core.event`, whose types begin with `v1.` and whose time is ISO 8601).
     """
     try:
-        text = body.decode()
-        raw = json.loads(text)
-        if raw["object"] == "v2.core.event":
-            created = int(datetime.fromisoformat(raw["created"]).timestamp())
-            related = raw.get("related_object") or {"id": ""}
-            kind = raw["type"].removeprefix("v1.")
-            return Event(event_id=raw["id"], type=kind, created=created, object_id=related["id"], thing=None, body=text)
-        thing = raw["data"]["object"]
-        return Event(
+        raw = json.loads(text, parse_constant=_no_number)
+        if "\\ud" in text.lower():
+            json.dumps(raw, ensure_ascii=False).encode()  # half a surrogate pair can be stored nowhere
+        thin = raw["object"] == "v2.core.event"
+        thing = None if thin else raw["data"]["object"]
+        related: Any = (raw.get("related_object") or {"id": ""}) if thin else thing
+        created = datetime.fromisoformat(raw["created"]).timestamp() if thin else raw["created"]
+        event = Event(
             event_id=raw["id"],
-            type=raw["type"],
-            created=int(raw["created"]),
-            object_id=thing.get("id", ""),
+            type=raw["type"].removeprefix("v1."),
+            created=int(created),
+            object_id=related.get("id", ""),
             thing=thing,
-            body=text,
+            livemode=bool(raw.get("livemode")),
+            account=raw.get("context" if thin else "account"),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BrokenJson("The body is not a Stripe event.") from error
+    for an_id in (event.event_id, event.object_id):
+        if not isinstance(an_id, str) or len(an_id) > LONGEST_ID:
+            raise BrokenJson("The body is not a Stripe event: its ids are no ids.")
+    if not event.event_id or not 0 <= event.created < 10**10:
+        raise BrokenJson("The body is not a Stripe event: it has no id, or no time.")
+    return event
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _signed(body: bytes, signature: str, secret: str) -> bool:
