@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import documents
 from tests.local.conftest import ECHO
 from tools.local import template
 from tools.local.intrinsics import REGION, Resolver
@@ -202,10 +203,10 @@ class TestTheOutputs:
             assert one["Description"]
             assert deployed(one["Value"])
 
-    def test_hold_whatever_the_readme_sends_people_to(self, given_out: dict[str, str]) -> None:
-        readme = (template.ROOT / "README.md").read_text()
-        named = set(re.findall(r"\b[A-Z]\w+(?:Url|Name)\b", readme)) - set(DEPLOYED.parameters)
-        assert named
+    def test_hold_whatever_the_documents_send_people_to(self, given_out: dict[str, str]) -> None:
+        text = "\n".join(document.read_text() for document in documents())
+        named = set(re.findall(r"\b[A-Z]\w+(?:Url|Name)\b", text)) - set(DEPLOYED.parameters)
+        assert named >= {"ApiUrl", "StripeWebhookUrl", "TableName", "WebhookDeadLettersUrl"}
         assert named <= set(given_out)
 
     def test_say_where_the_api_and_its_webhooks_are(self, given_out: dict[str, str]) -> None:
