@@ -9,7 +9,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from paidup.edge import clock, settings
 from paidup.edge.services import SETTINGS, open_services
 from paidup.flows.events import retry_event
-from paidup.outside.deadline import within
 
 SPARE_S = 3.0
 
@@ -17,15 +16,15 @@ settings.require(*SETTINGS)
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
-def settle_record(record: SQSRecord) -> None:
+def settle_record(record: SQSRecord, lambda_context: LambdaContext) -> None:
     """Settle the event in *record*; the message names its provider."""
     services = open_services()
     provider = services.provider(record.raw_event["messageAttributes"]["provider"]["stringValue"])
     attempt = int(record.attributes.approximate_receive_count)
-    retry_event(provider.read_event(record.body), services, now=clock.now(), attempt=attempt)
+    left_s = lambda_context.get_remaining_time_in_millis() / 1000 - SPARE_S
+    retry_event(provider.read_event(record.body), services, now=clock.now(), attempt=attempt, left_s=left_s)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Settle a batch, and name the records that must be tried again: those, too, that the time did not suffice for."""
-    with within(context.get_remaining_time_in_millis() / 1000 - SPARE_S):
-        return process_partial_response(event=event, record_handler=settle_record, processor=processor, context=context)
+    """Settle a batch, and name the records that must be tried again: those, too, that there was no time for."""
+    return process_partial_response(event=event, record_handler=settle_record, processor=processor, context=context)

@@ -1,14 +1,16 @@
 """The storefront: the shop's pages and their assets, what is for sale, and the description of the whole API."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import pages, settings
 from paidup.edge.http import api, json_response, lambda_handler
+from paidup.edge.services import open_services
 from paidup.model.offer import Offer
-from paidup.outside.dynamo import table
 from pydantic import BaseModel
 
 SITE = Path(__file__).with_name("site")
@@ -33,9 +35,10 @@ class OfferView(BaseModel):
     providers: list[str]
 
     @classmethod
-    def of(cls, offer: Offer) -> "OfferView":
-        """Return the view of *offer*."""
-        return cls.model_validate(offer, from_attributes=True)
+    def of(cls, offer: Offer, providers: Sequence[str]) -> "OfferView":
+        """Return the view of *offer* in a shop that has *providers*."""
+        sold_through = {"providers": list(offer.providers or providers)}
+        return cls.model_validate({**asdict(offer), **sold_through})
 
 
 class Offers(BaseModel):
@@ -74,8 +77,8 @@ def known() -> str:
 @app.get("/offers")
 def offers() -> Response[Offers]:
     """List everything on sale."""
-    shelf = table.connect(settings.text("PAIDUP_TABLE"), settings.policy())
-    return json_response(Offers(offers=[OfferView.of(offer) for offer in shelf.offers()]))
+    services = open_services()
+    return json_response(Offers(offers=[OfferView.of(one, services.providers) for one in services.table.offers()]))
 
 
 @app.get("/openapi.json")

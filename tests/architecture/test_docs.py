@@ -20,14 +20,6 @@ HEADINGS = ["Status", "Context", "Decision", "Consequences", "Alternatives"]
 
 IN_THE_REPOSITORY = re.compile(r"(layers|functions|tests|tools|docs|events|\.ci)/[\w./-]*")
 IN_THE_PACKAGE = re.compile(r"(model|flows|outside|edge)/[\w./-]+\.py")
-# Named already, while the modules are still on their way there.
-AWAITED = {
-    "layers/paidup/paidup/model/case.py",
-    "layers/paidup/paidup/model/event.py",
-    "layers/paidup/paidup/model/provider.py",
-    "layers/paidup/paidup/model/settlement.py",
-    "layers/paidup/paidup/flows/transact.py",
-}
 
 
 def named_paths() -> set[tuple[str, str]]:
@@ -72,8 +64,7 @@ def test_every_document_can_be_reached_from_the_readme(document: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "path"),
     [
-        pytest.param(*one, marks=[pytest.mark.xfail(strict=False)] if one[1] in AWAITED else [])
-        for one in sorted(named_paths())
+        *sorted(named_paths()),
     ],
 )
 def test_every_path_that_a_document_names_is_there(document: str, path: str) -> None:

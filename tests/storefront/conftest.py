@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import pytest
 from paidup.edge import pages
-from paidup.edge import settings as found
 from paidup.outside.dynamo import table
 from paidup.outside.dynamo.table import Table
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -64,7 +63,7 @@ def shelf(aws: ministack.Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[T
         monkeypatch.setenv(name, value)
     table.connect.cache_clear()
     boto3.setup_default_session()
-    yield table.connect(environment["PAIDUP_TABLE"], found.policy())
+    yield table.connect(environment["PAIDUP_TABLE"])
     table.connect.cache_clear()
     boto3.setup_default_session()
 

@@ -45,8 +45,8 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """An event of a `type`, at the provider's second `at`: `facts` returns what hearing it comes to, which may ask the provider. Who asks for the customer's pages
-    and subscriptions hears the same before *asked_before* (epoch seconds).
+    """An event of a `type`, told at the provider's second `at`. `facts` returns what it comes to, and may ask the
+    provider. Who asks for the customer's pages and subscriptions hears the same before *asked_before* (epoch seconds).
     """
 
     type: str
@@ -108,7 +108,13 @@ class ProviderEvents:
         return replace(fact, entry=entry, fact_id=_fetched_id(fact.source, entry))
 
     def history(
-        self, customer_refs: Sequence[str], email: str | None, *, since: int, known: Known, customer_id: str
+        self,
+        customer_refs: Sequence[str],
+        email: str | None,  # noqa: ARG002 - found by ref alone
+        *,
+        since: int,
+        known: Known,  # noqa: ARG002 - it knows whose everything is
+        customer_id: str,
     ) -> Iterator[Listing]:
         """See `Provider.history`: there is one customer, whose name here never changes."""
         mine = [f"{NAME}#customer_{customer_id}"]

@@ -197,6 +197,7 @@ class StateMachine(Unlucky):
         seen = {one.purchase_id for one in self.account().current_access(now=self.now)}
         assert seen == set(ledger.usable())
         self._count_what_was_met(ledger)
+        self.pass_time(self.services.policy.new_pages_within_s)  # who clicked on and on must wait as long
         for offer in ("day", "month"):
             checkout, _ = buy(self.order(offer, 1), self.services, now=self.now)
             assert checkout.status is CheckoutStatus.OPEN

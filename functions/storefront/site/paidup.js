@@ -173,7 +173,14 @@ export function connect({ token = () => null, origin = location.origin } = {}) {
     },
 
     /** Everything the customer has: `{customer_id, billing_version, access, purchases, checkout?, booking?}`. */
-    account: () => call("GET", "/subscription-status"),
+    async account() {
+      const account = await call("GET", "/subscription-status");
+      while (account.next) {
+        const more = await call("GET", `/subscription-status?after=${encodeURIComponent(account.next)}`);
+        Object.assign(account, { next: more.next, purchases: [...account.purchases, ...more.purchases] });
+      }
+      return account;
+    },
 
     /** Look for payments that never showed up: `{scanned, granted, unchanged, problems}`. */
     sync: () => call("POST", "/sync", { seconds: 29 }),

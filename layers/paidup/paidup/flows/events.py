@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
+from paidup.model.errors import Malformed
+from paidup.model.event import EventRecord, EventStatus
 from paidup.model.fact import Channel
 from paidup.model.provider import WebhookEvent
-from paidup.model.timeline import EventRecord, EventStatus
 from paidup.outside.deadline import all_within, within
 from paidup.outside.log import logger
 
@@ -22,12 +23,12 @@ class Received:
 
 
 def receive(event: WebhookEvent, services: Services, *, now: int) -> Received:
-    """Make *event*'s effect durable, and only then return.
+    """Make the effect of *event* durable, and only then return.
 
-    Stripe's page waits for the answer to a completed session before it sends the buyer back, so that and its
-    asynchronous twins are settled at once, within 2 s; where that fails, whatever the cause, and for every other type,
-    the queue keeps it.
-    Raises what the queue raises: the answer is then 500, and Stripe sends it again.
+    The buyer's redirect waits for an urgent event, so that one is settled at once, within 2 s. If that fails, and for
+    every other event, the queue keeps it.
+
+    Raises what the queue raises: the webhook is then answered with an error, and the provider sends it again.
     """
     if not event.relevant:
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
@@ -45,11 +46,15 @@ def receive(event: WebhookEvent, services: Services, *, now: int) -> Received:
     return Received(received="queued")
 
 
-def retry_event(event: WebhookEvent, services: Services, *, now: int, attempt: int) -> None:
-    """Settle a queued *event*; where that fails, log it as failed and raise, so that the queue hands it out again."""
+def retry_event(event: WebhookEvent, services: Services, *, now: int, attempt: int, left_s: float) -> None:
+    """Settle a queued *event* in at most *left_s* seconds. If that fails, record the failure and raise, so that the
+    queue hands the event out again. An event that will never be better is not handed out again.
+    """
     try:
-        with within(QUEUE_WITHIN_S):
+        with within(min(QUEUE_WITHIN_S, left_s)):
             process_event(event, services, now=now, attempt=attempt)
+    except Malformed as error:
+        record_failure(event, services, error, now=now, attempt=attempt)
     except Exception as error:
         record_failure(event, services, error, now=now, attempt=attempt)
         raise
@@ -64,24 +69,24 @@ def process_event(event: WebhookEvent, services: Services, *, now: int, attempt:
     if known and known.dealt_with:
         logger.info("event.known", event_id=event.event_id, type=event.type)
         return
-    row = event_record(event, now=now, attempt=attempt)
+    record = event_record(event, services, now=now, attempt=attempt)
     facts = services.provider(event.provider).facts_of(event, services.table)
     if facts:
-        settle(facts, Channel.WEBHOOK, services, now=now, event=row)
+        settle(facts, Channel.WEBHOOK, services, now=now, event=record)
     else:
-        services.table.log(row)
+        services.table.log(record)
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
 
 
 def record_failure(event: WebhookEvent, services: Services, error: Exception, *, now: int, attempt: int) -> None:
     """Log that *event* could not be settled this time, so that `attention` lists it until it is."""
     why = f"{type(error).__name__}: {error}"[:500]
-    row = replace(event_record(event, now=now, attempt=attempt), status=EventStatus.FAILED, error=why)
-    services.table.log(row)
+    record = replace(event_record(event, services, now=now, attempt=attempt), status=EventStatus.FAILED, error=why)
+    services.table.log(record)
     logger.warning("event.failed", event_id=event.event_id, type=event.type, attempt=attempt, error=why)
 
 
-def event_record(event: WebhookEvent, *, now: int, attempt: int) -> EventRecord:
+def event_record(event: WebhookEvent, services: Services, *, now: int, attempt: int) -> EventRecord:
     """Return the log row of *event*, received at *now* (epoch seconds) for the *attempt*th time, as yet ignored."""
     return EventRecord(
         provider=event.provider,
@@ -89,6 +94,7 @@ def event_record(event: WebhookEvent, *, now: int, attempt: int) -> EventRecord:
         type=event.type,
         status=EventStatus.IGNORED,
         received_at=now,
+        purge_at=now + services.policy.event_retention_s,
         body=event.body,
         attempts=attempt,
     )

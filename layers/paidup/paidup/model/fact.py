@@ -38,7 +38,7 @@ class PaymentStatus(StrEnum):
 
 
 class SubscriptionStatus(StrEnum):
-    """Stripe's subscription statuses; listed from the least to the most final."""
+    """The states of a subscription; listed from the least to the most final."""
 
     INCOMPLETE = "incomplete"
     TRIALING = "trialing"
@@ -204,8 +204,8 @@ class Entry:
 class Fact:
     """What a provider said: of which pass, of which register, what, and when by its own clock.
 
-    `source` is the provider's object that was read (`cs_…`, `sub_…`, `ch_…`, `dp_…`), so that it can be fetched
-    again. `about` tells registers of one kind apart (a refund's payment, a dispute's id). `customer_ref` is the
+    `source` is the object that was read at the provider (a page, a subscription, a charge …), to be fetched again.
+    `about` tells registers of one kind apart (a refund's payment, a dispute's id). `customer_ref` is the
     provider's customer, `provider_ref` the object that the pass is found by, `asked` what the checkout asked for.
     `paid_at` is the second of the first payment, where the provider tells it. `fact_id` is unique per thing said.
     """
@@ -240,7 +240,7 @@ class Fact:
 
     @property
     def register(self) -> str:
-        """The register's name, such as `payment` or `refund#pi_123`."""
+        """The register's name, such as `payment` or `refund#payment_1`."""
         name = self.entry.value.tag
         return f"{name}#{self.about}" if self.about else name
 

@@ -9,6 +9,7 @@ DAY_S = 86_400
 class Policy:
     """The choices of the business; numbers are seconds.
 
+    A customer opens at most `new_pages` new payment pages in `new_pages_within_s`.
     A booking that nobody accepts, or that is cancelled, is refunded, or credited for the next one.
     """
 
@@ -22,3 +23,5 @@ class Policy:
     credit_unaccepted_bookings: bool = False
     ask_every_s: int = 3
     poll_every_s: int = 2
+    new_pages: int = 10
+    new_pages_within_s: int = 10 * 60

@@ -27,7 +27,7 @@ class PageStatus(StrEnum):
 class Page:
     """A payment page: `expires_at` is the provider's epoch second, `facts` is all that the page says.
 
-    `customer_ref` is the provider's customer who pays there, such as `memory#cus_1`.
+    `customer_ref` is the provider's customer who pays there, such as `memory#customer_1`.
     """
 
     token: str
@@ -55,7 +55,7 @@ class WebhookEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One object of the provider's, by its id. `read` returns what the object says; it may ask the provider for more."""
+    """One object of the provider's, by its id. `read` returns what it says, and may ask the provider for more."""
 
     ref: str
     read: Callable[[], list[Fact]]

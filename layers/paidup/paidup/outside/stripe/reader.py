@@ -65,8 +65,7 @@ class Reader:
         with translate_errors("for a payment"):
             answer = self.api.v1.payment_intents.retrieve(purchase.payment.ref, {"expand": ["latest_charge"]})
             charge = answer.to_dict().get("latest_charge")
-            found = self._of_expanded_charge(charge, fetched(answer), sale_of(purchase)) if charge else []
-            return found
+            return self._of_expanded_charge(charge, fetched(answer), sale_of(purchase)) if charge else []
 
     def changes(self, cursor: str | None, *, since: int) -> Iterator[WebhookEvent]:
         """See `Provider.changes`. Stripe keeps events for 30 days and lists the newest first."""
