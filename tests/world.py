@@ -18,7 +18,11 @@ import httpx
 import stripe
 from paidup.edge.services import open_services
 from paidup.flows.services import Services
+from paidup.model.account import Account
+from paidup.model.checkout import Checkout
 from paidup.model.offer import Interval, Kind, Offer
+from paidup.model.policy import Policy
+from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside import identity, queue, secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import client
@@ -258,6 +262,15 @@ class World:
     def customer(self) -> str:
         """Return a customer whom nobody else has."""
         return f"customer-{os.getpid()}-{next(self._numbers)}"
+
+
+def changed(before: Account, after: Account, *checkouts: Checkout, now: int) -> ChangeSet:
+    """Return what moves an account from *before* to *after*, with *checkouts*, as no function would."""
+    change = ChangeSet(snapshot=Snapshot(account=before), policy=Policy(), now=now)
+    for checkout in checkouts:
+        change.put_checkout(checkout)
+    change.account = after
+    return change
 
 
 def settle_in(environment: Mapping[str, str], fakes: Fakes) -> None:

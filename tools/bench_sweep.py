@@ -32,7 +32,7 @@ def consumed(size: int) -> tuple[float, int]:
     client = MemoryTable()
     provider = MemoryProvider(lambda: NOW)
     policy = Policy()
-    table = Table(client=cast("Any", client), name="paidup", policy=policy)
+    table = Table(client=cast("Any", client), name="paidup")
     services = Services(table=table, provider=lambda _: provider, providers=(NAME,), webhooks=no_queue, policy=policy)
     for n in range(DUE):
         checkout = _opened(n, until=NOW)

@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from paidup.edge.services import open_services
 from paidup.flows.services import Services
 from paidup.model.errors import Refusal
-from paidup.model.policy import Policy
 from paidup.outside.dynamo.table import Table
 from paidup.outside.log import logger
 from paidup.outside.secrets import BadSecret
@@ -150,7 +149,7 @@ def _services(given: argparse.Namespace) -> Services:
 def _table(given: argparse.Namespace) -> Table:
     """Return the deployed table that is named, or the local stack's."""
     if given.table:
-        return Table(client=boto3.client("dynamodb"), name=given.table, policy=Policy())
+        return Table(client=boto3.client("dynamodb"), name=given.table)
     where = state.announcement(given.folder)
     return Cloud.of(where["aws"]).table(where["table"])
 

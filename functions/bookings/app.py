@@ -7,7 +7,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
 from paidup.edge.caller import Caller
 from paidup.edge.http import api, json_response, lambda_handler
-from paidup.edge.paging import page_after, page_token
 from paidup.edge.services import SETTINGS, Services
 from paidup.edge.views import BookingView
 from paidup.flows import book
@@ -38,11 +37,11 @@ def list_bookings(
     their own, the newest first.
     """
     now, is_host = clock.now(), HOST in caller.roles
-    found, following = book.listed(
-        caller.customer_id, status, services, is_host=is_host, most=limit, after=page_after(after), now=now
+    found, following = book.list_bookings(
+        caller.customer_id, status, services, is_host=is_host, most=limit, after=after, now=now
     )
     views = [BookingView.of(one, now=now, policy=services.policy) for one in found]
-    return json_response(Bookings(bookings=views, next=page_token(following)))
+    return json_response(Bookings(bookings=views, next=following))
 
 
 @app.post("/bookings/<booking_id>/accept")

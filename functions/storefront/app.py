@@ -1,6 +1,7 @@
 """The storefront: the shop's pages and their assets, what is for sale, and the description of the whole API."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from paidup.edge import pages, settings
 from paidup.edge.http import api, json_response, lambda_handler
 from paidup.model.offer import Offer
+from paidup.outside import providers
 from paidup.outside.dynamo import table
 from pydantic import BaseModel
 
@@ -35,7 +37,8 @@ class OfferView(BaseModel):
     @classmethod
     def of(cls, offer: Offer) -> "OfferView":
         """Return the view of *offer*."""
-        return cls.model_validate(offer, from_attributes=True)
+        sold_through = {"providers": list(offer.providers or providers.NAMES)}
+        return cls.model_validate({**asdict(offer), **sold_through})
 
 
 class Offers(BaseModel):
@@ -74,7 +77,7 @@ def known() -> str:
 @app.get("/offers")
 def offers() -> Response[Offers]:
     """List everything on sale."""
-    shelf = table.connect(settings.text("PAIDUP_TABLE"), settings.policy())
+    shelf = table.connect(settings.text("PAIDUP_TABLE"))
     return json_response(Offers(offers=[OfferView.of(offer) for offer in shelf.offers()]))
 
 

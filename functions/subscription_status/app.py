@@ -1,6 +1,9 @@
 """GET /subscription-status: what the customer may use; with a checkout's id: how that purchase stands."""
 
+from typing import Annotated
+
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
 from paidup.edge.caller import Caller
 from paidup.edge.http import api, json_response, lambda_handler
@@ -21,11 +24,16 @@ def status_of_checkout(checkout_id: str, caller: Caller, services: Services) -> 
 
 
 @app.get("/subscription-status")
-def status_of_account(caller: Caller, services: Services) -> Response[AccountView]:
-    """Return the whole account in one snapshot."""
+def status_of_account(
+    caller: Caller,
+    services: Services,
+    limit: Annotated[int, Query(ge=1, le=200)] = 100,
+    after: Annotated[str | None, Query(max_length=1_000)] = None,
+) -> Response[AccountView]:
+    """Return the whole account in one snapshot, its purchases page by page."""
     now = clock.now()
-    seen, purchases = services.table.load_account(caller.customer_id)
-    return json_response(AccountView.of(seen, purchases, now=now, policy=services.policy))
+    snapshot, purchases, following = services.table.load_account(caller.customer_id, most=limit, after=after)
+    return json_response(AccountView.of(snapshot, purchases, following, now=now, policy=services.policy))
 
 
 handler = lambda_handler(app)

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from paidup.flows.recover import cancel
 from paidup.model.checkout import reserved
-from paidup.model.snapshot import Change
 from stripe.checkout import Session
 
 from tests.functions.door import written
 from tests.functions.wire import Exchange, Wire, lose_the_answer, lose_the_request, pass_on
-from tests.world import ORIGIN, World
+from tests.world import ORIGIN, World, changed
 
 CREATE = "POST /v1/checkout/sessions"
 
@@ -362,11 +361,11 @@ class TestACrash:
         world.pass_time(3)
         account = world.services.table.account(buyer)
         moved = replace(account, customers={})
-        world.services.table.commit(account, Change(account=moved), now=world.now())
+        world.services.table.commit(changed(account, moved, now=world.now()))
         other = str(world.stripe.v1.customers.create({"metadata": {"customer_id": buyer}}).id)
         account = world.services.table.account(buyer)
         known = account.known_as(f"stripe#{other}")
-        world.services.table.commit(account, Change(account=known), now=world.now())
+        world.services.table.commit(changed(account, known, now=world.now()))
         assert world.buy(customer=buyer).status == 503
         again = world.buy(customer=buyer)
         assert (again.status, again.json["status"]) == (200, "open")
@@ -461,7 +460,7 @@ def reserve(world: World, buyer: str, *, at: int) -> str:
         now=at,
     )
     owned = replace(account, open_checkout_id=checkout.checkout_id)
-    world.services.table.commit(account, Change(account=owned, checkouts=(checkout,)), now=at)
+    world.services.table.commit(changed(account, owned, checkout, now=at))
     return checkout.checkout_id
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 from paidup.model.checkout import Checkout, reserved
-from paidup.model.snapshot import Change
 from paidup.outside.dynamo.items import DUE_SHARDS, PAGE_SHARDS, due_shard
 
 from tests.functions.door import forbidden
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Exchange, Wire, be_down, pass_on
-from tests.world import ORIGIN, Context, World, function, sample
+from tests.world import ORIGIN, Context, World, changed, function, sample
 
 DAY = 86_400
 GRACE = 7 * DAY
@@ -82,7 +81,7 @@ def reserve_in_one_shard(story: Story, *, begun: int) -> list[str]:
             now=begun,
         )
         owned = replace(account, open_checkout_id="co_1")
-        table.commit(account, Change(account=owned, checkouts=(one,)), now=1)
+        table.commit(changed(account, owned, one, now=1))
     return buyers
 
 
@@ -110,7 +109,7 @@ class TestACheckout:
         table, seen = story.world.services.table, story.world.services.table.load_open(story.buyer)
         assert seen.checkout
         early = replace(seen.checkout, expires_at=story.world.now(), due_at=story.world.now())
-        table.commit(seen.account, Change(account=seen.account, checkouts=(early,)), now=1)
+        table.commit(changed(seen.account, seen.account, early, now=1))
         story.world.sweep()
         assert page(story) == "expired"
         assert checkout(story).status == "expired"
@@ -144,7 +143,7 @@ class TestACheckout:
         table, seen = story.world.services.table, story.world.services.table.load_open(story.buyer)
         assert seen.checkout
         strange = replace(seen.checkout, token="cs_test_of_another_account")
-        table.commit(seen.account, Change(account=seen.account, checkouts=(strange,)), now=1)
+        table.commit(changed(seen.account, seen.account, strange, now=1))
         story.world.pass_time(DAY)
         story.world.sweep()
         assert checkout(story).status == "expired"
@@ -436,5 +435,5 @@ def test_a_pass_that_ended_by_the_clock_is_not_due_again(world: World) -> None:
     world.hear_everything()
     world.pass_time(182 * 86_400)
     assert world.sweep()["ended"] == 1
-    due = (one for shard in DUE_SHARDS + PAGE_SHARDS for one in world.services.table.due(shard, now=world.now()))
-    assert list(due) == []
+    assert list(world.services.table.due_access(now=world.now())) == []
+    assert list(world.services.table.due_pages(now=world.now())) == []

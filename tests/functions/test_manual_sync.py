@@ -4,12 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from paidup.model.snapshot import Change
 
 from tests.functions.door import forbidden
 from tests.functions.story import Story
 from tests.functions.wire import Exchange, Wire, be_down, lose_the_request, pass_on
-from tests.world import World
+from tests.world import World, changed
 
 DAY = 86_400
 
@@ -29,7 +28,7 @@ def forget(story: Story) -> None:
     """Lose all that is known of the buyer, as a restored backup may."""
     table, account = story.world.services.table, story.world.services.table.account(story.buyer)
     emptied = replace(account, access=(), open_checkout_id=None, customers={}, syncs=())
-    table.commit(account, Change(account=emptied), now=story.world.now())
+    table.commit(changed(account, emptied, now=story.world.now()))
     for item in table.client.query(
         TableName=table.name,
         KeyConditionExpression="pk = :pk",
@@ -217,7 +216,7 @@ class TestASync:
     def test_runs_one_at_a_time(self, story: Story, world: World) -> None:
         """The other one runs, or its Lambda was killed; then its turn ends by itself."""
         table, account = world.services.table, world.services.table.account(story.buyer)
-        table.commit(account, Change(account=replace(account, sync_until=world.now() + 30)), now=world.now())
+        table.commit(changed(account, replace(account, sync_until=world.now() + 30), now=world.now()))
         answer = world.sync(customer=story.buyer)
         assert answer.status == 429
         assert int(answer.headers["retry-after"]) > 0

@@ -131,7 +131,7 @@ class TestTheLog:
         assert row
         assert (row.status, row.attempts, row.body) == ("failed", 2, event)
         assert row.error == "IdempotencyKeySpent: stripe did not answer: it was asked for a subscription (503)."
-        assert told["id"] in {one.event_id for one in story.world.services.table.attention()}
+        assert told["id"] in {one.event_id for one in story.world.services.table.failed_events()}
         assert story.account["purchases"] == []
 
         wire.mend()
@@ -139,7 +139,7 @@ class TestTheLog:
         row = story.world.services.table.event("stripe", told["id"])
         assert row
         assert (row.status, row.attempts, row.error) == ("settled", 3, None)
-        assert told["id"] not in {one.event_id for one in story.world.services.table.attention()}
+        assert told["id"] not in {one.event_id for one in story.world.services.table.failed_events()}
         assert list(story.access) == ["monthly"]
 
     def test_keeps_an_event_that_is_settled_settled(self, story: Story, wire: Wire) -> None:

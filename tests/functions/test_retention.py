@@ -33,7 +33,7 @@ KEPT_DAYS: dict[str, set[int | None]] = {
     "event settled": {90},
     "event ignored": {90},
     "event failed": {90},
-    "event quarantined": {None},  # somebody must decide about money
+    "case": {None},  # somebody must decide about money
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from paidup.flows.refund import review
+from paidup.flows.support import review
 from paidup.model.offer import Interval, Kind, Offer
 
 from tests.functions.door import look
@@ -362,7 +362,9 @@ class TestMoneyBackForASubscription:
         first = paid_with(story)
         upgrade(story)
         second = paid_with(story)
-        review(story.buyer, story.token["checkout_id"], story.world.services, grant=False, now=story.world.now())
+        review(
+            story.buyer, story.token["checkout_id"], story.world.services, grant=False, by="sam", now=story.world.now()
+        )
         for intent in (first, second):
             charge = story.world.stripe.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]}).latest_charge
             assert getattr(charge, "refunded", None) is True
@@ -478,7 +480,7 @@ class TestASubscriptionMadeInTheDashboard:
         (created,) = story.news("customer.subscription.created")
         assert story.world.deliver(created).json == {"received": "queued"}
         assert len(story.world.work_queue()) == 1
-        rows = {row.event_id: row for row in story.world.services.table.attention()}
+        rows = {row.event_id: row for row in story.world.services.table.failed_events()}
         row = rows[created["id"]]
         assert row.status == "failed"
         assert row.error
@@ -495,4 +497,4 @@ class TestASubscriptionMadeInTheDashboard:
         story.world.deliver(created)
         assert story.world.work_queue() == []
         assert story.purchase["offer_id"] == "trainer"
-        assert created["id"] not in {row.event_id for row in story.world.services.table.attention()}
+        assert created["id"] not in {row.event_id for row in story.world.services.table.failed_events()}

@@ -107,7 +107,7 @@ def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: 
     web.answers["GET /subscription-status/co_1"] = purchase("failed")
     visit(ada, "/success?checkout_id=co_1", "The payment did not go through")
     assert faults(ada) == []
-    story = [{"what": "payment paid", "at": LATER, "channel": "webhook", "heard_at": LATER}]
+    story = [{"what": "payment paid", "at": LATER, "channel": "webhook", "said_by": "stripe", "settled_at": LATER}]
     web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase(), moments=story)
     visit(ada, "/success?checkout_id=co_1", "Your pass is active")
     ada.get_by_text("What happened").click()

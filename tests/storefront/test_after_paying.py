@@ -33,7 +33,15 @@ def heading(page: Page, text: str | re.Pattern[str]) -> None:
 
 
 def test_a_purchase_is_confirmed_try_by_try_and_then_active(ada: Page, web: Web) -> None:
-    moments = [{"what": "payment paid", "at": 1_790_000_000, "channel": "poll", "heard_at": 1_790_000_004}]
+    moments = [
+        {
+            "what": "payment paid",
+            "at": 1_790_000_000,
+            "channel": "poll",
+            "said_by": "stripe",
+            "settled_at": 1_790_000_004,
+        }
+    ]
     web.answers["GET /subscription-status/co_1"] = [purchase("confirming")] * 2 + [
         purchase("active", a_purchase(), moments=moments)
     ]

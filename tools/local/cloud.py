@@ -8,7 +8,6 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from paidup.model.policy import Policy
 from paidup.outside.dynamo.table import Table
 
 from tools.local.intrinsics import REGION, STACK_NAME, Resolver
@@ -62,7 +61,7 @@ class Cloud:
 
     def table(self, name: str) -> Table:
         """Return paidup's table called *name*."""
-        return Table(client=self.client("dynamodb"), name=name, policy=Policy())
+        return Table(client=self.client("dynamodb"), name=name)
 
     def deploy(self, template: Template, given: Mapping[str, Any]) -> Resolver:
         """Make the tables and queues of *template* that are missing, and leave what is in the others.

@@ -48,7 +48,7 @@ class ClockRules(RuleBasedStateMachine):
         self.rows = MemoryTable(counted=False)
         self.provider = MemoryProvider(lambda: self.now, wait=lambda: self.pass_time(1))
         policy = Policy(credit_unaccepted_bookings=self.credit)
-        table = Table(client=cast("Any", self.rows), name="paidup", policy=policy)
+        table = Table(client=cast("Any", self.rows), name="paidup")
         self.services = Services(
             table=table, provider=lambda _: self.provider, providers=(NAME,), webhooks=no_queue, policy=policy
         )

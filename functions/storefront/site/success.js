@@ -139,9 +139,9 @@ async function without(purchase, timeline, name) {
 /** What happened so far, for those who want to know. */
 function story(timeline = []) {
   if (!timeline.length) return null;
-  const lines = timeline.map(({ what, at, channel, heard_at: heardAt }) => {
-    const heard = heardAt > at ? `heard ${heardAt - at} s later by ${channel}` : `heard at once by ${channel}`;
-    return el("li", {}, [second(at), what, ...(channel ? [heard] : [])].join(" · "));
+  const lines = timeline.map(({ what, at, channel, settled_at: settledAt }) => {
+    const heard = settledAt > at ? `heard ${settledAt - at} s later by ${channel}` : `heard at once by ${channel}`;
+    return el("li", {}, [second(at), what, heard].join(" · "));
   });
   return el("details", { class: "story small" }, el("summary", {}, "What happened"), el("ol", {}, lines));
 }

@@ -19,7 +19,7 @@ def open_services() -> _Services:
     """Return the services; clients are kept for the life of the process, secrets for five minutes."""
     policy = settings.policy()
     return _Services(
-        table=table.connect(settings.text("PAIDUP_TABLE"), policy),
+        table=table.connect(settings.text("PAIDUP_TABLE")),
         provider=provider,
         providers=providers.NAMES,
         webhooks=lambda: queue.connect(settings.text("PAIDUP_WEBHOOK_QUEUE_URL")),

@@ -10,10 +10,10 @@ from paidup.model.access import Access
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout
-from paidup.model.fact import Refund
 from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
-from paidup.model.snapshot import Seen
+from paidup.model.snapshot import Snapshot
+from paidup.model.timeline import TimelineEntry
 
 
 class AccessView(BaseModel):
@@ -174,11 +174,11 @@ class CheckoutStory(PaymentToken):
     purchase: PurchaseView | None = Field(default=None, alias="purchase", serialization_alias="purchase")
 
     @classmethod
-    def of(cls, seen: Seen, *, now: int, grace_s: int) -> Self:
-        """Return the view of the checkout that was *seen*, at *now*."""
-        if seen.checkout is None:
+    def of(cls, snapshot: Snapshot, *, now: int, grace_s: int) -> Self:
+        """Return the view of the checkout in *snapshot*, at *now*."""
+        if snapshot.checkout is None:
             raise ValueError("a story needs a checkout")
-        checkout, purchase = seen.checkout, seen.purchase
+        checkout, purchase = snapshot.checkout, snapshot.purchase
         payable = checkout.holds_slot(now=now) and checkout.url is not None
         done = is_paid(checkout, purchase, now=now)
         story = {
@@ -193,12 +193,16 @@ class CheckoutStory(PaymentToken):
 
 
 class Moment(BaseModel):
-    """Something that happened to a purchase: what, when (epoch seconds), and by which channel it was heard."""
+    """Something that happened to a purchase: what, when (epoch seconds), who said it, and how it reached us.
+
+    `said_by` is a payment provider, `paidup` or `clock`; `settled_at` is when it took effect here.
+    """
 
     what: str
     at: int
-    channel: str | None = None
-    heard_at: int | None = None
+    said_by: str
+    channel: str
+    settled_at: int
 
 
 class ConfirmationView(BaseModel):
@@ -220,54 +224,52 @@ class ConfirmationView(BaseModel):
             attempt_after_ms=found.attempt_after_ms,
             checkout_id=found.checkout_id,
             billing_version=found.account.billing_version,
-            timeline=timeline_of(found.checkout, found.purchase),
+            timeline=[moment(entry) for entry in reversed(found.timeline)],
             purchase=view,
         )
 
 
 class AccountView(BaseModel):
-    """The whole account as of one version."""
+    """The whole account as of one version; `next` asks for the following page of `purchases`.
+
+    `access_cut` says that there is more access than is listed: each offer's longest is listed, and 200 in all.
+    """
 
     customer_id: str
     billing_version: int
     access: list[AccessView]
+    access_cut: bool = False
     purchases: list[PurchaseView]
+    next: str | None = None
     checkout: PaymentToken | None = None
     booking: BookingView | None = None
 
     @classmethod
-    def of(cls, seen: Seen, purchases: list[Purchase], *, now: int, policy: Policy) -> Self:
+    def of(
+        cls, snapshot: Snapshot, purchases: list[Purchase], following: str | None, *, now: int, policy: Policy
+    ) -> Self:
         """Return the view of an account at *now*."""
-        open_one = seen.checkout if seen.checkout and seen.checkout.holds_slot(now=now) else None
-        booking = seen.booking if seen.booking and seen.booking.open and not seen.booking.stale(now=now) else None
+        open_one = snapshot.checkout if snapshot.checkout and snapshot.checkout.holds_slot(now=now) else None
+        slot = snapshot.slot_booking
+        booking = slot if slot and slot.open and not slot.stale(now=now) else None
         return cls(
-            customer_id=seen.account.customer_id,
-            billing_version=seen.account.billing_version,
-            access=access_of(seen.account, now=now),
+            customer_id=snapshot.account.customer_id,
+            billing_version=snapshot.account.billing_version,
+            access=access_of(snapshot.account, now=now),
+            access_cut=snapshot.account.access_cut,
+            next=following,
             purchases=[PurchaseView.of(purchase, now=now, grace_s=policy.grace_s) for purchase in purchases],
             checkout=PaymentToken.of_checkout(open_one, now=now) if open_one else None,
             booking=BookingView.of(booking, now=now, policy=policy) if booking else None,
         )
 
 
-def timeline_of(checkout: Checkout | None, purchase: Purchase | None) -> list[Moment]:
-    """Return what happened so far, the oldest first."""
-    moments = []
-    if checkout:
-        moments.append(Moment(what="checkout opening", at=checkout.created_at))
-        if checkout.ended_at:
-            moments.append(Moment(what=f"checkout {checkout.status}", at=checkout.ended_at))
-    for name, entry in (purchase.registers if purchase else {}).items():
-        if isinstance(entry.value, Refund) and entry.value.none:
-            continue
-        channel = purchase.channels.get(name) if purchase else None
-        said = getattr(entry.value, "status", "told")
-        moments.append(
-            Moment(
-                what=f"{name} {said}",
-                at=entry.at,
-                channel=channel.channel if channel else None,
-                heard_at=channel.at if channel else None,
-            )
-        )
-    return sorted(moments, key=lambda moment: moment.at)
+def moment(entry: TimelineEntry) -> Moment:
+    """Return the view of a timeline entry."""
+    return Moment(
+        what=entry.change,
+        at=entry.occurred_at,
+        said_by=entry.said_by,
+        channel=entry.channel,
+        settled_at=entry.settled_at,
+    )

@@ -5,22 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from paidup.flows.book import book_on_credit
 from paidup.flows.confirm import refresh
-from paidup.flows.consequences import ensure_booking_slot, release_stale_booking
-from paidup.flows.draft import Draft
 from paidup.flows.open_page import open_page
 from paidup.flows.services import Services
+from paidup.flows.transact import transact
 from paidup.model.access import PurchaseStatus
-from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus, IdempotencyRecord, reserved, same_purchase
-from paidup.model.errors import Contended, Malformed, UnknownOffer
+from paidup.model.errors import Malformed, UnknownOffer
 from paidup.model.fact import Channel
 from paidup.model.offer import Cart, Kind, Offer
+from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
-from paidup.model.snapshot import Change, Seen
+from paidup.model.settlement import book_again, ensure_booking_slot, release_stale_booking
+from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.deadline import within
-from paidup.outside.dynamo.client import LostRace, attempts
 from paidup.outside.log import logger
 
 BUY_WITHIN_S = 7.0
@@ -47,13 +45,34 @@ class Order:
     recovers: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What a decision about an order needs: the customer's open checkout and slots (`snapshot`), the checkout with which
+    the order's key was answered before, and the best checkout of the chain that the buyer goes on with.
+    """
+
+    snapshot: Snapshot
+    replayed: Checkout | None = None
+    previous: Checkout | None = None
+    previous_paid: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The checkout to go on with, whether it is reserved by this very request, and what that changes."""
+
+    checkout: Checkout
+    reserved: bool
+    change: ChangeSet
+
+
 def buy(order: Order, services: Services, *, now: int) -> tuple[Checkout, bool]:
     """Return the buyer's checkout for *order*, and whether it was opened by this call.
 
     The same cart while one is open is that one, with the same token: two clicks, two tabs, two devices. Another cart
-    replaces it in the same transaction. Where the open one was paid already, it is settled, not opened again.
+    replaces it in the same transaction. If the open one was paid already, it is settled, not opened again.
 
-    A live session waits for the customer's one open booking: BookingInTheWay tells which it is; a stale one is called
+    A live session needs the customer's one booking slot: BookingInTheWay tells what is in it; a stale booking is called
     off on the way.
 
     Raises UnknownOffer, Malformed, Replaced, BookingInTheWay; ProviderUnavailable or ProviderRefused within 10 s, with
@@ -61,76 +80,165 @@ def buy(order: Order, services: Services, *, now: int) -> tuple[Checkout, bool]:
     """
     offer = services.table.offer(order.offer_id)
     with within(BUY_WITHIN_S):
-        for _ in attempts():
-            try:
-                mine = _replayed(order, services)
-                if mine and (mine.ended or (mine.token and not mine.holds_slot(now=now))):
-                    return mine, False
-                live_session = offer is None or offer.kind is Kind.LIVE_SESSION
-                if live_session and mine is None and (paid := _on_credit(order, services, now=now)):
-                    return paid, False
-                cart, provider = (mine.cart, mine.provider) if mine else _cart(order, offer, services)
-                checkout, reserved_now = _reserve(order, mine, cart, provider, services, now=now)
-                if checkout.status is not CheckoutStatus.OPENING:
-                    return checkout, False
-                return open_page(checkout, order.email, services, ours=reserved_now, now=now), reserved_now
-            except LostRace:
-                continue
-    raise Contended(order.customer_id)
+        replayed = _replayed(order, services)
+        if replayed and _is_final(replayed, now=now):
+            return replayed, False
+        may_be_live_session = offer is None or offer.kind is Kind.LIVE_SESSION
+        if may_be_live_session and replayed is None and (paid := _book_on_credit(order, services, now=now)):
+            return paid, False
+        cart, provider = (replayed.cart, replayed.provider) if replayed else _cart(order, offer, services)
+        paid = _paid_meanwhile(order, cart, services, now=now)
+        choice = _choose(order, cart, provider, paid, services, now=now)
+        if choice.checkout.status is not CheckoutStatus.OPENING:
+            return choice.checkout, False
+        return open_page(choice.checkout, order.email, services, ours=choice.reserved, now=now), choice.reserved
 
 
 def _cart(order: Order, offer: Offer | None, services: Services) -> tuple[Cart, str]:
-    """Return what is bought, and through whom: as it was chosen, where the buyer goes on; else as it is sold today."""
+    """Return what is bought, and through whom: as it was chosen, if the buyer goes on; else as it is sold today."""
     if order.cart and order.provider:
         return order.cart, order.provider
     if offer is None:
         raise UnknownOffer(order.offer_id)
     sold_through = [name for name in offer.providers or services.providers if name in services.providers]
-    if (order.provider or sold_through[0]) not in sold_through:
-        raise Malformed("provider", f"{order.offer_id} is sold through {', '.join(sold_through)}")
-    return offer.cart(order.quantity), order.provider or sold_through[0]
+    provider = order.provider or next(iter(sold_through), "")
+    if provider not in sold_through:
+        raise Malformed("provider", f"{order.offer_id} is sold through {', '.join(sold_through) or 'no provider here'}")
+    return offer.cart(order.quantity), provider
+
+
+def _paid_meanwhile(order: Order, cart: Cart, services: Services, *, now: int) -> Checkout | None:
+    """Ask the provider about the open checkout, and return it if it is paid and the same choice as *cart*."""
+    open_one = services.table.load_open(order.customer_id).checkout
+    if not (open_one and open_one.holds_slot(now=now) and refresh(open_one, Channel.POLL, services, now=now)):
+        return None
+    found = services.table.checkout(order.customer_id, open_one.checkout_id)
+    completed = found is not None and found.status is CheckoutStatus.COMPLETED
+    return found if found and completed and found.cart.same_choice(cart) else None
+
+
+def _choose(order: Order, cart: Cart, provider: str, paid: Checkout | None, services: Services, *, now: int) -> Choice:
+    """Commit the checkout to go on with, and return it."""
+    checkout_id = new_id(now=now)
+
+    def load() -> Situation:
+        return _situation(order, services, now=now)
+
+    def choose(situation: Situation) -> Choice:
+        return choice_of(order, cart, provider, paid, situation, checkout_id, services.policy, now=now)
+
+    committed = transact(order.customer_id, load, lambda situation: choose(situation).change, services)
+    choice = choose(committed.loaded)
+    if choice.reserved:
+        logger.info("checkout.reserved", checkout_id=choice.checkout.checkout_id, replaces=choice.checkout.replaces)
+    return choice
+
+
+def choice_of(
+    order: Order,
+    cart: Cart,
+    provider: str,
+    paid: Checkout | None,
+    situation: Situation,
+    checkout_id: str,
+    policy: Policy,
+    *,
+    now: int,
+) -> Choice:
+    """Decide which checkout *order* goes on with. Pure. A new one gets *checkout_id*, and ends what is in its way.
+
+    *paid* is the same choice, found paid a moment ago. Raises BookingInTheWay.
+    """
+    snapshot, replayed = situation.snapshot, situation.replayed
+    change = ChangeSet(snapshot=snapshot, policy=policy, now=now)
+    current = snapshot.checkout
+    if replayed and _is_final(replayed, now=now):
+        return Choice(checkout=replayed, reserved=False, change=change)
+    if paid:
+        return _keep(order, paid, change)
+    if situation.previous and situation.previous_paid:  # in another tab: what is paid once more would go back
+        return _keep(order, situation.previous, change)
+    if current and current.holds_slot(now=now) and (current.cart, current.provider) == (cart, provider):
+        return _keep(order, current, change)
+    if current and not current.ended and replayed and current.checkout_id == replayed.checkout_id:
+        again = current.reserved_again(now=now)
+        change.put_checkout(again)
+        return Choice(checkout=again, reserved=True, change=change)
+    checkout = _reserve(order, cart, provider, situation, checkout_id, change)
+    return Choice(checkout=checkout, reserved=True, change=change)
 
 
 def _reserve(
-    order: Order, mine: Checkout | None, cart: Cart, provider: str, services: Services, *, now: int
-) -> tuple[Checkout, bool]:
-    """Return the checkout to go on with, and whether it was reserved here; *mine* is what the order's key was answered
-    with before. Raises LostRace.
-    """
-    seen = services.table.load_open(order.customer_id)
-    if seen.checkout and seen.checkout.holds_slot(now=now) and refresh(seen.checkout, Channel.POLL, services, now=now):
-        paid = services.table.checkout(order.customer_id, seen.checkout.checkout_id)
-        if paid and paid.status is CheckoutStatus.COMPLETED and paid.cart.same_choice(cart):
-            return _kept(order, services.table.load_open(order.customer_id), paid, services, now=now), False
-        seen = services.table.load_open(order.customer_id)
-    last = _last_of(order, services, now=now)
-    if last and is_paid(last, services.table.purchase(order.customer_id, last.checkout_id), now=now):
-        # bought in another tab: what is paid once more would go back
-        return _kept(order, seen, last, services, now=now), False
-    current = seen.checkout
-    if current and current.holds_slot(now=now) and current.cart == cart and current.provider == provider:
-        return _kept(order, seen, current, services, now=now), False
-    if current and not current.ended and mine and current.checkout_id == mine.checkout_id:
-        again = current.reserved_again(now=now)
-        services.table.commit(seen.account, Change(account=seen.account, checkouts=(again,)), now=now)
-        return again, True
-    if mine:
-        raise LostRace  # it was in the slot a moment ago: whoever ended it meanwhile, its key opens no second one
-    return _replaced(order, cart, provider, seen, services, now=now), True
+    order: Order, cart: Cart, provider: str, situation: Situation, checkout_id: str, change: ChangeSet
+) -> Checkout:
+    """Put the intent to open a new checkout into *change*, and end what is in its way."""
+    current, previous, now = situation.snapshot.checkout, situation.previous, change.now
+    in_the_way = current if current and not current.ended else None
+    checkout = reserved(
+        checkout_id=checkout_id,
+        customer_id=order.customer_id,
+        cart=cart,
+        provider=provider,
+        success_url=with_checkout_id(order.success_url, checkout_id),
+        cancel_url=with_checkout_id(order.cancel_url, checkout_id),
+        lifetime_s=change.policy.checkout_lifetime_s,
+        context=order.context,
+        replaces=in_the_way.checkout_id if in_the_way else None,
+        recovers=previous.checkout_id if previous else None,
+        now=now,
+    )
+    if previous and (in_the_way is None or previous.checkout_id != in_the_way.checkout_id):
+        change.put_checkout(replace(previous, replaced_by=checkout_id))
+    if in_the_way:
+        change.put_checkout(in_the_way.invalidated(by=checkout_id, now=now))
+    if cart.kind is Kind.LIVE_SESSION:
+        ensure_booking_slot(change)
+    change.put_checkout(checkout)
+    change.account = replace(change.account, open_checkout_id=checkout_id, cancelled_checkout_id=None)
+    change.idempotency_record = _idempotency_record(order, checkout, now=now)
+    return checkout
+
+
+def _keep(order: Order, there: Checkout, change: ChangeSet) -> Choice:
+    """Go on with the checkout that is *there*; while it is open, the caller's newest context is the one kept."""
+    kept = there if there.ended or order.context is None else replace(there, context=order.context)
+    if kept != there:
+        change.put_checkout(kept)
+    change.idempotency_record = _idempotency_record(order, kept, now=change.now)
+    return Choice(checkout=kept, reserved=False, change=change)
+
+
+def _situation(order: Order, services: Services, *, now: int) -> Situation:
+    """Read what a decision about *order* needs."""
+    replayed = _replayed(order, services)
+    snapshot = services.table.load_open(order.customer_id)
+    if replayed and not replayed.ended and snapshot.account.open_checkout_id != replayed.checkout_id:
+        replayed = _replayed(order, services)  # it was ended between the two reads
+    if order.recovers:
+        previous, paid = _best_of_chain(order.customer_id, order.recovers, services, now=now)
+        return Situation(snapshot=snapshot, replayed=replayed, previous=previous, previous_paid=paid)
+    return Situation(snapshot=snapshot, replayed=replayed, previous=_cancelled(snapshot, services))
 
 
 def _replayed(order: Order, services: Services) -> Checkout | None:
-    """Return the checkout with which this very request was answered before; None where it ended before it ever had a
-    page: who sends the request again is to get one. Raises Malformed where the key came with another cart.
+    """Return the checkout with which this very request was answered before.
+
+    None if it ended before it ever had a page: the request is then answered with a new one. Raises Malformed if the key
+    came with another cart.
     """
-    idempotency_record = services.table.idempotency_record(order.customer_id, order.key) if order.key else None
-    if idempotency_record is None:
+    record = services.table.idempotency_record(order.customer_id, order.key) if order.key else None
+    if record is None:
         return None
-    if (idempotency_record.offer_id, idempotency_record.quantity) != (order.offer_id, order.quantity):
+    if (record.offer_id, record.quantity) != (order.offer_id, order.quantity):
         raise Malformed("Idempotency-Key", "was used for another cart; send a new key")
-    found = services.table.checkout(order.customer_id, idempotency_record.checkout_id)
+    found = services.table.checkout(order.customer_id, record.checkout_id)
     dead = found and found.ended and not found.token and found.status is not CheckoutStatus.COMPLETED
     return None if dead else found
+
+
+def _is_final(replayed: Checkout, *, now: int) -> bool:
+    """Whether a request that is sent again gets *replayed* as it is: it ended, or its page is past its time."""
+    return replayed.ended or (replayed.token is not None and not replayed.holds_slot(now=now))
 
 
 def _idempotency_record(order: Order, checkout: Checkout, *, now: int) -> IdempotencyRecord | None:
@@ -147,78 +255,34 @@ def _idempotency_record(order: Order, checkout: Checkout, *, now: int) -> Idempo
     )
 
 
-def _kept(order: Order, seen: Seen, there: Checkout, services: Services, *, now: int) -> Checkout:
-    """Return the checkout that is *there* already; while it is open, the caller's newest context is the one kept."""
-    kept = there if there.ended or order.context is None else replace(there, context=order.context)
-    if kept != there or order.key:
-        checkouts = (kept,) if kept != there else ()
-        change = Change(
-            account=seen.account, checkouts=checkouts, idempotency_record=_idempotency_record(order, kept, now=now)
-        )
-        services.table.commit(seen.account, change, now=now)
-    return kept
+def _best_of_chain(customer_id: str, checkout_id: str, services: Services, *, now: int) -> tuple[Checkout | None, bool]:
+    """Return the best checkout of the chain being recovered, and whether it was paid.
 
-
-def _replaced(order: Order, cart: Cart, provider: str, seen: Seen, services: Services, *, now: int) -> Checkout:
-    """Write the intent to open a new checkout, and end what is in its way in the same transaction."""
-    in_the_way = seen.checkout if seen.checkout and not seen.checkout.ended else None
-    last = _last_of(order, services, now=now) or _cancelled(seen.account, services)
-    checkout_id = new_id(now=now)
-    checkout = reserved(
-        checkout_id=checkout_id,
-        customer_id=order.customer_id,
-        cart=cart,
-        provider=provider,
-        success_url=with_checkout_id(order.success_url, checkout_id),
-        cancel_url=with_checkout_id(order.cancel_url, checkout_id),
-        lifetime_s=services.policy.checkout_lifetime_s,
-        context=order.context,
-        replaces=in_the_way.checkout_id if in_the_way else None,
-        recovers=last.checkout_id if last else None,
-        now=now,
-    )
-    draft = Draft(seen=seen, account=seen.account, now=now, grace_s=services.policy.grace_s)
-    if last and (in_the_way is None or last.checkout_id != in_the_way.checkout_id):
-        draft.put_checkout(replace(last, replaced_by=checkout_id))
-    if in_the_way:
-        draft.put_checkout(in_the_way.invalidated(by=checkout_id, now=now))
-    if cart.kind is Kind.LIVE_SESSION:
-        ensure_booking_slot(draft, services)
-    draft.put_checkout(checkout)
-    draft.account = replace(draft.account, open_checkout_id=checkout_id, cancelled_checkout_id=None)
-    change = draft.change() or Change(account=draft.account)
-    services.table.commit(
-        seen.account, replace(change, idempotency_record=_idempotency_record(order, checkout, now=now)), now=now
-    )
-    logger.info("checkout.reserved", checkout_id=checkout_id, replaces=checkout.replaces)
-    return checkout
-
-
-def _last_of(order: Order, services: Services, *, now: int) -> Checkout | None:
-    """Return the checkout of the purchase that the buyer goes on with which is paid for and kept, or was paid for, or
-    is the newest, so that one payment of all is kept; None where they go on with nothing.
+    The best is one whose payment we keep, else any paid one, else the newest.
     """
-    found = services.table.checkout(order.customer_id, order.recovers) if order.recovers else None
-    if found is None or not found.linked:
-        return found
-    family = [found, *same_purchase(found, services.table.checkouts_of(order.customer_id))]
+    found = services.table.checkout(customer_id, checkout_id)
+    if found is None:
+        return None, False
+    family = [found]
+    if found.linked:
+        family += same_purchase(found, services.table.checkouts_of(customer_id))
+    completed = [one.checkout_id for one in family if one.status is CheckoutStatus.COMPLETED]
+    purchases = services.table.purchases(customer_id, completed)
 
     def rank(one: Checkout) -> tuple[bool, bool, int, bool]:
-        purchase = (
-            services.table.purchase(order.customer_id, one.checkout_id)
-            if one.status is CheckoutStatus.COMPLETED
-            else None
-        )
+        purchase = purchases.get(one.checkout_id)
         kept = purchase is not None and purchase.is_effective
         return (kept, is_paid(one, purchase, now=now), one.created_at, one.replaces is not None)
 
-    return max(family, key=rank)
+    best = max(family, key=rank)
+    return best, is_paid(best, purchases.get(best.checkout_id), now=now)
 
 
-def _cancelled(account: Account, services: Services) -> Checkout | None:
+def _cancelled(snapshot: Snapshot, services: Services) -> Checkout | None:
     """Return what the buyer cancelled while its page, or one that it replaced, was not closed yet: that may be paid
     beside the new one.
     """
+    account = snapshot.account
     if account.cancelled_checkout_id is None:
         return None
     found = services.table.checkout(account.customer_id, account.cancelled_checkout_id)
@@ -229,30 +293,39 @@ def _cancelled(account: Account, services: Services) -> Checkout | None:
     return found if next(payable, None) else None
 
 
-def _on_credit(order: Order, services: Services, *, now: int) -> Checkout | None:
-    """Book with a pass whose earlier booking did not take place; None where there is no such credit.
+def _book_on_credit(order: Order, services: Services, *, now: int) -> Checkout | None:
+    """Book with a purchase whose earlier booking did not take place; None if there is no such credit.
 
     What was credited stays so, whatever the policy is by now, and whether the offer is still sold.
     """
-    seen, purchases = services.table.load_account(order.customer_id)
-    draft = Draft(seen=Seen(account=seen.account), account=seen.account, now=now, grace_s=services.policy.grace_s)
-    if not release_stale_booking(draft, services):
-        return None
-    for purchase in (draft.purchases.get(one.purchase_id, one) for one in purchases):
-        grants = purchase.status_at(now=now, grace_s=services.policy.grace_s).grants
-        paid = services.table.checkout(order.customer_id, purchase.purchase_id) if grants else None
-        if paid and purchase.kind is Kind.LIVE_SESSION and purchase.offer_id == order.offer_id:
-            book_on_credit(purchase, new_id(now=now), draft, services)
-            change = draft.change() or Change(account=draft.account)
-            services.table.commit(
-                seen.account, replace(change, idempotency_record=_idempotency_record(order, paid, now=now)), now=now
-            )
-            return paid
-    return None
+    booking_id = new_id(now=now)
+
+    def load() -> tuple[Snapshot, list[tuple[Purchase, Checkout]]]:
+        snapshot = services.table.load_open(order.customer_id)
+        purchases = services.table.purchases_of(order.customer_id)
+        mine = [one for one in purchases if one.kind is Kind.LIVE_SESSION and one.offer_id == order.offer_id]
+        granting = [one for one in mine if one.status_at(now=now, grace_s=services.policy.grace_s).grants]
+        checkouts = [(one, services.table.checkout(order.customer_id, one.purchase_id)) for one in granting]
+        return snapshot, [(one, paid) for one, paid in checkouts if paid]
+
+    def credit(loaded: tuple[Snapshot, list[tuple[Purchase, Checkout]]]) -> tuple[Checkout | None, ChangeSet]:
+        snapshot, paid_for = loaded
+        change = ChangeSet(snapshot=snapshot, policy=services.policy, now=now)
+        if release_stale_booking(change):
+            for purchase, paid in paid_for:
+                left = change.purchase(purchase.purchase_id) or purchase
+                if left.status_at(now=now, grace_s=services.policy.grace_s).grants:
+                    book_again(left, booking_id, change)
+                    change.idempotency_record = _idempotency_record(order, paid, now=now)
+                    return paid, change
+        return None, ChangeSet(snapshot=snapshot, policy=services.policy, now=now)
+
+    committed = transact(order.customer_id, load, lambda loaded: credit(loaded)[1], services)
+    return credit(committed.loaded)[0]
 
 
 def is_paid(checkout: Checkout, purchase: Purchase | None, *, now: int) -> bool:
-    """Whether *checkout* was paid for, or may yet be: a delayed payment (of the pass *held*) can fail after all."""
+    """Whether *checkout* was paid for, or may yet be: a delayed payment (of *purchase*) can fail after all."""
     failed = purchase is not None and purchase.status_at(now=now, grace_s=0).state is PurchaseStatus.FAILED
     return checkout.status is CheckoutStatus.COMPLETED and not failed
 
@@ -269,7 +342,7 @@ def with_checkout_id(url: str, checkout_id: str) -> str:
 
 
 def without_checkout_id(url: str, checkout_id: str) -> str:
-    """Return *url* as its caller gave it, before `coming_back`."""
+    """Return *url* as its caller gave it, before `with_checkout_id`."""
     for mark in "?&":
         url = url.replace(f"{mark}checkout_id={checkout_id}", "")
     return url

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from paidup.flows.draft import Draft, rewritten
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
+from paidup.flows.transact import update
 from paidup.model.access import PurchaseStatus
 from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.errors import NotFound, ObjectMissing, Refusal
 from paidup.model.fact import Channel
 from paidup.model.purchase import Purchase
-from paidup.model.snapshot import Change, Seen
+from paidup.model.snapshot import ChangeSet, Snapshot
+from paidup.model.timeline import TimelineEntry
 from paidup.outside.deadline import within
-from paidup.outside.dynamo.client import LostRace
 from paidup.outside.log import logger
 
 ASK_WITHIN_S = 5.0
@@ -53,8 +53,8 @@ class Confirmation:
     state: State
     attempt_after_ms: int
     account: Account
-    checkout: Checkout | None
     purchase: Purchase | None
+    timeline: list[TimelineEntry]
 
 
 def confirm(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Confirmation:
@@ -63,24 +63,25 @@ def confirm(customer_id: str, checkout_id: str, services: Services, *, now: int)
     Where it is not, the provider is asked itself, from the third second and at most once per checkout in 3 s, so that
     a purchase shows with all webhooks dead. Raises NotFound where it is not this customer's.
     """
-    seen = services.table.load(customer_id, checkout_id)
-    if seen.checkout is None and seen.purchase is None:
+    snapshot = services.table.load(customer_id, checkout_id)
+    if snapshot.checkout is None and snapshot.purchase is None:
         raise NotFound("checkout", checkout_id)
     if (
-        _undecided(seen, services, now=now)
-        and seen.checkout
-        and refresh(seen.checkout, Channel.POLL, services, now=now)
+        _undecided(snapshot, services, now=now)
+        and snapshot.checkout
+        and refresh(snapshot.checkout, Channel.POLL, services, now=now)
     ):
-        seen = services.table.load(customer_id, checkout_id)
-    state = state_of(seen, services, now=now)
+        snapshot = services.table.load(customer_id, checkout_id)
+    state = state_of(snapshot, services, now=now)
     again_ms = services.policy.poll_every_s * 1000 if state is State.CONFIRMING else 0
+    timeline = services.table.timeline(customer_id, purchase_id=checkout_id) if snapshot.purchase else []
     return Confirmation(
         checkout_id=checkout_id,
         state=state,
         attempt_after_ms=again_ms,
-        account=seen.account,
-        checkout=seen.checkout,
-        purchase=seen.purchase,
+        account=snapshot.account,
+        purchase=snapshot.purchase,
+        timeline=timeline,
     )
 
 
@@ -92,50 +93,49 @@ def refresh(checkout: Checkout, channel: Channel, services: Services, *, now: in
     """
     if not checkout.token or not _turn(checkout, services, now=now):
         return False
+
+    def claim(snapshot: Snapshot, change: ChangeSet) -> None:
+        if snapshot.checkout and _turn(snapshot.checkout, services, now=now):
+            change.put_checkout(snapshot.checkout.asked(now=now))
+
     try:
-        seen = services.table.load_for_update(checkout.customer_id, checkout.checkout_id)
-        if seen.checkout is None or not _turn(seen.checkout, services, now=now):
+        if update(checkout.customer_id, checkout.checkout_id, claim, services, now=now).change.empty:
             return False
-        claimed = Change(account=seen.account, checkouts=(seen.checkout.asked(now=now),))
-        services.table.commit(seen.account, claimed, now=now)
-    except LostRace:
-        return False
-    try:
         with within(ASK_WITHIN_S):
             if facts := services.provider(checkout.provider).page(checkout.token).facts:
                 settle(facts, channel, services, now=now)
     except ObjectMissing:
         expire_missing(checkout, services, now=now)
     except Refusal as refusal:
-        logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.slug)
+        logger.warning("provider.down", checkout_id=checkout.checkout_id, why=refusal.slug)
     return True
 
 
 def expire_missing(checkout: Checkout, services: Services, *, now: int) -> None:
     """End *checkout*, whose page the provider does not know any more."""
 
-    def step(draft: Draft) -> None:
-        if draft.seen.checkout and not draft.seen.checkout.ended:
-            draft.put_checkout(draft.seen.checkout.expired(now=now))
+    def step(snapshot: Snapshot, change: ChangeSet) -> None:
+        if snapshot.checkout and not snapshot.checkout.ended:
+            change.put_checkout(snapshot.checkout.expired(now=now))
 
-    rewritten(checkout.customer_id, checkout.checkout_id, step, services, now=now)
+    update(checkout.customer_id, checkout.checkout_id, step, services, now=now)
 
 
-def state_of(seen: Seen, services: Services, *, now: int) -> State:
-    """Return the state of what was *seen*, at *now*."""
-    if seen.purchase:
-        status = seen.purchase.status_at(now=now, grace_s=services.policy.grace_s)
+def state_of(snapshot: Snapshot, services: Services, *, now: int) -> State:
+    """Return the state of the purchase or checkout in *snapshot* at *now*."""
+    if snapshot.purchase:
+        status = snapshot.purchase.status_at(now=now, grace_s=services.policy.grace_s)
         return State.ACTIVE if status.grants else STATE_OF[status.state]
-    if seen.checkout and seen.checkout.seen(now=now) in (CheckoutStatus.EXPIRED, CheckoutStatus.INVALIDATED):
+    if snapshot.checkout and snapshot.checkout.seen(now=now) in (CheckoutStatus.EXPIRED, CheckoutStatus.INVALIDATED):
         return State.EXPIRED
     return State.CONFIRMING
 
 
-def _undecided(seen: Seen, services: Services, *, now: int) -> bool:
+def _undecided(snapshot: Snapshot, services: Services, *, now: int) -> bool:
     """Whether the provider may know more: while it is open or pending, and once it ended with its page still open."""
-    if state_of(seen, services, now=now) is State.CONFIRMING:
+    if state_of(snapshot, services, now=now) is State.CONFIRMING:
         return True
-    return seen.purchase is None and seen.checkout is not None and seen.checkout.due_at is not None
+    return snapshot.purchase is None and snapshot.checkout is not None and snapshot.checkout.due_at is not None
 
 
 def _turn(checkout: Checkout, services: Services, *, now: int) -> bool:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
+from paidup.model.errors import Malformed
+from paidup.model.event import EventRecord, EventStatus
 from paidup.model.fact import Channel
 from paidup.model.provider import WebhookEvent
-from paidup.model.timeline import EventRecord, EventStatus
 from paidup.outside.deadline import all_within, within
 from paidup.outside.log import logger
 
@@ -50,6 +51,8 @@ def retry_event(event: WebhookEvent, services: Services, *, now: int, attempt: i
     try:
         with within(QUEUE_WITHIN_S):
             process_event(event, services, now=now, attempt=attempt)
+    except Malformed as error:  # it will never be better
+        record_failure(event, services, error, now=now, attempt=attempt)
     except Exception as error:
         record_failure(event, services, error, now=now, attempt=attempt)
         raise
@@ -64,24 +67,24 @@ def process_event(event: WebhookEvent, services: Services, *, now: int, attempt:
     if known and known.dealt_with:
         logger.info("event.known", event_id=event.event_id, type=event.type)
         return
-    row = event_record(event, now=now, attempt=attempt)
+    record = event_record(event, services, now=now, attempt=attempt)
     facts = services.provider(event.provider).facts_of(event, services.table)
     if facts:
-        settle(facts, Channel.WEBHOOK, services, now=now, event=row)
+        settle(facts, Channel.WEBHOOK, services, now=now, event=record)
     else:
-        services.table.log(row)
+        services.table.log(record)
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
 
 
 def record_failure(event: WebhookEvent, services: Services, error: Exception, *, now: int, attempt: int) -> None:
     """Log that *event* could not be settled this time, so that `attention` lists it until it is."""
     why = f"{type(error).__name__}: {error}"[:500]
-    row = replace(event_record(event, now=now, attempt=attempt), status=EventStatus.FAILED, error=why)
-    services.table.log(row)
+    record = replace(event_record(event, services, now=now, attempt=attempt), status=EventStatus.FAILED, error=why)
+    services.table.log(record)
     logger.warning("event.failed", event_id=event.event_id, type=event.type, attempt=attempt, error=why)
 
 
-def event_record(event: WebhookEvent, *, now: int, attempt: int) -> EventRecord:
+def event_record(event: WebhookEvent, services: Services, *, now: int, attempt: int) -> EventRecord:
     """Return the log row of *event*, received at *now* (epoch seconds) for the *attempt*th time, as yet ignored."""
     return EventRecord(
         provider=event.provider,
@@ -89,6 +92,7 @@ def event_record(event: WebhookEvent, *, now: int, attempt: int) -> EventRecord:
         type=event.type,
         status=EventStatus.IGNORED,
         received_at=now,
+        purge_at=now + services.policy.event_retention_s,
         body=event.body,
         attempts=attempt,
     )

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from paidup.flows.book import expire_booking
-from paidup.flows.draft import Draft, rewritten
 from paidup.flows.refund import refund
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
+from paidup.flows.transact import update
 from paidup.model.checkout import Checkout
 from paidup.model.errors import NotYetKnown, ObjectMissing, ProviderRefused, ProviderUnavailable
 from paidup.model.fact import Channel
 from paidup.model.purchase import Purchase
-from paidup.model.snapshot import Due
-from paidup.model.timeline import TimelineEntry
+from paidup.model.snapshot import ChangeSet, Due, Snapshot
 from paidup.outside.deadline import within
-from paidup.outside.dynamo.items import DUE_SHARDS, PAGE_SHARDS, SHARDS
 from paidup.outside.log import logger
 
 ASK_WITHIN_S = 6.0
@@ -55,13 +54,11 @@ def expire(services: Services, *, now: int, time_left: Callable[[], float]) -> S
     beginning at another shard. Touches only what is due. What fails does not hold up the others.
     """
     report = SweepReport()
-    first = now // 60 % SHARDS
-    for shards in (DUE_SHARDS, PAGE_SHARDS):
-        for due in (due for shard in shards[first:] + shards[:first] for due in services.table.due(shard, now=now)):
-            if due.checkout_id and report.outages >= OUTAGES_ENDURED:
-                return report
-            if not _dealt_with(due, services, report, left_s=time_left(), now=now):
-                return report
+    for due in chain(services.table.due_access(now=now), services.table.due_pages(now=now)):
+        if due.checkout_id and report.outages >= OUTAGES_ENDURED:
+            return report
+        if not _dealt_with(due, services, report, left_s=time_left(), now=now):
+            return report
     return report
 
 
@@ -87,7 +84,7 @@ def _act_on(due: Due, services: Services, report: SweepReport, *, provider_down:
         if booking and not provider_down and not refund(booking.customer_id, booking.purchase_id, services, now=now):
             report.postpone(provider_down=True)
     elif due.purchase_id:
-        _end_pass(due, services, report, ask=not provider_down, now=now)
+        _end_purchase(due, services, report, refresh=not provider_down, now=now)
         if not provider_down and not refund(due.customer_id, due.purchase_id, services, now=now):
             report.postpone(provider_down=True)
     elif due.checkout_id:
@@ -117,31 +114,43 @@ def _end_checkout(due: Due, services: Services, report: SweepReport, *, now: int
 
 def _rewrite(due: Due, move: Callable[..., Checkout], services: Services, *, now: int) -> None:
     """*move* the checkout if it is still due."""
+    checkout_id = due.checkout_id or ""
 
-    def step(draft: Draft) -> None:
-        checkout = draft.seen.checkout
+    def step(snapshot: Snapshot, change: ChangeSet) -> None:
+        checkout = snapshot.checkout
         if checkout and checkout.due_at is not None and checkout.due_at <= now:
-            draft.put_checkout(move(checkout, now=now))
-            logger.info("checkout.ended", checkout_id=checkout.checkout_id, status=checkout.status)
+            change.put_checkout(move(checkout, now=now))
 
-    rewritten(due.customer_id, due.checkout_id or "", step, services, now=now)
+    for moved in update(due.customer_id, checkout_id, step, services, now=now).change.checkouts.values():
+        logger.info("checkout.ended", checkout_id=moved.checkout_id, status=moved.status)
 
 
-def _end_pass(due: Due, services: Services, report: SweepReport, *, ask: bool, now: int) -> None:
-    """End the access of a pass whose time has run out. Before that, the provider is asked for a subscription's news."""
+def _end_purchase(due: Due, services: Services, report: SweepReport, *, refresh: bool, now: int) -> None:
+    """End the access of a purchase whose time has run out. Before that, the provider is asked for a subscription's news."""
     purchase = services.table.purchase(due.customer_id, due.purchase_id or "")
     if purchase is None or purchase.refund_decision:
         return
-    asked = purchase.subscription is None or (ask and _hear_news(purchase, services, report, now=now))
+    asked = purchase.subscription is None or (refresh and _hear_news(purchase, services, report, now=now))
+    purchase_id = purchase.purchase_id
 
-    def step(draft: Draft) -> None:
-        draft.due_again = True  # by the clock alone nothing of the pass changes, but it is due no longer
-        if draft.seen.purchase:
-            draft.put_purchase(replace(draft.seen.purchase, recheck_at=None if asked else now + ASK_AGAIN_S))
-        if draft.seen.purchase and draft.account.billing_version != draft.seen.account.billing_version:
-            draft.timeline.append(_ended(draft.seen.purchase, draft.account.billing_version, services, now=now))
+    def step(snapshot: Snapshot, change: ChangeSet) -> None:
+        there = snapshot.purchase
+        if there is None:
+            return
+        recheck_at = None if asked else now + ASK_AGAIN_S
+        change.put_purchase(replace(there, recheck_at=recheck_at), reschedule=True)  # it may be due no longer
+        if change.account.billing_version != snapshot.account.billing_version:
+            status = there.status_at(now=now, grace_s=services.policy.grace_s)
+            change.note(
+                there,
+                f"access ended by the clock: {status.state}",
+                channel=Channel.SWEEP,
+                said_by="clock",
+                register="access",
+                fact_id=f"{purchase_id}@{now}",
+            )
 
-    report.ended += bool(rewritten(due.customer_id, purchase.purchase_id, step, services, now=now).timeline)
+    report.ended += bool(update(due.customer_id, purchase_id, step, services, now=now).change.timeline)
 
 
 def _hear_news(purchase: Purchase, services: Services, report: SweepReport, *, now: int) -> bool:
@@ -155,19 +164,3 @@ def _hear_news(purchase: Purchase, services: Services, report: SweepReport, *, n
             report.postpone(provider_down=True)
         return isinstance(refusal, ObjectMissing)
     return True
-
-
-def _ended(purchase: Purchase, billing_version: int, services: Services, *, now: int) -> TimelineEntry:
-    status = purchase.status_at(now=now, grace_s=services.policy.grace_s)
-    return TimelineEntry(
-        customer_id=purchase.customer_id,
-        occurred_at=now,
-        fact_id=f"{purchase.purchase_id}@{now}",
-        purchase_id=purchase.purchase_id,
-        said_by="clock",
-        channel=Channel.SWEEP,
-        register="access",
-        change=f"access ended by the clock: {status.state}",
-        settled_at=now,
-        billing_version=billing_version,
-    )

@@ -4,10 +4,11 @@ import time
 from dataclasses import replace
 
 from paidup.flows.services import Services
+from paidup.flows.transact import update
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.errors import Conflict, Contended, IdempotencyKeySpent
-from paidup.model.snapshot import Change
-from paidup.outside.dynamo.client import LostRace, attempts
+from paidup.model.provider import Page
+from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.log import logger
 
 PAGE_TAKES_S = 2.5
@@ -27,54 +28,52 @@ class Replaced(Conflict):
 
 
 def open_page(checkout: Checkout, email: str | None, services: Services, *, ours: bool, now: int) -> Checkout:
-    """Return *checkout* open on the provider's page: the same call, under the same key, whoever makes it.
+    """Return *checkout* open on the provider's page. Every request that has it makes the same call under the same key.
 
-    Where another request reserved it (not *ours*), that one is given a moment to finish first.
+    If another request reserved it (not *ours*), that request is given a moment to finish first. Raises Replaced.
     """
     fresh = now - checkout.created_at <= PAGE_TAKES_S
     if not ours and fresh and (finished := _finished_meanwhile(checkout, services)):
         return finished
+    refs = services.table.account(checkout.customer_id).customer_refs(checkout.provider)
     try:
-        refs = services.table.account(checkout.customer_id).customer_refs(checkout.provider)
         page = services.provider(checkout.provider).open_page(
             checkout, customer_ref=refs[0] if refs else None, email=email
         )
     except IdempotencyKeySpent:
-        _ask_anew_next_time(checkout, services, now=now)
+        _use_another_key(checkout, services, now=now)
         raise
-    for _ in attempts():
-        seen = services.table.load_for_update(checkout.customer_id, checkout.checkout_id)
-        if seen.checkout is None:
-            raise LostRace
-        if seen.checkout.status is CheckoutStatus.OPEN:
-            return seen.checkout
-        opened = _recorded(seen.checkout, page.token, page.url, page.expires_at, now=now)
-        account = seen.account.known_as(page.customer_ref) if page.customer_ref else seen.account
-        change = Change(account=account, checkouts=(opened,))
-        try:
-            services.table.commit(seen.account, change, now=now)
-        except LostRace:
-            continue
-        if opened.status is CheckoutStatus.OPEN:
-            logger.info("checkout.opened", checkout_id=opened.checkout_id, expires_at=opened.expires_at)
-            return opened
-        if opened.status is CheckoutStatus.COMPLETED:
-            return opened
+    opened = _record(checkout, page, services, now=now)
+    if opened.status not in (CheckoutStatus.OPEN, CheckoutStatus.COMPLETED):
         raise Replaced(opened)
-    raise Contended(checkout.customer_id)
+    return opened
 
 
-def _recorded(checkout: Checkout, token: str, url: str, expires_at: int, *, now: int) -> Checkout:
-    """Return *checkout* with the provider's page; where it ended meanwhile, the page is due to be closed."""
-    if checkout.status is CheckoutStatus.COMPLETED:
-        return checkout
-    if checkout.status is CheckoutStatus.OPENING:
-        return checkout.opened(token=token, url=url, expires_at=expires_at, now=now)
-    return replace(checkout, token=token, url=url, due_at=now)
+def _record(checkout: Checkout, page: Page, services: Services, *, now: int) -> Checkout:
+    """Record *page*, and return the checkout as it is then. If it ended meanwhile, the page is due to be closed."""
+
+    def step(snapshot: Snapshot, change: ChangeSet) -> None:
+        there = _there(snapshot, checkout)
+        if there.status in (CheckoutStatus.OPEN, CheckoutStatus.COMPLETED):
+            return
+        if there.status is CheckoutStatus.OPENING:
+            opened = there.opened(token=page.token, url=page.url, expires_at=page.expires_at, now=now)
+        else:
+            opened = replace(there, token=page.token, url=page.url, due_at=now)
+        change.put_checkout(opened)
+        if page.customer_ref:
+            change.account = change.account.known_as(page.customer_ref)
+
+    committed = update(checkout.customer_id, checkout.checkout_id, step, services, now=now)
+    if committed.change.empty:
+        return _there(committed.loaded, checkout)
+    opened = committed.change.checkouts[checkout.checkout_id]
+    logger.info("checkout.opened", checkout_id=opened.checkout_id, expires_at=opened.expires_at, status=opened.status)
+    return opened
 
 
 def _finished_meanwhile(checkout: Checkout, services: Services) -> Checkout | None:
-    """Return *checkout* when somebody else's request has opened its page, waiting at most 2.5 s for that."""
+    """Return *checkout* once another request has opened its page, waiting at most 2.5 s for that."""
     for _ in range(int(PAGE_TAKES_S / LOOK_EVERY_S)):
         time.sleep(LOOK_EVERY_S)
         found = services.table.checkout(checkout.customer_id, checkout.checkout_id)
@@ -83,12 +82,18 @@ def _finished_meanwhile(checkout: Checkout, services: Services) -> Checkout | No
     return None
 
 
-def _ask_anew_next_time(checkout: Checkout, services: Services, *, now: int) -> None:
-    """Give the next try a key of its own: the provider would replay this outage under the old one for a day."""
-    seen = services.table.load_for_update(checkout.customer_id, checkout.checkout_id)
-    if seen.checkout and seen.checkout.attempt == checkout.attempt:
-        try:
-            change = Change(account=seen.account, checkouts=(seen.checkout.retried(),))
-            services.table.commit(seen.account, change, now=now)
-        except LostRace:
-            logger.info("checkout.raced", checkout_id=checkout.checkout_id)
+def _use_another_key(checkout: Checkout, services: Services, *, now: int) -> None:
+    """Give the next try a key of its own: the provider would replay this outage under the old one."""
+
+    def step(snapshot: Snapshot, change: ChangeSet) -> None:
+        if snapshot.checkout and snapshot.checkout.attempt == checkout.attempt:
+            change.put_checkout(snapshot.checkout.retried())
+
+    update(checkout.customer_id, checkout.checkout_id, step, services, now=now)
+
+
+def _there(snapshot: Snapshot, checkout: Checkout) -> Checkout:
+    """Return *checkout* as it was read. Raises Contended if it is not there (any more)."""
+    if snapshot.checkout is None:
+        raise Contended(checkout.customer_id)
+    return snapshot.checkout

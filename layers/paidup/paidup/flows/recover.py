@@ -4,20 +4,20 @@ from dataclasses import replace
 
 from paidup.flows.buy import Order, buy, is_paid, without_checkout_id
 from paidup.flows.confirm import expire_missing, refresh
-from paidup.flows.draft import Draft, rewritten
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
+from paidup.flows.transact import update
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.errors import NotFound, ObjectMissing, ProviderRefused, ProviderUnavailable, Refusal
 from paidup.model.fact import Channel
-from paidup.model.snapshot import Seen
+from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 
 ASK_WITHIN_S = 4.0
 
 
-def validate(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Seen:
+def validate(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Snapshot:
     """Return how the customer's checkout stands at *now*; while it can be paid the provider is asked, once in 3 s.
 
     Raises NotFound where it is not this customer's.
@@ -30,20 +30,20 @@ def validate(customer_id: str, checkout_id: str, services: Services, *, now: int
     return seen
 
 
-def cancel(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Seen:
+def cancel(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Snapshot:
     """End the customer's checkout at their wish, and return how it stands: paid after all, where it was paid before.
 
     Its page is closed at once where the provider answers, and by the sweep where it does not. Raises NotFound.
     """
 
-    def step(draft: Draft) -> None:
-        if draft.seen.checkout is None:
+    def step(snapshot: Snapshot, change: ChangeSet) -> None:
+        if snapshot.checkout is None:
             raise NotFound("checkout", checkout_id)
-        if not draft.seen.checkout.ended:
-            draft.put_checkout(draft.seen.checkout.invalidated(by=None, now=now))
-            draft.account = replace(draft.account, cancelled_checkout_id=checkout_id)
+        if not snapshot.checkout.ended:
+            change.put_checkout(snapshot.checkout.invalidated(by=None, now=now))
+            change.account = replace(change.account, cancelled_checkout_id=checkout_id)
 
-    before = rewritten(customer_id, checkout_id, step, services, now=now).seen
+    before = update(customer_id, checkout_id, step, services, now=now).loaded
     if before.checkout and not before.checkout.ended:
         _close(before.checkout, services, now=now)
     return services.table.load(customer_id, checkout_id)
@@ -51,7 +51,7 @@ def cancel(customer_id: str, checkout_id: str, services: Services, *, now: int) 
 
 def recover(
     customer_id: str, checkout_id: str, email: str | None, services: Services, *, now: int
-) -> tuple[Seen, bool]:
+) -> tuple[Snapshot, bool]:
     """Return the checkout with which the buyer of *checkout_id* goes on, and whether it was opened by this call.
 
     The same one while it can be paid; a new one with the same cart and context where the old one expired, was
@@ -73,7 +73,7 @@ def recover(
     return services.table.load(customer_id, opened.checkout_id), new
 
 
-def _verified(checkout: Checkout, services: Services, *, now: int) -> Seen:
+def _verified(checkout: Checkout, services: Services, *, now: int) -> Snapshot:
     """Return how *checkout* stands after the provider was asked; one that it does not know any more has ended."""
     try:
         with within(ASK_WITHIN_S):
@@ -82,7 +82,7 @@ def _verified(checkout: Checkout, services: Services, *, now: int) -> Seen:
     except ObjectMissing:
         expire_missing(checkout, services, now=now)
     except (ProviderUnavailable, ProviderRefused) as refusal:
-        logger.warning("provider.silent", checkout_id=checkout.checkout_id, why=refusal.slug)
+        logger.warning("provider.down", checkout_id=checkout.checkout_id, why=refusal.slug)
     return services.table.load(checkout.customer_id, checkout.checkout_id)
 
 

@@ -4,14 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from paidup.flows.consequences import work_out
 from paidup.flows.services import Services
+from paidup.flows.transact import transact
 from paidup.model.account import Account
-from paidup.model.errors import Contended
+from paidup.model.event import EventRecord, EventStatus
 from paidup.model.fact import Channel, Fact
-from paidup.model.snapshot import Seen
-from paidup.model.timeline import EventRecord, EventStatus
-from paidup.outside.dynamo.client import LostRace, attempts
+from paidup.model.settlement import decide, needs_family
+from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.log import logger
 
 
@@ -24,65 +23,75 @@ class SettleResult:
     granted: bool = False
 
 
+class Tied(Exception):
+    """Facts that contradict what was said in the same second: only the provider can decide."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        """Say which facts to fetch again, by their *positions*."""
+        super().__init__(f"facts {positions}")
+        self.positions = positions
+
+
 def settle(
     facts: Sequence[Fact], channel: Channel, services: Services, *, now: int, event: EventRecord | None = None
 ) -> SettleResult:
-    """Merge *facts* of one pass, heard by *channel* at *now* (epoch seconds), exactly once in effect.
+    """Merge *facts* of one purchase, which *channel* brought at *now* (epoch seconds), exactly once in effect.
 
-    Reads account, checkout and pass, merges, and writes what changed in one transaction guarded by the account's
-    version, with the timeline entries and, where a webhook brought them, the *event*'s log row. The slower of two
-    writers reads and merges again. A tie (another word for the same second) is decided by fetching the object.
+    One transaction writes what changed, guarded by the account's version, with the timeline and, if a webhook brought
+    the facts, the *event*'s record. A tie is decided by fetching the object again, outside the write loop.
 
-    Raises Contended after 12 lost races, and ProviderUnavailable when a tie cannot be decided now, or what was paid for
-    a subscription cannot be asked for.
+    Raises Contended after 12 lost races, and ProviderUnavailable if a tie cannot be decided now.
     """
     started = time.monotonic()
-    for _ in attempts():
-        try:
-            settled = _settle_once(facts, channel, services, now=now, event=event, started=started)
-        except LostRace:
-            continue
-        for fact in facts:
-            logger.info(
-                "fact.settled" if settled.changed else "fact.known",
-                channel=channel,
-                register=fact.register,
-                purchase_id=fact.purchase_id,
-                customer_id=fact.customer_id,
-                waited_ms=int((time.monotonic() - started) * 1000),
-                heard_after_s=now - fact.entry.at,
-            )
-        return settled
-    raise Contended(facts[0].customer_id)
-
-
-def _settle_once(
-    facts: Sequence[Fact], channel: Channel, services: Services, *, now: int, event: EventRecord | None, started: float
-) -> SettleResult:
     customer_id, purchase_id = facts[0].customer_id, facts[0].purchase_id
-    seen = services.table.load_for_update(customer_id, purchase_id, (event.provider, event.event_id) if event else None)
-    if seen.event and seen.event.dealt_with:
-        return SettleResult(account=seen.account, changed=False)
-    draft = work_out([_decided(fact, seen, services) for fact in facts], channel, seen, services, now=now)
-    row = _dealt_with(event, purchase_id, started) if event else None
-    change = draft.change()
-    if change is None:
-        if row:
-            services.table.log(row)
-        return SettleResult(account=seen.account, changed=False)
-    if row:
-        change = replace(change, events=[*change.events, row])
-    account = services.table.commit(seen.account, change, now=now)
-    had = any(access.purchase_id == purchase_id for access in seen.account.current_access(now=now))
-    has = any(access.purchase_id == purchase_id for access in account.access)
-    return SettleResult(account=account, changed=bool(change.timeline), granted=has and not had)
+    current, refetched = list(facts), set[int]()
+
+    def load() -> Snapshot:
+        snapshot = services.table.load_for_update(customer_id, purchase_id, event)
+        linked = needs_family(snapshot, current, now=now)
+        return services.table.with_family(snapshot) if linked else snapshot
+
+    def step(snapshot: Snapshot) -> ChangeSet:
+        if snapshot.event and snapshot.event.dealt_with:
+            return ChangeSet(snapshot=snapshot, policy=services.policy, now=now)
+        if tied := [n for n, fact in enumerate(current) if n not in refetched and snapshot.ties_with(fact)]:
+            raise Tied(tied)
+        change = decide(snapshot, current, services.policy, channel=channel, now=now)
+        if event and not change.empty:
+            change.event = _settled(event, purchase_id, started)
+        return change
+
+    while True:
+        try:
+            committed = transact(customer_id, load, step, services)
+            break
+        except Tied as tie:
+            provider = services.provider(facts[0].provider)
+            for n in tie.positions:
+                current[n] = provider.refetch(current[n])
+            refetched.update(tie.positions)
+    change, before = committed.change, committed.loaded
+    if event and change.empty and not (before.event and before.event.dealt_with):
+        services.table.log(_settled(event, purchase_id, started))
+    _log(facts, channel, changed=not change.empty, started=started, now=now)
+    had = any(access.purchase_id == purchase_id for access in before.account.current_access(now=now))
+    has = any(access.purchase_id == purchase_id for access in committed.account.access)
+    return SettleResult(account=committed.account, changed=bool(change.timeline), granted=has and not had)
 
 
-def _decided(fact: Fact, seen: Seen, services: Services) -> Fact:
-    """Return *fact*, or, where it contradicts what was said in the same second, what the provider says now."""
-    return services.provider(fact.provider).refetch(fact) if seen.purchase and seen.purchase.ties_with(fact) else fact
-
-
-def _dealt_with(event: EventRecord, purchase_id: str, started: float) -> EventRecord:
+def _settled(event: EventRecord, purchase_id: str, started: float) -> EventRecord:
     ms = int((time.monotonic() - started) * 1000)
     return replace(event, status=EventStatus.SETTLED, ms=ms, purchase_id=purchase_id, error=None)
+
+
+def _log(facts: Sequence[Fact], channel: Channel, *, changed: bool, started: float, now: int) -> None:
+    for fact in facts:
+        logger.info(
+            "fact.settled" if changed else "fact.known",
+            channel=channel,
+            register=fact.register,
+            purchase_id=fact.purchase_id,
+            customer_id=fact.customer_id,
+            waited_ms=int((time.monotonic() - started) * 1000),
+            heard_after_s=now - fact.entry.at,
+        )

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
+from paidup.flows.transact import transact
 from paidup.model.account import Account
 from paidup.model.errors import Contended, Refusal, TooManyRequests
 from paidup.model.fact import Channel
 from paidup.model.provider import Listing, Report
-from paidup.model.snapshot import Change
+from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.deadline import within
-from paidup.outside.dynamo.client import LostRace, attempts
 from paidup.outside.log import logger
 
 SYNC_WITHIN_S = 20.0
@@ -99,28 +99,33 @@ def _news(
 
 
 def _begin(customer_id: str, services: Services, *, now: int) -> Account:
-    for _ in attempts():
-        account = services.table.account(customer_id)
+    """Claim the customer's one sync at a time. Raises TooManyRequests."""
+
+    def claim(snapshot: Snapshot) -> ChangeSet:
+        account, change = snapshot.account, ChangeSet(snapshot=snapshot, policy=services.policy, now=now)
         recent = tuple(at for at in account.syncs if now - at < A_MINUTE_S)
         if account.sync_until and now < account.sync_until:
             raise TooManyRequests("A sync is running for this customer already.", retry_after_s=5)
         if len(recent) >= MOST_A_MINUTE:
             wait_s = recent[0] + A_MINUTE_S - now
             raise TooManyRequests(f"At most {MOST_A_MINUTE} syncs a minute.", retry_after_s=wait_s)
-        begun = replace(account, sync_until=now + LEASE_S, syncs=(*recent, now))
-        try:
-            return services.table.commit(account, Change(account=begun), now=now)
-        except LostRace:
-            continue
-    raise Contended(customer_id)
+        change.account = replace(account, sync_until=now + LEASE_S, syncs=(*recent, now))
+        return change
+
+    return transact(customer_id, lambda: _load(customer_id, services), claim, services).account
 
 
 def _end(customer_id: str, services: Services, *, now: int) -> None:
-    for _ in attempts():
-        account = services.table.account(customer_id)
-        try:
-            services.table.commit(account, Change(account=replace(account, sync_until=None)), now=now)
-        except LostRace:
-            continue
-        return
-    logger.warning("sync.unended", customer_id=customer_id)  # its lease ends it within 30 s
+    def free(snapshot: Snapshot) -> ChangeSet:
+        change = ChangeSet(snapshot=snapshot, policy=services.policy, now=now)
+        change.account = replace(snapshot.account, sync_until=None)
+        return change
+
+    try:
+        transact(customer_id, lambda: _load(customer_id, services), free, services)
+    except Contended:
+        logger.warning("sync.unended", customer_id=customer_id)  # its lease ends it within 30 s
+
+
+def _load(customer_id: str, services: Services) -> Snapshot:
+    return Snapshot(account=services.table.account(customer_id))

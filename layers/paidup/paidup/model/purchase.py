@@ -54,8 +54,7 @@ class Provenance:
 class RefundDecision:
     """The decision to give a buyer their money back: `why` for people, and when to try next (epoch seconds).
 
-    `paid_before` is the pass that the same purchase had been paid with already, where that is why; `shown` says that
-    `attention` lists it.
+    `paid_before` is the purchase that was paid before, if the buyer paid twice.
     """
 
     why: str
@@ -63,7 +62,6 @@ class RefundDecision:
     due_at: int
     tries: int = 0
     paid_before: str | None = None
-    shown: bool = False
 
     def tried(self, *, now: int) -> "RefundDecision":
         """Return it due again later, twice as late each time up to an hour, unless the money is back by then."""
@@ -77,7 +75,8 @@ class Purchase:
     `paid_at` is the earliest second at which the provider says that it was paid. `channels` says which channel brought
     each register's newest entry; it takes no part in comparison. What we decided ourselves stands beside the registers:
     `refund_decision` (the money goes back), `used_at` (a live session took place), `accepted` (support took another
-    amount than was `asked` for), `recheck_at` (access ended by the clock, and the provider has not confirmed it yet).
+    amount than was `asked` for), `recheck_at` (access ended by the clock, and the provider has not confirmed it yet),
+    `open_cases` (the review cases about it that wait for a decision).
     """
 
     purchase_id: str
@@ -93,6 +92,7 @@ class Purchase:
     used_at: int | None = None
     accepted: bool = False
     recheck_at: int | None = None
+    open_cases: tuple[str, ...] = ()
     registers: Mapping[str, Entry] = field(default_factory=dict)
     channels: Mapping[str, Provenance] = field(default_factory=dict, compare=False)
 

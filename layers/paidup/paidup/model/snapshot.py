@@ -1,20 +1,27 @@
-"""What passes between table and flows: what one look at a customer saw, what one transaction writes, what is due."""
+"""Snapshots and change sets: what was read of one customer, and what one transaction writes for them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from paidup.model.account import Account
 from paidup.model.booking import Booking
+from paidup.model.case import CaseReason, ReviewCase, case_id
 from paidup.model.checkout import Checkout, IdempotencyRecord
+from paidup.model.event import EventRecord
+from paidup.model.fact import Channel, Fact
+from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
-from paidup.model.timeline import EventRecord, TimelineEntry
+from paidup.model.timeline import TimelineEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One consistent look at a customer: the account, and what else was asked for, as far as it exists.
+class Snapshot:
+    """What was read of a customer, the account first: a change that is decided from it fails if the account has moved.
 
-    `booking` is the one that the slot points at, or else the pass's own.
+    `checkout`, `purchase` and `booking` are those that the flow is about. `slot_booking` is the open booking that the
+    account's slot points at, `slot_purchase` what paid for it. `family` are the checkouts that are one purchase with
+    `checkout`, `family_purchases` what was paid on them. `cases` are the open cases of
+    these purchases. `all_purchases` is read if the account could not hold all access.
     """
 
     account: Account
@@ -22,26 +29,173 @@ class Seen:
     purchase: Purchase | None = None
     booking: Booking | None = None
     event: EventRecord | None = None
+    slot_booking: Booking | None = None
+    slot_purchase: Purchase | None = None
+    family: tuple[Checkout, ...] = ()
+    family_purchases: Mapping[str, Purchase] = field(default_factory=dict)
+    cases: tuple[ReviewCase, ...] = ()
+    all_purchases: tuple[Purchase, ...] = ()
+
+    def ties_with(self, fact: Fact) -> bool:
+        """Whether *fact* contradicts what was said of its register in the same second."""
+        return self.purchase is not None and self.purchase.ties_with(fact)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What one transaction writes for a customer beside the account: whole rows, each as it is to be from now on."""
+@dataclass(slots=True, kw_only=True)
+class ChangeSet:
+    """What one transaction writes for a customer: whole items, by id, as they are from now on.
 
-    account: Account
-    checkouts: Sequence[Checkout] = ()
-    purchases: Sequence[Purchase] = ()
-    bookings: Sequence[Booking] = ()
-    timeline: Sequence[TimelineEntry] = ()
-    events: Sequence[EventRecord] = ()
+    Putting a purchase moves the account's access with it; ending the checkout or booking that a slot points at frees
+    the slot. `purchases_due` says when the clock must look at a purchase next (epoch seconds; None: never).
+    """
+
+    snapshot: Snapshot
+    policy: Policy
+    now: int
+    account: Account = field(init=False)
+    checkouts: dict[str, Checkout] = field(default_factory=dict)
+    purchases: dict[str, Purchase] = field(default_factory=dict)
+    bookings: dict[str, Booking] = field(default_factory=dict)
+    cases: dict[str, ReviewCase] = field(default_factory=dict)
+    timeline: list[TimelineEntry] = field(default_factory=list)
+    event: EventRecord | None = None
     idempotency_record: IdempotencyRecord | None = None
+
+    def __post_init__(self) -> None:
+        """Begin with the account as it is."""
+        self.account = self.snapshot.account
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        written = self.checkouts or self.purchases or self.bookings or self.cases or self.timeline
+        return not (written or self.event or self.idempotency_record) and self.account == self.snapshot.account
+
+    def put_checkout(self, checkout: Checkout) -> None:
+        """Write *checkout*, if it differs; an ended one gives its slot back."""
+        seen = self.snapshot
+        known = {one.checkout_id: one for one in (*seen.family, *((seen.checkout,) if seen.checkout else ()))}
+        _put(self.checkouts, checkout.checkout_id, checkout, known)
+        if checkout.ended and self.account.open_checkout_id == checkout.checkout_id:
+            self.account = replace(self.account, open_checkout_id=None)
+
+    def put_purchase(self, purchase: Purchase, *, reschedule: bool = False) -> None:
+        """Write *purchase*, if it differs, and what it gives its customer from now on.
+
+        *reschedule* writes it even if it is as it was, so that its item is due when it should be next.
+        """
+        known = {} if reschedule else self._known_purchases()
+        _put(self.purchases, purchase.purchase_id, purchase, known)
+        self.account = self.account.granting(
+            purchase, now=self.now, grace_s=self.policy.grace_s, among=self.snapshot.all_purchases
+        )
+
+    def put_booking(self, booking: Booking) -> None:
+        """Write *booking*, if it differs; an open one takes the slot, an ended one gives the slot back."""
+        seen = self.snapshot
+        known = {one.booking_id: one for one in (seen.booking, seen.slot_booking) if one}
+        _put(self.bookings, booking.booking_id, booking, known)
+        if booking.open:
+            self.account = replace(self.account, open_booking_id=booking.booking_id)
+        elif self.account.open_booking_id == booking.booking_id:
+            self.account = replace(self.account, open_booking_id=None)
+
+    def purchase(self, purchase_id: str) -> Purchase | None:
+        """Return the purchase as it is to be, or as it was read."""
+        return self.purchases.get(purchase_id) or self._known_purchases().get(purchase_id)
+
+    @property
+    def slot_booking(self) -> Booking | None:
+        """The open booking in the customer's slot, as it is to be."""
+        in_slot = self.account.open_booking_id
+        if in_slot is None:
+            return None
+        seen = self.snapshot
+        known = {one.booking_id: one for one in (seen.booking, seen.slot_booking) if one}
+        booking = self.bookings.get(in_slot) or known.get(in_slot)
+        return booking if booking and booking.open else None
+
+    @property
+    def purchases_due(self) -> Mapping[str, int | None]:
+        """When the clock must look at each purchase next."""
+        grace_s = self.policy.grace_s
+        return {an_id: one.due_at(now=self.now, grace_s=grace_s) for an_id, one in self.purchases.items()}
+
+    def note(
+        self,
+        purchase: Purchase,
+        change: str,
+        *,
+        channel: Channel,
+        said_by: str = "paidup",
+        register: str = "decision",
+        occurred_at: int | None = None,
+        fact_id: str | None = None,
+    ) -> None:
+        """Add to the timeline what became of *purchase*."""
+        entry_id = fact_id or f"{purchase.purchase_id}@{self.snapshot.account.version}#{len(self.timeline)}"
+        self.timeline.append(
+            TimelineEntry(
+                customer_id=purchase.customer_id,
+                occurred_at=self.now if occurred_at is None else occurred_at,
+                fact_id=entry_id,
+                purchase_id=purchase.purchase_id,
+                said_by=said_by,
+                channel=channel,
+                register=register,
+                change=change,
+                settled_at=self.now,
+                billing_version=self.account.billing_version,
+                purge_at=self.now + self.policy.timeline_retention_s,
+            )
+        )
+
+    def open_case(self, purchase: Purchase, reason: CaseReason, why: str, *, facts: tuple[str, ...] = ()) -> Purchase:
+        """Open a case about *purchase*, and return the purchase with it. One that is open already stays as it is."""
+        an_id = case_id(reason, purchase.purchase_id)
+        if an_id in purchase.open_cases:
+            return purchase
+        self.cases[an_id] = ReviewCase(
+            case_id=an_id,
+            reason=reason,
+            customer_id=purchase.customer_id,
+            purchase_id=purchase.purchase_id,
+            why=why,
+            opened_at=self.now,
+            facts=facts,
+        )
+        return replace(purchase, open_cases=(*purchase.open_cases, an_id))
+
+    def decide_case(self, purchase: Purchase, reason: CaseReason, decision: str, *, by: str = "paidup") -> Purchase:
+        """Close the case about *purchase* with *decision*, if one is open, and return the purchase without it."""
+        an_id = case_id(reason, purchase.purchase_id)
+        if an_id not in purchase.open_cases:
+            return purchase
+        case = self.cases.get(an_id) or next(one for one in self.snapshot.cases if one.case_id == an_id)
+        self.cases[an_id] = case.decided(
+            decision, by=by, now=self.now, purge_at=self.now + self.policy.timeline_retention_s
+        )
+        return replace(purchase, open_cases=tuple(one for one in purchase.open_cases if one != an_id))
+
+    def _known_purchases(self) -> dict[str, Purchase]:
+        seen = self.snapshot
+        known = {one.purchase_id: one for one in (seen.purchase, seen.slot_purchase) if one}
+        return {**seen.family_purchases, **known}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """Something that the clock must look at, as the due index holds it (which may lag: read it again to act)."""
+    """Something that the clock must look at, as an index holds it. The index may lag: read again to act."""
 
     customer_id: str
     checkout_id: str | None = None
     purchase_id: str | None = None
     booking_id: str | None = None
+
+
+def _put[T](into: dict[str, T], an_id: str, thing: T, known: Mapping[str, T]) -> None:
+    """Put *thing* into what is written, unless it is as it was read."""
+    if known.get(an_id) == thing:
+        into.pop(an_id, None)
+    else:
+        into[an_id] = thing

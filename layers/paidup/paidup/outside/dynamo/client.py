@@ -1,11 +1,5 @@
-"""DynamoDB's calls: single rows, rows read together, pages of rows, and rows written together or not at all.
+"""DynamoDB's calls: single items, items read in one call, pages of items, items written together or not at all."""
 
-LostRace    another writer was first: read again, merge again
-TooLate     the caller's deadline has passed before the call was made
-"""
-
-import random
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,25 +9,18 @@ from botocore.exceptions import ClientError
 from paidup.outside.deadline import passed
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.items import Item, Key
+from paidup.outside.retry import LostRace, TooLate, attempts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 PAGE = 100
-TRIES = 12
-
-
-class LostRace(Exception):
-    """Another writer moved the account since it was read."""
-
-
-class TooLate(Exception):
-    """The caller waits no longer, so that nothing more is asked or written for it."""
+TRIED_AGAIN = {"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """The rows of the table called *name*."""
+class TableClient:
+    """The items of the table called *name*."""
 
     client: "DynamoDBClient"
     name: str
@@ -55,19 +42,9 @@ class Rows:
         answer = self.client.get_item(TableName=self.name, Key=items.serialize(key), ConsistentRead=True)
         return answer.get("Item")
 
-    def _read_together(self, keys: Sequence[Key]) -> dict[tuple[str, str], Item]:
-        wanted = [{"Get": {"TableName": self.name, "Key": items.serialize(key)}} for key in keys]
-        for _ in attempts():
-            try:
-                answer = self.client.transact_get_items(TransactItems=wanted)  # type: ignore[arg-type]  # built, not literal
-            except ClientError as error:
-                if _race(error) is None:
-                    raise
-                continue  # a writer is in the midst of it
-            return {_address(one["Item"]): one["Item"] for one in answer["Responses"] if one.get("Item")}
-        raise LostRace
-
-    def _items_under(self, pk: str, prefix: str, most: int, *, newest_first: bool = True) -> Iterator[Item]:
+    def _items_under(
+        self, pk: str, prefix: str, most: int, *, newest_first: bool = True, after: Key | None = None
+    ) -> Iterator[Item]:
         asked: dict[str, Any] = {
             "TableName": self.name,
             "KeyConditionExpression": "pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
@@ -75,6 +52,7 @@ class Rows:
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
             "Limit": min(most, PAGE),
+            **({"ExclusiveStartKey": items.serialize(after)} if after else {}),
         }
         for n, item in enumerate(self._pages(asked), start=1):
             yield item
@@ -89,35 +67,27 @@ class Rows:
                 return
             asked = {**asked, "ExclusiveStartKey": last}
 
-    def _read_apart(self, keys: Sequence[Key]) -> dict[tuple[str, str], Item]:
-        """Return what lies at *keys*, each row consistent by itself, in one call."""
-        left: Any = {self.name: {"Keys": [items.serialize(key) for key in keys], "ConsistentRead": True}}
+    def _get_all(self, keys: Sequence[Key]) -> dict[tuple[str, str], Item]:
+        """Return what lies at *keys* (100 a call at most), by address, each item consistent by itself."""
         found: list[Any] = []
-        for _ in attempts():
-            answer = self.client.batch_get_item(RequestItems=left)
-            found += answer["Responses"].get(self.name, [])
-            if not (left := answer.get("UnprocessedKeys")):
-                return {_address(item): item for item in found}
-        raise LostRace
+        for first in range(0, len(keys), PAGE):
+            wanted = [items.serialize(key) for key in keys[first : first + PAGE]]
+            left: Any = {self.name: {"Keys": wanted, "ConsistentRead": True}}
+            for _ in attempts():
+                answer = self.client.batch_get_item(RequestItems=left)
+                found += answer["Responses"].get(self.name, [])
+                if not (left := answer.get("UnprocessedKeys")):
+                    break
+            else:
+                raise TooLate
+        return {_address(item): item for item in found}
 
     def _write(self, puts: Sequence[Item]) -> None:
-        """Write all of *puts* or none. Raises LostRace where a condition does not hold."""
+        """Write all of *puts* or none. Raises LostRace if another writer was first."""
         try:
-            self.client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]  # rows are built, not literal
+            self.client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]  # items are built, not literal
         except ClientError as error:
             raise _race(error) or error from error
-
-
-def attempts(most: int = TRIES) -> Iterator[int]:
-    """Yield up to *most* tries, with a growing, jittered pause (at most 0.5 s) between one and the next; none past the
-    deadline.
-    """
-    for n in range(most):
-        if n and passed():
-            return
-        if n:
-            time.sleep(random.uniform(0, min(0.02 * 2**n, 0.5)))  # noqa: S311 - spreads writers, guards nothing
-        yield n
 
 
 def refuse_when_late(**_: Any) -> None:
@@ -131,9 +101,12 @@ def _address(item: Item) -> tuple[str, str]:
 
 
 def _race(error: ClientError) -> LostRace | None:
-    """Return the lost race that *error* tells of, if it is one: a failed condition, or a conflict in the midst."""
+    """Return the lost race that *error* stands for, if it does: a failed condition, a conflict, or a throttled write.
+
+    botocore does not try a cancelled transaction again, whatever cancelled it.
+    """
     if error.response["Error"]["Code"] not in ("TransactionCanceledException", "TransactionConflictException"):
         return None
     codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-    lost = codes & {"ConditionalCheckFailed", "TransactionConflict"}
+    lost = codes & TRIED_AGAIN
     return LostRace() if lost or not codes else None

@@ -11,7 +11,8 @@
 |          |                       |                      | bookings#live#<by> |                |                |
 | (whose)  | BOOKING#<booking>     | BOOKING              |                    |                | ended + 90 d   |
 | Timeline | TIMELINE#<customer>   | <occurred_at>#<fact> |                    |                | 400 d          |
-| Event    | EVENT#<provider>#<id> | EVENT                | attention          |                | 90 d           |
+| Event    | EVENT#<provider>#<id> | EVENT                | events#failed      |                | 90 d           |
+| Case     | CASE#<reason>-<purchase> | CASE              | cases#open         |                | decided + 400 d |
 | Offer    | OFFERS                | <offer>              |                    |                |                |
 """
 
@@ -26,11 +27,12 @@ from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from paidup.model import booking as bookings
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
+from paidup.model.case import ReviewCase
 from paidup.model.checkout import KEPT_AFTER_END_S, Checkout, CheckoutStatus, IdempotencyRecord
+from paidup.model.event import EventRecord, EventStatus
 from paidup.model.offer import Offer
-from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
-from paidup.model.timeline import EventRecord, EventStatus, TimelineEntry
+from paidup.model.timeline import TimelineEntry
 from paidup.outside.dynamo.codec import from_plain, to_plain
 
 Key = Mapping[str, str]
@@ -41,12 +43,14 @@ BY_DUE = "by_due"
 SHARDS = 16
 DUE_SHARDS = tuple(f"due#{n:02d}" for n in range(SHARDS))  # passes and bookings: somebody waits for them
 PAGE_SHARDS = tuple(f"pages#{n:02d}" for n in range(SHARDS))  # checkouts, whose pages are closed one by one
-ATTENTION = "attention"
+FAILED = "events#failed"
+OPEN_CASES = "cases#open"
 WAITING = "bookings#waiting"
 
 VERSION_AS_READ = "version = :read"
 NOT_THERE_YET = "attribute_not_exists(pk)"
 NOT_SETTLED_YET = "attribute_not_exists(pk) OR #status <> :settled"
+LARGEST_BODY = 300 * 1024  # bytes; an item may have 400 KB in all
 NAMED_STATUS = {"#status": "status"}
 
 _to_attribute = TypeSerializer().serialize
@@ -86,6 +90,11 @@ def booking_owner_key(booking_id: str) -> Key:
 def event_key(provider: str, event_id: str) -> Key:
     """Where a provider's event lies."""
     return {"pk": f"EVENT#{provider}#{event_id}", "sk": "EVENT"}
+
+
+def case_key(case_id: str) -> Key:
+    """Where a review case lies."""
+    return {"pk": f"CASE#{case_id}", "sk": "CASE"}
 
 
 def offer_key(offer_id: str) -> Key:
@@ -161,23 +170,32 @@ def booking_items(booking: Booking) -> list[Item]:
     return [item, serialize(whose if purge_at is None else {**whose, "purge_at": purge_at})]
 
 
-def timeline_item(entry: TimelineEntry, policy: Policy) -> Item:
-    """Return the row of a timeline entry."""
-    return _item(timeline_key(entry), entry, purge_at=entry.settled_at + policy.timeline_retention_s)
+def timeline_item(entry: TimelineEntry) -> Item:
+    """Return the item of a timeline entry."""
+    return _item(timeline_key(entry), entry)
 
 
-def event_item(event: EventRecord, policy: Policy) -> Item:
-    """Return the row of a provider's event: body compressed, in the attention set while it needs somebody, and never
-    purged while somebody must decide about money.
+def event_item(event: EventRecord) -> Item:
+    """Return the item of a provider's event, listed while it is failed. Its body is compressed.
+
+    A body that no item can hold is left out, so that the failure is recorded all the same; `body_bytes` is its size.
     """
-    worrying = event.status in (EventStatus.FAILED, EventStatus.QUARANTINED)
+    failed = event.status is EventStatus.FAILED
     item = _item(
         event_key(event.provider, event.event_id),
         event,
-        ref=_ref(ATTENTION if worrying else None, event.received_at),
-        purge_at=None if event.status is EventStatus.QUARANTINED else event.received_at + policy.event_retention_s,
+        ref=_ref(FAILED if failed else None, event.received_at),
     )
-    return {**item, "body": _to_attribute(gzip.compress(event.body.encode(), mtime=0))}
+    body = event.body.encode()
+    compressed = gzip.compress(body, mtime=0)
+    if len(compressed) > LARGEST_BODY:
+        return {**item, "body": _to_attribute(gzip.compress(b"", mtime=0)), "body_bytes": _to_attribute(len(body))}
+    return {**item, "body": _to_attribute(compressed)}
+
+
+def case_item(case: ReviewCase) -> Item:
+    """Return the item of a review case, listed while it is open."""
+    return _item(case_key(case.case_id), case, ref=_ref(OPEN_CASES if case.open else None, case.opened_at))
 
 
 def offer_item(offer: Offer) -> Item:

@@ -1,6 +1,6 @@
 """The table: consistent reads of one customer, and one transaction per write, guarded by the account's version."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -10,17 +10,22 @@ from botocore.config import Config
 
 from paidup.model.account import Account, Owner
 from paidup.model.booking import Booking
-from paidup.model.checkout import Checkout, IdempotencyRecord
+from paidup.model.case import ReviewCase
+from paidup.model.checkout import Checkout, CheckoutStatus, IdempotencyRecord, same_purchase
 from paidup.model.errors import Contended, Malformed
+from paidup.model.event import EventRecord, EventStatus
 from paidup.model.offer import Offer
-from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
-from paidup.model.snapshot import Change, Due, Seen
-from paidup.model.timeline import EventRecord, EventStatus, TimelineEntry
+from paidup.model.snapshot import ChangeSet, Due, Snapshot
+from paidup.model.timeline import TimelineEntry
 from paidup.outside.dynamo import items
-from paidup.outside.dynamo.client import PAGE, Rows, attempts, refuse_when_late
+from paidup.outside.dynamo.client import PAGE, TableClient, refuse_when_late
 from paidup.outside.dynamo.items import Item, Key
+from paidup.outside.dynamo.paging import WRONG, PageToken, decode
+from paidup.outside.retry import attempts
 
+EVERY = 1_000_000  # every query is bounded; nothing of one customer comes near this
+PURCHASES = "purchases"
 MOST_ITEMS = 1_000
 
 # It answers in milliseconds: who waits longer had better ask again.
@@ -28,46 +33,101 @@ TIMEOUTS = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table(Rows):
+class Table(TableClient):
     """paidup's one table, as the business reads and writes it."""
 
-    policy: Policy
-
-    def load_for_update(self, customer_id: str, an_id: str | None = None, event: tuple[str, str] | None = None) -> Seen:
-        """Return one consistent look at a customer: with *an_id* also the checkout and the pass of that id, with
-        *event* (provider, event id) also that event's row.
-
-        Raises LostRace when a writer is in the midst of it.
-        """
-        keys = [items.account_key(customer_id)]
-        if an_id:
-            kinds = (items.checkout_key, items.purchase_key, items.booking_key)
-            keys += [key(customer_id, an_id) for key in kinds]
-        if event:
-            keys.append(items.event_key(*event))
-        found = self._read_together(keys)
-        return _seen(customer_id, an_id, event, found)
-
-    def load(self, customer_id: str, an_id: str) -> Seen:
-        """Return the account, checkout and pass in one cheap read; for readers, who write nothing from it."""
-        keys = [
-            items.account_key(customer_id),
-            items.checkout_key(customer_id, an_id),
-            items.purchase_key(customer_id, an_id),
-        ]
-        return _seen(customer_id, an_id, None, self._read_apart(keys))
-
-    def load_open(self, customer_id: str) -> Seen:
-        """Return the account with the checkout and the booking that its slots point at. The account is read first, so
-        that whatever is written from this look fails when anything has moved since.
+    def load_for_update(self, customer_id: str, an_id: str, event: EventRecord | None = None) -> Snapshot:
+        """Return the customer's checkout, purchase and booking of the id *an_id*, what is in the booking slot, and the
+        record of *event*. The account is read first, so that a change fails if anything has moved since.
         """
         account = self.account(customer_id)
+        in_slot = account.open_booking_id
+        keys = [key(customer_id, an_id) for key in (items.checkout_key, items.purchase_key, items.booking_key)]
+        keys += [items.booking_key(customer_id, in_slot)] if in_slot and in_slot != an_id else []
+        keys += [items.event_key(event.provider, event.event_id)] if event else []
+        found = self._get_all(keys)
+        snapshot = Snapshot(
+            account=account,
+            checkout=_read(Checkout, items.checkout_key(customer_id, an_id), found),
+            purchase=_read(Purchase, items.purchase_key(customer_id, an_id), found),
+            booking=_read(Booking, items.booking_key(customer_id, an_id), found),
+            slot_booking=_read(Booking, items.booking_key(customer_id, in_slot), found) if in_slot else None,
+            event=_read(EventRecord, items.event_key(event.provider, event.event_id), found) if event else None,
+        )
+        return self._with_what_it_names(snapshot)
+
+    def load(self, customer_id: str, an_id: str) -> Snapshot:
+        """Return the account, checkout and purchase in one cheap call; for readers, who write nothing from it."""
+        account_key = items.account_key(customer_id)
+        checkout_key, purchase_key = items.checkout_key(customer_id, an_id), items.purchase_key(customer_id, an_id)
+        found = self._get_all([account_key, checkout_key, purchase_key])
+        return Snapshot(
+            account=_read(Account, account_key, found) or Account(customer_id=customer_id),
+            checkout=_read(Checkout, checkout_key, found),
+            purchase=_read(Purchase, purchase_key, found),
+        )
+
+    def load_open(self, customer_id: str) -> Snapshot:
+        """Return the account with its open checkout, and what is in its booking slot. The account is read first."""
+        account = self.account(customer_id)
         checkout, booking = account.open_checkout_id, account.open_booking_id
-        return Seen(
+        snapshot = Snapshot(
             account=account,
             checkout=self.checkout(customer_id, checkout) if checkout else None,
-            booking=self.booking(customer_id, booking) if booking else None,
+            slot_booking=self.booking(customer_id, booking) if booking else None,
         )
+        return self._with_what_it_names(snapshot)
+
+    def load_booking(self, customer_id: str, booking_id: str) -> Snapshot:
+        """Return the account, the booking, and the purchase that paid for it. The account is read first."""
+        account = self.account(customer_id)
+        booking = self.booking(customer_id, booking_id)
+        snapshot = Snapshot(
+            account=account,
+            booking=booking,
+            slot_booking=booking if account.open_booking_id == booking_id else None,
+            purchase=self.purchase(customer_id, booking.purchase_id) if booking else None,
+        )
+        return self._with_what_it_names(snapshot)
+
+    def load_account(
+        self, customer_id: str, *, most: int, after: str | None = None
+    ) -> tuple[Snapshot, list[Purchase], str | None]:
+        """Return the account with its open checkout and booking, a page of at most *most* purchases, newest first, and
+        the token of the next page: all as of one version.
+
+        Reads again if a writer came between. Raises Contended if writers keep coming, and Malformed.
+        """
+        for _ in attempts():
+            snapshot = self.load_open(customer_id)
+            purchases, following = self._purchases_page(customer_id, most, after)
+            if self.account(customer_id).version == snapshot.account.version:
+                return snapshot, sorted(purchases, key=lambda one: -(one.paid_at or 0)), following
+        raise Contended(customer_id)
+
+    def with_family(self, snapshot: Snapshot) -> Snapshot:
+        """Return *snapshot* with the checkouts that are one purchase with its checkout, and what was paid on them."""
+        if snapshot.checkout is None:
+            return snapshot
+        customer_id = snapshot.account.customer_id
+        family = same_purchase(snapshot.checkout, self.checkouts_of(customer_id))
+        completed = [one.checkout_id for one in family if one.status is CheckoutStatus.COMPLETED]
+        purchases = self.purchases(customer_id, completed)
+        return replace(snapshot, family=tuple(family), family_purchases=purchases)
+
+    def _with_what_it_names(self, snapshot: Snapshot) -> Snapshot:
+        """Return *snapshot* with what paid for the booking in the slot, and the open cases of its purchase."""
+        customer_id, in_slot, purchase = snapshot.account.customer_id, snapshot.slot_booking, snapshot.purchase
+        if in_slot and (purchase is None or purchase.purchase_id != in_slot.purchase_id):
+            snapshot = replace(snapshot, slot_purchase=self.purchase(customer_id, in_slot.purchase_id))
+        cases = [*(purchase.open_cases if purchase else ())]
+        cases += snapshot.slot_purchase.open_cases if snapshot.slot_purchase else ()
+        if cases:
+            found = self._get_all([items.case_key(an_id) for an_id in cases])
+            snapshot = replace(snapshot, cases=tuple(items.read_item(ReviewCase, item) for item in found.values()))
+        if snapshot.account.access_cut:
+            snapshot = replace(snapshot, all_purchases=tuple(self.purchases_of(customer_id)))
+        return snapshot
 
     def account(self, customer_id: str) -> Account:
         """Return the customer's account; one that was never written is at version 0."""
@@ -85,9 +145,28 @@ class Table(Rows):
         return items.read_item(IdempotencyRecord, item) if item else None
 
     def checkouts_of(self, customer_id: str) -> list[Checkout]:
-        """Return the customer's checkouts (at most 1,000): the paid ones, and those that ended within a week or so."""
-        found = self._items_under(items.account_key(customer_id)["pk"], "CHECKOUT#", MOST_ITEMS)
+        """Return all checkouts of the customer: the paid ones, and those that ended within a week or so."""
+        found = self._items_under(items.account_key(customer_id)["pk"], "CHECKOUT#", EVERY)
         return [items.read_item(Checkout, item) for item in found]
+
+    def purchases_of(self, customer_id: str) -> Iterator[Purchase]:
+        """Yield all purchases of the customer."""
+        for item in self._items_under(items.account_key(customer_id)["pk"], "PURCHASE#", EVERY):
+            yield items.read_item(Purchase, item)
+
+    def _purchases_page(self, customer_id: str, most: int, after: str | None) -> tuple[list[Purchase], str | None]:
+        start = items.purchase_key(customer_id, decode(after, of=PURCHASES).an_id) if after else None
+        found = self._items_under(items.account_key(customer_id)["pk"], "PURCHASE#", most + 1, after=start)
+        page = [items.read_item(Purchase, item) for item in found]
+        if len(page) <= most:
+            return page, None
+        return page[:most], PageToken(of=PURCHASES, at=0, an_id=page[most - 1].purchase_id).encode()
+
+    def purchases(self, customer_id: str, purchase_ids: Sequence[str]) -> dict[str, Purchase]:
+        """Return those of the customer's purchases that are there, by id."""
+        found = self._get_all([items.purchase_key(customer_id, an_id) for an_id in purchase_ids])
+        read = [items.read_item(Purchase, item) for item in found.values()]
+        return {one.purchase_id: one for one in read}
 
     def purchase(self, customer_id: str, purchase_id: str) -> Purchase | None:
         """Return the customer's pass, if it is there."""
@@ -109,55 +188,60 @@ class Table(Rows):
         found = self._items_under(items.account_key(customer_id)["pk"], "BOOKING#", most)
         return sorted((items.read_item(Booking, item) for item in found), key=lambda one: -one.created_at)
 
-    def waiting_bookings(self, *, most: int, after: Key | None = None) -> tuple[list[Booking], Key | None]:
-        """Return up to *most* bookings that wait, the oldest first, from *after* on, and where the next page begins.
+    def waiting_bookings(self, *, most: int, after: str | None = None) -> tuple[list[Booking], str | None]:
+        """Return up to *most* bookings that wait, the oldest first, from *after* on, and the token of the next page.
 
         The index may lag by a moment: whether one still waits is decided when it is accepted. Raises Malformed for an
-        *after* in another list than this.
+        *after* of another list.
         """
-        return self._listed_bookings(items.WAITING, most, after)
+        return self._listed_bookings(items.WAITING, "waiting", most, after)
 
-    def live_bookings(self, host: str, *, most: int, after: Key | None = None) -> tuple[list[Booking], Key | None]:
-        """Return up to *most* bookings that *host* accepted and that are live, the first accepted first, page by
-        page as those that wait. Raises Malformed.
+    def live_bookings(self, host: str, *, most: int, after: str | None = None) -> tuple[list[Booking], str | None]:
+        """Return up to *most* bookings that *host* accepted and that are live, the first accepted first, and the token
+        of the next page. Raises Malformed.
         """
-        return self._listed_bookings(items.live_with(host), most, after)
+        return self._listed_bookings(items.live_with(host), "live", most, after)
 
-    def _listed_bookings(self, ref: str, most: int, after: Key | None) -> tuple[list[Booking], Key | None]:
-        if after and after["ref"] != ref:
-            raise Malformed("after", "is the page of another list")
+    def _listed_bookings(self, ref: str, of: str, most: int, after: str | None) -> tuple[list[Booking], str | None]:
         asked = self._asked_by_ref(ref, Limit=most)
-        answer = self.client.query(**(asked | ({"ExclusiveStartKey": items.serialize(after)} if after else {})))
-        last = answer.get("LastEvaluatedKey")
-        return [items.read_item(Booking, item) for item in answer["Items"]], items.deserialize(last) if last else None
+        if after:
+            token = decode(after, of=of)
+            owner = self.booking_owner(token.an_id)
+            if owner is None:
+                raise Malformed("after", WRONG)
+            start = {**items.booking_key(owner, token.an_id), "ref": ref, "ref_at": token.at}
+            asked["ExclusiveStartKey"] = items.serialize(start)
+        answer = self.client.query(**asked)
+        found = [items.read_item(Booking, item) for item in answer["Items"]]
+        if not (last := answer.get("LastEvaluatedKey")):
+            return found, None
+        at = int(items.deserialize(last)["ref_at"])
+        return found, PageToken(of=of, at=at, an_id=found[-1].booking_id).encode()
 
-    def attention(self) -> list[EventRecord]:
-        """Return every event that needs somebody: failed or quarantined, the oldest first."""
-        return [items.read_item(EventRecord, item) for item in self._pages(self._asked_by_ref(items.ATTENTION))]
+    def failed_events(self) -> list[EventRecord]:
+        """Return every event that failed and was not settled since, the oldest first."""
+        return [items.read_item(EventRecord, item) for item in self._pages(self._asked_by_ref(items.FAILED))]
+
+    def open_cases(self) -> list[ReviewCase]:
+        """Return every review case that waits for a decision, the oldest first."""
+        return [items.read_item(ReviewCase, item) for item in self._pages(self._asked_by_ref(items.OPEN_CASES))]
+
+    def case(self, case_id: str) -> ReviewCase | None:
+        """Return the review case, if it is there."""
+        item = self._get(items.case_key(case_id))
+        return items.read_item(ReviewCase, item) if item else None
 
     def event(self, provider: str, event_id: str) -> EventRecord | None:
         """Return a provider's event from the log, if it is there."""
         item = self._get(items.event_key(provider, event_id))
         return items.read_item(EventRecord, item) if item else None
 
-    def load_account(self, customer_id: str) -> tuple[Seen, list[Purchase]]:
-        """Return the whole account as of one version: its open checkout and booking, and its passes, newest first.
+    def commit(self, change: ChangeSet) -> Account:
+        """Write *change* in one transaction, if the account is still at the version that the change was decided from.
 
-        Reads again when a writer came between; raises Contended when writers keep coming.
+        Returns the account as written. Raises LostRace if another writer was first.
         """
-        for _ in attempts():
-            seen = self.load_open(customer_id)
-            purchases = list(self._items_under(items.account_key(customer_id)["pk"], "PURCHASE#", MOST_ITEMS))
-            if self.account(customer_id).version == seen.account.version:
-                purchase = [items.read_item(Purchase, item) for item in purchases]
-                return seen, sorted(purchase, key=lambda one: -(one.paid_at or 0))
-        raise Contended(customer_id)
-
-    def commit(self, before: Account, change: Change, *, now: int) -> Account:
-        """Write *change* in one transaction, if the account is still at the version of *before*.
-
-        Returns the account as written. Raises LostRace when another writer was first.
-        """
+        before = change.snapshot.account
         after = replace(change.account, version=before.version + 1)
         guard: dict[str, Any] = {"ConditionExpression": items.NOT_THERE_YET}
         if before.version:
@@ -167,26 +251,26 @@ class Table(Rows):
         for slot, ref in after.customers.items():
             if before.customers.get(slot) != ref:
                 puts.append(self._put(items.customer_item(after.customer_id, slot, ref)))
-        puts += [self._put(items.checkout_item(one)) for one in change.checkouts]
-        for purchase in change.purchases:
-            due_at = purchase.due_at(now=now, grace_s=self.policy.grace_s)
-            puts.append(self._put(items.purchase_item(purchase, due_at=due_at)))
-        puts += [self._put(item) for booking in change.bookings for item in items.booking_items(booking)]
-        puts += [self._put(items.timeline_item(entry, self.policy)) for entry in change.timeline]
-        puts += [self._put(items.event_item(event, self.policy)) for event in change.events]
+        puts += [self._put(items.checkout_item(one)) for one in change.checkouts.values()]
+        for an_id, due_at in change.purchases_due.items():
+            puts.append(self._put(items.purchase_item(change.purchases[an_id], due_at=due_at)))
+        puts += [self._put(item) for booking in change.bookings.values() for item in items.booking_items(booking)]
+        puts += [self._put(items.timeline_item(entry)) for entry in change.timeline]
+        puts += [self._put(items.case_item(case)) for case in change.cases.values()]
+        puts += [self._put(items.event_item(change.event))] if change.event else []
         puts += [self._put(items.idempotency_item(change.idempotency_record))] if change.idempotency_record else []
         self._write(puts)
         return after
 
     def log(self, event: EventRecord) -> None:
-        """Write an event's row that goes with no change of a customer: failed, ignored, or nothing new.
+        """Write the record of an event that changes no customer: failed, ignored, or nothing new.
 
-        One that another worker has settled meanwhile stays settled.
+        One that was settled stays settled, whoever hears of it later.
         """
         try:
             self.client.put_item(
                 TableName=self.name,
-                Item=items.event_item(event, self.policy),
+                Item=items.event_item(event),
                 ConditionExpression=items.NOT_SETTLED_YET,
                 ExpressionAttributeNames=items.NAMED_STATUS,
                 ExpressionAttributeValues=items.serialize({":settled": EventStatus.SETTLED.value}),
@@ -200,22 +284,35 @@ class Table(Rows):
         found = _due(answer["Items"][0]) if answer["Items"] else None
         return Owner(customer_id=found.customer_id, purchase_id=found.purchase_id) if found else None
 
-    def due(self, shard: str, *, now: int) -> Iterator[Due]:
-        """Yield what is due in *shard* at *now*, the longest due first, a page at a time."""
-        asked: dict[str, Any] = {
-            "TableName": self.name,
-            "IndexName": items.BY_DUE,
-            "KeyConditionExpression": "due_shard = :shard AND due_at <= :now",
-            "ExpressionAttributeValues": items.serialize({":shard": shard, ":now": now}),
-            "Limit": PAGE,
-        }
-        for item in self._pages(asked):
-            yield _due(item)
+    def due_access(self, *, now: int) -> Iterator[Due]:
+        """Yield the purchases and bookings that are due at *now*: somebody waits for them. See `due_pages`."""
+        return self._due(items.DUE_SHARDS, now=now)
 
-    def timeline(self, customer_id: str, *, most: int = PAGE) -> list[TimelineEntry]:
-        """Return the customer's newest *most* timeline entries, newest first."""
+    def due_pages(self, *, now: int) -> Iterator[Due]:
+        """Yield the checkouts that are due at *now*, the longest due first in each of the index's partitions.
+
+        Each minute begins at another partition, so that none is always last.
+        """
+        return self._due(items.PAGE_SHARDS, now=now)
+
+    def _due(self, shards: Sequence[str], *, now: int) -> Iterator[Due]:
+        first = now // 60 % len(shards)
+        for shard in (*shards[first:], *shards[:first]):
+            asked: dict[str, Any] = {
+                "TableName": self.name,
+                "IndexName": items.BY_DUE,
+                "KeyConditionExpression": "due_shard = :shard AND due_at <= :now",
+                "ExpressionAttributeValues": items.serialize({":shard": shard, ":now": now}),
+                "Limit": PAGE,
+            }
+            for item in self._pages(asked):
+                yield _due(item)
+
+    def timeline(self, customer_id: str, *, purchase_id: str | None = None, most: int = PAGE) -> list[TimelineEntry]:
+        """Return the customer's newest *most* timeline entries, newest first; of these, only those of *purchase_id*."""
         found = self._items_under(f"TIMELINE#{customer_id}", "", most)
-        return [items.read_item(TimelineEntry, item) for item in found]
+        entries = [items.read_item(TimelineEntry, item) for item in found]
+        return [one for one in entries if purchase_id in (None, one.purchase_id)]
 
     def offer(self, offer_id: str) -> Offer | None:
         """Return the offer, if it is sold."""
@@ -232,20 +329,9 @@ class Table(Rows):
         self.client.put_item(TableName=self.name, Item=items.offer_item(offer))
 
 
-def _seen(
-    customer_id: str, an_id: str | None, event: tuple[str, str] | None, found: dict[tuple[str, str], Item]
-) -> Seen:
-    def read(kind: type[Any], key: Key) -> Any:
-        item = found.get((key["pk"], key["sk"]))
-        return items.read_item(kind, item) if item else None
-
-    return Seen(
-        account=read(Account, items.account_key(customer_id)) or Account(customer_id=customer_id),
-        checkout=read(Checkout, items.checkout_key(customer_id, an_id)) if an_id else None,
-        purchase=read(Purchase, items.purchase_key(customer_id, an_id)) if an_id else None,
-        booking=read(Booking, items.booking_key(customer_id, an_id)) if an_id else None,
-        event=read(EventRecord, items.event_key(*event)) if event else None,
-    )
+def _read[T](kind: type[T], key: Key, found: Mapping[tuple[str, str], Item]) -> T | None:
+    item = found.get((key["pk"], key["sk"]))
+    return items.read_item(kind, item) if item else None
 
 
 def _due(item: Item) -> Due:
@@ -256,8 +342,8 @@ def _due(item: Item) -> Due:
 
 
 @cache
-def connect(name: str, policy: Policy) -> Table:
+def connect(name: str) -> Table:
     """Return the table called *name*, with one client a process."""
     client = boto3.client("dynamodb", config=TIMEOUTS)
     client.meta.events.register("before-send.dynamodb", refuse_when_late)
-    return Table(client=client, name=name, policy=policy)
+    return Table(client=client, name=name)

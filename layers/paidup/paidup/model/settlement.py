@@ -1,0 +1,264 @@
+"""The decision: what facts about one purchase come to for the customer's checkouts, bookings, money and access. Pure.
+
+Everything that a decision needs is in the snapshot; `needs_family` says whether the linked checkouts belong into it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting, waiting_since
+from paidup.model.case import CaseReason
+from paidup.model.checkout import Checkout, CheckoutStatus
+from paidup.model.fact import Channel, Fact, Payment, PaymentStatus, Price, Refund
+from paidup.model.offer import Kind
+from paidup.model.policy import Policy
+from paidup.model.purchase import Provenance, Purchase
+from paidup.model.snapshot import ChangeSet, Snapshot
+
+TAKEN_BACK = "its payment was taken back"
+NOT_ACCEPTED = "nobody accepted it in time"
+
+
+def decide(snapshot: Snapshot, facts: Sequence[Fact], policy: Policy, *, channel: Channel, now: int) -> ChangeSet:
+    """Return what *facts* of one purchase, which *channel* brought at *now* (epoch seconds), change."""
+    change = ChangeSet(snapshot=snapshot, policy=policy, now=now)
+    purchase = merged(snapshot, facts, channel=channel, now=now)
+    if snapshot.checkout:
+        change.put_checkout(_checkout_after(snapshot.checkout, facts, purchase, now=now))
+    if purchase:
+        change.put_purchase(purchase)
+        if _newly_effective(snapshot, purchase) and policy.refund_duplicate_payments:
+            _keep_one_payment(purchase, change)
+        if purchase.kind is Kind.LIVE_SESSION:
+            _book(purchase, change)
+        _review_amount(purchase, facts, change)
+        _review_refund(purchase, facts, change)
+    for fact in facts:
+        if fact.customer_ref and not change.account.customer_refs(fact.provider):
+            change.account = change.account.known_as(fact.customer_ref)
+    _tell(facts, channel, change)
+    return change
+
+
+def merged(snapshot: Snapshot, facts: Sequence[Fact], *, channel: Channel, now: int) -> Purchase | None:
+    """Return the purchase with *facts* merged in. A page that expired unpaid makes no purchase.
+
+    What was sold is what the cart says, if the checkout is still there: metadata can be edited at the provider.
+    """
+    purchase = snapshot.purchase
+    for fact in facts:
+        if purchase is None and _page_expired(fact):
+            continue
+        before = purchase or Purchase.of(fact)
+        purchase = before.merge(fact)
+        if purchase.registers.get(fact.register) != before.registers.get(fact.register):
+            brought = Provenance(channel=channel, at=now)
+            purchase = replace(purchase, channels={**before.channels, fact.register: brought})
+    if purchase and snapshot.checkout:
+        cart = snapshot.checkout.cart
+        asked = Price(amount=cart.amount, currency=cart.currency)
+        return replace(purchase, offer_id=cart.offer_id, kind=cart.kind, valid_days=cart.valid_days, asked=asked)
+    return purchase
+
+
+def needs_family(snapshot: Snapshot, facts: Sequence[Fact], *, now: int) -> bool:
+    """Whether *facts* pay for a checkout that is linked to others, which then belong into the snapshot."""
+    if snapshot.checkout is None or not snapshot.checkout.linked:
+        return False
+    purchase = merged(snapshot, facts, channel=Channel.SWEEP, now=now)
+    return purchase is not None and _newly_effective(snapshot, purchase)
+
+
+def call_off(purchase: Purchase, booking: Booking, why: str, change: ChangeSet) -> None:
+    """End the open *booking* that *purchase* paid for: the money goes back, or the purchase is kept for the next one."""
+    stale = booking.stale(now=change.now)
+    _close(booking.expire(now=change.now) if stale else booking.called_off(why, now=change.now), purchase, why, change)
+
+
+def release_stale_booking(change: ChangeSet) -> bool:
+    """Call off the booking in the customer's slot if nobody accepted it in time; return whether the slot is free."""
+    booking = change.slot_booking
+    if booking is None:
+        return True
+    if not booking.stale(now=change.now):
+        return False
+    if paid_by := change.purchase(booking.purchase_id):
+        call_off(paid_by, booking, NOT_ACCEPTED, change)
+    else:
+        change.put_booking(booking.expire(now=change.now))
+    return True
+
+
+def ensure_booking_slot(change: ChangeSet) -> None:
+    """Free the customer's booking slot of a stale booking. Raises BookingInTheWay for one that is live or waits."""
+    booking = change.slot_booking
+    if booking and not release_stale_booking(change):
+        raise BookingInTheWay(booking)
+
+
+def book_again(purchase: Purchase, booking_id: str, change: ChangeSet) -> None:
+    """Open another booking for *purchase*, whose earlier one did not take place."""
+    change.put_booking(_waiting(purchase, booking_id, paid_at=change.now, policy=change.policy))
+
+
+def _newly_effective(snapshot: Snapshot, purchase: Purchase) -> bool:
+    return purchase.is_effective and not (snapshot.purchase and snapshot.purchase.is_effective)
+
+
+def _close(ended: Booking, purchase: Purchase, why: str, change: ChangeSet) -> None:
+    change.put_booking(ended)
+    if purchase.is_effective and not change.policy.credit_unaccepted_bookings:
+        purchase = purchase.to_refund(why, now=change.now)
+    change.put_purchase(purchase)
+    change.note(purchase, f"booking {ended.status}: {why}", channel=Channel.SWEEP)
+
+
+def _checkout_after(checkout: Checkout, facts: Sequence[Fact], purchase: Purchase | None, *, now: int) -> Checkout:
+    payment = purchase.payment if purchase else None
+    finished = payment and payment.status is not PaymentStatus.EXPIRED  # paid, pending or failed: nobody can pay there
+    if finished or (purchase and purchase.subscription):
+        return checkout if checkout.status is CheckoutStatus.COMPLETED else checkout.completed(now=now)
+    if any(_page_expired(fact) and fact.source == checkout.token for fact in facts):
+        return checkout.page_closed() if checkout.ended else checkout.expired(now=now)
+    return checkout
+
+
+def _keep_one_payment(purchase: Purchase, change: ChangeSet) -> None:
+    """Keep one payment of a checkout and those linked to it: a later payment goes back.
+
+    A linked checkout that is still open is ended, so that nobody pays for what its buyer has bought in another tab. A
+    live session that took place, or takes place now, is kept whatever was paid before it.
+    """
+    snapshot = change.snapshot
+    for other in snapshot.family:
+        if not other.ended:
+            change.put_checkout(other.invalidated(by=purchase.purchase_id, now=change.now))
+    rivals = [one for one in snapshot.family_purchases.values() if one.is_effective]
+    booking = change.slot_booking
+    in_use = booking.purchase_id if booking and booking.status is BookingStatus.LIVE else None
+
+    def order(one: Purchase) -> tuple[bool, int, str]:
+        return (one.used_at is None and one.purchase_id != in_use, one.paid_at or 0, one.purchase_id)
+
+    first, *later = sorted([purchase, *rivals], key=order)
+    for one in later:
+        why = f"paid twice: {first.purchase_id} was paid before"
+        change.put_purchase(one.to_refund(why, now=change.now, paid_before=first.purchase_id))
+        change.note(one, f"refund due, {why}", channel=Channel.SWEEP)
+        booking = change.slot_booking
+        if booking and booking.purchase_id == one.purchase_id:
+            change.put_booking(booking.called_off(why, now=change.now))
+
+
+def _book(purchase: Purchase, change: ChangeSet) -> None:
+    """Open the booking that a live session was paid for, or call it off if its payment was taken back."""
+    now, grace_s, seen = change.now, change.policy.grace_s, change.snapshot
+    purchase = change.purchase(purchase.purchase_id) or purchase
+    grants = purchase.status_at(now=now, grace_s=grace_s).grants
+    in_slot = change.slot_booking
+    if in_slot and in_slot.purchase_id == purchase.purchase_id:  # its first booking, or a later one on credit
+        if not grants:
+            _close(in_slot.unpaid(TAKEN_BACK, now=now), purchase, TAKEN_BACK, change)
+        return
+    mine = seen.booking
+    granted_before = seen.purchase is None or seen.purchase.status_at(now=now, grace_s=grace_s).grants
+    if grants and not granted_before and mine and mine.status is BookingStatus.EXPIRED:
+        if not change.policy.credit_unaccepted_bookings:
+            change.put_purchase(purchase.to_refund(NOT_ACCEPTED, now=now))
+            return
+    if (mine and not mine.lost_payment) or not grants or purchase.paid_at is None:
+        return
+    if mine and mine.accepted_at is not None:  # somebody was there: it is not given twice
+        change.put_purchase(replace(purchase, used_at=mine.accepted_at))
+    elif not release_stale_booking(change):
+        change.put_purchase(purchase.to_refund("another booking is open", now=now))
+        change.note(purchase, "refund due: another booking is open", channel=Channel.SWEEP)
+    elif mine:
+        change.put_booking(mine.waiting_again(now=now, within_s=change.policy.accept_within_s))
+    else:
+        paid_at = waiting_since(purchase.paid_at, now=now)
+        change.put_booking(_waiting(purchase, purchase.purchase_id, paid_at=paid_at, policy=change.policy))
+
+
+def _waiting(purchase: Purchase, booking_id: str, *, paid_at: int, policy: Policy) -> Booking:
+    return waiting(
+        booking_id=booking_id,
+        customer_id=purchase.customer_id,
+        purchase_id=purchase.purchase_id,
+        offer_id=purchase.offer_id,
+        paid_at=paid_at,
+        within_s=policy.accept_within_s,
+    )
+
+
+def _review_amount(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
+    """Open a review case if the paid amount is wrong: nothing is granted meanwhile. Close it if the money went back."""
+    before = change.snapshot.purchase
+    if purchase.needs_review == (before is not None and before.needs_review):
+        return
+    purchase = change.purchase(purchase.purchase_id) or purchase
+    if not purchase.needs_review:
+        change.put_purchase(change.decide_case(purchase, CaseReason.AMOUNT_MISMATCH, "the money went back"))
+        return
+    asked, payment = purchase.asked, purchase.payment
+    why = f"Asked for {asked.amount} {asked.currency}" if asked else ""
+    why += f", paid {payment.subtotal} {payment.currency}." if payment else ""
+    told_by = tuple(fact.fact_id for fact in facts)
+    change.put_purchase(change.open_case(purchase, CaseReason.AMOUNT_MISMATCH, why, facts=told_by))
+
+
+def _review_refund(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
+    """Open a review case if a bank returned a refund to us. Close the case of a refund that arrived after all."""
+    purchase = change.purchase(purchase.purchase_id) or purchase
+    before = change.snapshot.purchase
+    was_back = before is not None and before.fully_refunded
+    if purchase.refund_decision is None or purchase.fully_refunded == was_back:
+        return
+    if was_back:
+        why = "A refund came back from the buyer's bank."
+        told_by = tuple(fact.fact_id for fact in facts)
+        change.put_purchase(change.open_case(purchase, CaseReason.REFUND_RETURNED, why, facts=told_by))
+        return
+    for reason in (CaseReason.REFUND_STUCK, CaseReason.REFUND_RETURNED):
+        purchase = change.decide_case(purchase, reason, "the refund arrived")
+    change.put_purchase(purchase)
+
+
+def _tell(facts: Sequence[Fact], channel: Channel, change: ChangeSet) -> None:
+    """Add a timeline entry for every fact that is news; a newer stamp on the same value is none."""
+    snapshot = change.snapshot
+    before = snapshot.purchase.registers if snapshot.purchase else {}
+    checkout = snapshot.checkout
+    moved = checkout is not None and checkout.checkout_id in change.checkouts
+    moved = moved and change.checkouts[checkout.checkout_id].status is not checkout.status if checkout else False
+    for fact in facts:
+        known = before.get(fact.register)
+        purchase = change.purchase(fact.purchase_id)
+        newest = purchase.registers.get(fact.register) if purchase else None
+        if known is None and isinstance(fact.entry.value, Refund) and fact.entry.value.none:
+            continue  # that nothing was refunded is no news if nobody knew of a refund
+        if moved or (newest and (known is None or known.value != newest.value)):
+            change.note(
+                purchase or Purchase.of(fact),
+                _phrase(fact, purchase, change),
+                channel=channel,
+                said_by=fact.provider,
+                register=fact.register,
+                occurred_at=fact.entry.at,
+                fact_id=fact.fact_id,
+            )
+
+
+def _page_expired(fact: Fact) -> bool:
+    value = fact.entry.value
+    return isinstance(value, Payment) and value.status is PaymentStatus.EXPIRED
+
+
+def _phrase(fact: Fact, purchase: Purchase | None, change: ChangeSet) -> str:
+    """Return what changed, for people: `payment paid: none -> active`."""
+
+    def state(one: Purchase | None) -> str:
+        return one.status_at(now=change.now, grace_s=change.policy.grace_s).state if one else "none"
+
+    said = getattr(fact.entry.value, "status", None) or "told"
+    return f"{fact.register} {said}: {state(change.snapshot.purchase)} -> {state(purchase)}"
