@@ -6,14 +6,13 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 
 from tools.local import children, deployment, ministack, reload, state, template, triggers
 from tools.local.children import Child, NotStarted
@@ -56,7 +55,7 @@ async def run(options: Options) -> None:
     async with AsyncExitStack() as parts:
         folder = parts.enter_context(state.purchase(options.folder, fresh=options.fresh))
         front = parts.enter_context(contextlib.closing(children.listen(options.port, "PAIDUP_PORT")))
-        back = parts.enter_context(contextlib.closing(children.listen(0, "port")))
+        back = parts.enter_context(contextlib.closing(children.listen()))
         at = _addresses(options, front, back)
         programs = await _programs(parts, at, folder)
 
@@ -126,7 +125,7 @@ def _work(
     ]
     schedules = [triggers.keep_schedule(one, functions[one.function], now, warn) for one in described.schedules]
     watch = reload.keep_fresh(functions, deployment.PACKAGE / "paidup", say)
-    return [_serve(door.app, front), _serve(invocations(functions), back), *queues, *schedules, watch]
+    return [serve(door.app, front), serve(invocations(functions), back), *queues, *schedules, watch]
 
 
 async def _until_a_part_ends(tasks: Iterable[asyncio.Task[None]], programs: Iterable[Child]) -> None:
@@ -146,7 +145,8 @@ async def _until_a_part_ends(tasks: Iterable[asyncio.Task[None]], programs: Iter
             end.cancel()
 
 
-async def _serve(app: Starlette, listener: socket.socket) -> None:
+async def serve(app: Callable[..., Awaitable[None]], listener: socket.socket) -> None:
+    """Serve *app* on *listener* until cancelled."""
     settings = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
     )
