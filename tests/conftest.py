@@ -21,7 +21,7 @@ os.environ |= {
 }
 
 from tests.world import World, opened
-from tools.fakes import Fakes, serve
+from tools.fakes.server import Fakes, serve
 
 LONGEST = ("test_browser.py", "test_stack.py", "test_deliveries.py", "test_state_machine.py", "test_built.py")
 

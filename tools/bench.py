@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools import offers
-from tools.fakes import serve
+from tools.fakes.server import serve
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.deployment import DEPENDENCIES, PACKAGE

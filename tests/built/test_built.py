@@ -23,7 +23,7 @@ from tests.alone import in_a_thread
 from tests.skipping import skip
 from tests.world import WEBHOOK_SECRET, sample
 from tools import offers
-from tools.fakes import Fakes, serve
+from tools.fakes.server import Fakes, serve
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.functions import Function, runtime_folder

@@ -7,7 +7,7 @@ import pytest
 
 from tests.concurrency.crowd import Crowd, Place, gathered
 from tests.world import World, opened
-from tools.fakes import Fakes, serve
+from tools.fakes.server import Fakes, serve
 from tools.local import ministack
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.drive import Driver
-from tools.fakes import serve
+from tools.fakes.server import serve
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import stripe
 
-from tools.fakes import Fakes
+from tools.fakes.server import Fakes
 
 DAY = 86_400
 PAYS, DECLINED, ASKS, FAILS_LATER = "4242424242424242", "4000000000000002", "4000002500003155", "4000000000000341"

@@ -9,7 +9,7 @@ import pytest
 import stripe
 
 from tests.contract.drive import DAY, Driver
-from tools.fakes import serve
+from tools.fakes.server import serve
 
 
 def test_faults_are_shown_replaced_and_stopped(driver: Driver) -> None:

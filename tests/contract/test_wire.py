@@ -9,7 +9,7 @@ import pytest
 import stripe
 
 from tests.contract.drive import DAY, Driver
-from tools.fakes.wire import Refusal, decode
+from tools.fakes.stripe.wire import Refusal, decode
 
 AUTH = {"Authorization": "Bearer sk_test_local"}
 

@@ -9,7 +9,7 @@ from tests.functions.skew import Skewed
 from tests.functions.story import Story
 from tests.functions.wire import Wire, wire_to
 from tests.world import World, opened
-from tools.fakes import serve
+from tools.fakes.server import serve
 from tools.local import ministack
 
 

@@ -22,7 +22,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from paidup.outside import identity
 
 from tests.world import Context, function, sample
-from tools.fakes import Fakes
+from tools.fakes.server import Fakes
 
 ISSUER, AUDIENCE = "https://identity.example", "paidup"
 MAKERS: dict[str, tuple[Callable[[], Any], Any]] = {

@@ -21,8 +21,8 @@ from paidup.model.purchase import Purchase
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.table import Table
 
+from tools.fakes.memory.table import Item, MemoryTable
 from tools.soak.events import NAME
-from tools.soak.memory import Item, MemoryTable
 from tools.soak.provider import MemoryProvider
 
 ADA = "ada"

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tools.fakes import views
-from tools.fakes.operation import Operation
 from tools.fakes.store import Obj, new_id
-from tools.fakes.world import World
+from tools.fakes.stripe import views
+from tools.fakes.stripe.operation import Operation
+from tools.fakes.stripe.world import World
 
 FEE_PERCENT, FEE_FIXED = 0.029, 30
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tools.fakes import changes, customers, invoice_api, subscriptions, views
-from tools.fakes.catalog import price_of
-from tools.fakes.operation import Operation, merged_metadata
 from tools.fakes.store import Obj
-from tools.fakes.wire import Refusal, missing
-from tools.fakes.world import World
+from tools.fakes.stripe import changes, customers, invoice_api, subscriptions, views
+from tools.fakes.stripe.catalog import price_of
+from tools.fakes.stripe.operation import Operation, merged_metadata
+from tools.fakes.stripe.wire import Refusal, missing
+from tools.fakes.stripe.world import World
 
 BY_PRICE = "EXISTS (SELECT 1 FROM json_each(body, '$.items.data') WHERE json_extract(value, '$.price.id') = ?)"
 STILL_THERE = "json_extract(body, '$.status') NOT IN ('canceled', 'incomplete_expired')"

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tools.fakes import views
-from tools.fakes.operation import Operation, merged_metadata
 from tools.fakes.store import Obj, new_id
-from tools.fakes.wire import Refusal, missing
-from tools.fakes.world import World
+from tools.fakes.stripe import views
+from tools.fakes.stripe.operation import Operation, merged_metadata
+from tools.fakes.stripe.wire import Refusal, missing
+from tools.fakes.stripe.world import World
 
 MAX_AMOUNT = 99_999_999
 PRODUCT_FIELDS = ("active", "description", "images", "name", "statement_descriptor", "unit_label", "url")

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tools.fakes import invoices, periods
 from tools.fakes.store import Obj, new_id
-from tools.fakes.world import World
+from tools.fakes.stripe import invoices, periods
+from tools.fakes.stripe.world import World
 
 DAY = 86_400
 WARN_BEFORE_TRIAL_END_S = 3 * DAY

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tools.fakes import cards, completion, payments
 from tools.fakes.store import Obj
-from tools.fakes.world import World
+from tools.fakes.stripe import cards, completion, payments
+from tools.fakes.stripe.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

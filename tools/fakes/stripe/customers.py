@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tools.fakes import cards, subscriptions, views
-from tools.fakes.operation import Operation, merged_metadata
 from tools.fakes.store import Obj, new_id
-from tools.fakes.wire import Refusal, missing
-from tools.fakes.world import World
+from tools.fakes.stripe import cards, subscriptions, views
+from tools.fakes.stripe.operation import Operation, merged_metadata
+from tools.fakes.stripe.wire import Refusal, missing
+from tools.fakes.stripe.world import World
 
 CUSTOMER_FIELDS = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt")
 NAME_FIELDS = ("business_name", "individual_name")

@@ -1,8 +1,8 @@
 """How a subscription goes on: renewed, past due, tried again, recovered or given up."""
 
-from tools.fakes import invoices, periods, subscriptions
 from tools.fakes.store import Obj
-from tools.fakes.world import World
+from tools.fakes.stripe import invoices, periods, subscriptions
+from tools.fakes.stripe.world import World
 
 RETRY_AFTER_DAYS = (3, 5, 7)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.fakes.store import Obj
-from tools.fakes.wire import Refusal
+from tools.fakes.stripe.wire import Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.fakes.store import Obj
-from tools.fakes.world import World
+from tools.fakes.stripe.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

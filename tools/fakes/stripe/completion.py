@@ -1,9 +1,9 @@
 """How a session is paid: its intent, its completion, and the subscription that follows from it."""
 
-from tools.fakes import checkout, customers, invoices, payments, subscription_api, subscriptions
-from tools.fakes.operation import merged_metadata
 from tools.fakes.store import Obj
-from tools.fakes.world import World
+from tools.fakes.stripe import checkout, customers, invoices, payments, subscription_api, subscriptions
+from tools.fakes.stripe.operation import merged_metadata
+from tools.fakes.stripe.world import World
 
 
 def intent_for(world: World, session: Obj) -> Obj:

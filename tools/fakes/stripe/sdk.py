@@ -16,8 +16,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from typing_extensions import is_typeddict
 
-from tools.fakes import wire
-from tools.fakes.wire import Refusal
+from tools.fakes.stripe import wire
+from tools.fakes.stripe.wire import Refusal
 
 METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 40, 500
 

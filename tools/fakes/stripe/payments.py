@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tools.fakes import balance, cards, views
-from tools.fakes.cards import Card
-from tools.fakes.operation import Operation
 from tools.fakes.store import Obj, new_id
-from tools.fakes.world import World
+from tools.fakes.stripe import balance, cards, views
+from tools.fakes.stripe.cards import Card
+from tools.fakes.stripe.operation import Operation
+from tools.fakes.stripe.world import World
 
 DELAYED_AFTER_S = 3
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tools.fakes import balance, cards, views
-from tools.fakes.operation import Operation, merged_metadata
 from tools.fakes.store import Obj
-from tools.fakes.wire import Refusal
-from tools.fakes.world import World
+from tools.fakes.stripe import balance, cards, views
+from tools.fakes.stripe.operation import Operation, merged_metadata
+from tools.fakes.stripe.wire import Refusal
+from tools.fakes.stripe.world import World
 
 ANSWER_WITHIN_S = 7 * 86_400
 OPEN = ("warning_needs_response", "warning_under_review", "needs_response", "under_review")

@@ -6,11 +6,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tools.fakes import buyer, cards, checkout, due, page
-from tools.fakes.buyer import Outcome
+from tools.fakes import due
 from tools.fakes.store import Obj
-from tools.fakes.webhook_sender import WebhookSender
-from tools.fakes.world import World
+from tools.fakes.stripe import buyer, cards, checkout, page
+from tools.fakes.stripe.buyer import Outcome
+from tools.fakes.stripe.webhook_sender import WebhookSender
+from tools.fakes.stripe.world import World
 
 REDIRECT_WAITS_S = 10
 STATUS = {"declined": 402, "closed": 410}

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from tools.fakes.events import shown
 from tools.fakes.store import Obj
-from tools.fakes.world import World
+from tools.fakes.stripe.events import shown
+from tools.fakes.stripe.world import World
 
 RETRY_AFTER_S = (4, 16, 64)
 """The sandbox tries three more times. Stripe's own pauses are hours; /dev/clock hurries these too."""

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tools.fakes import customers, invoices, renewals, subscriptions, views
-from tools.fakes.operation import Operation
 from tools.fakes.store import Obj
-from tools.fakes.wire import Refusal
-from tools.fakes.world import World
+from tools.fakes.stripe import customers, invoices, renewals, subscriptions, views
+from tools.fakes.stripe.operation import Operation
+from tools.fakes.stripe.wire import Refusal
+from tools.fakes.stripe.world import World
 
 
 def _pay(world: World, params: dict[str, Any], id_: str) -> Obj:

@@ -3,25 +3,18 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tools.fakes import page
+from tools.fakes.identity.keys import ALGORITHMS, Keys
+from tools.fakes.identity.page import sign_in_page
+from tools.fakes.page import document
 from tools.fakes.problems import Problem, json_object
 from tools.fakes.store import new_id
 from tools.fakes.world import World
@@ -35,21 +28,6 @@ CORS = {
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Max-Age": "600",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Algorithm:
-    """How keys of one signing algorithm are made and shown."""
-
-    make: Callable[[], Any]
-    to_jwk: Callable[[Any], dict[str, Any]]
-
-
-ALGORITHMS = {
-    "RS256": Algorithm(lambda: rsa.generate_private_key(65537, 2048), lambda k: RSAAlgorithm.to_jwk(k, as_dict=True)),
-    "ES256": Algorithm(lambda: ec.generate_private_key(ec.SECP256R1()), lambda k: ECAlgorithm.to_jwk(k, as_dict=True)),
-    "EdDSA": Algorithm(ed25519.Ed25519PrivateKey.generate, lambda k: OKPAlgorithm.to_jwk(k, as_dict=True)),
-}
 TOKEN_FIELDS = ("sub", "email", "roles", "expires_in", "alg", "audience", "not_before", "name", "nonce")
 
 
@@ -59,6 +37,7 @@ class Identity:
     def __init__(self, world: World) -> None:
         """Keep keys and codes in *world*."""
         self._world = world
+        self._keys = Keys(world.store)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -96,14 +75,12 @@ class Identity:
     async def jwks(self, request: Request) -> Response:
         """Return the public keys: the current ones, and the ones before that still verify."""
         self._check_up()
-        return _json(request, {"keys": [self._public(kid) for kid in self._kids()]})
+        return _json(request, {"keys": [self._keys.public(kid) for kid in self._keys.ids()]})
 
     async def rotate(self, request: Request) -> Response:
         """Sign with new keys from now on; `retire` takes the old ones out of the JWKS at once."""
         retire = bool((await json_object(request, "retire")).get("retire"))
-        kept = [] if retire else self._kids()[: len(ALGORITHMS)]
-        self._world.store.note("identity", "kids", [self._make_key(alg) for alg in ALGORITHMS] + kept)
-        return JSONResponse({"keys": self._kids()})
+        return JSONResponse({"keys": self._keys.rotate(retire=retire)})
 
     async def token(self, request: Request) -> Response:
         """Return a token: for the claims asked for as JSON, or for an authorization code."""
@@ -120,7 +97,7 @@ class Identity:
         """Show the sign-in page of an authorization request with PKCE."""
         fields = dict(request.query_params)
         _check_authorization(fields)
-        return HTMLResponse(page.sign_in_page(fields))
+        return HTMLResponse(sign_in_page(fields))
 
     async def sign_in(self, request: Request) -> Response:
         """Send the browser back with a code for whom the form names."""
@@ -147,7 +124,7 @@ class Identity:
         """Send the browser to `post_logout_redirect_uri`."""
         back = request.query_params.get("post_logout_redirect_uri")
         if back is None:
-            return HTMLResponse(page.document("Signed out", "<h1>You are signed out</h1>"))
+            return HTMLResponse(document("Signed out", "<h1>You are signed out</h1>"))
         _check_local(back, "post_logout_redirect_uri")
         return RedirectResponse(back, 303)
 
@@ -167,8 +144,8 @@ class Identity:
             "jti": new_id("", 16),
         }
         claims |= {name: asked[name] for name in ("name", "nonce") if asked.get(name)}
-        kid = next(kid for kid in self._kids() if kid.startswith(alg.lower()))
-        token = jwt.encode(claims, self._private(kid), alg, {"kid": kid})
+        kid, private = self._keys.current(alg)
+        token = jwt.encode(claims, private, alg, {"kid": kid})
         names = ("token", "access_token", "id_token")
         return dict.fromkeys(names, token) | {"token_type": "Bearer", "expires_in": lives}
 
@@ -190,28 +167,6 @@ class Identity:
 
     def _issuer(self) -> str:
         return f"{self._world.base}/identity"
-
-    def _kids(self) -> list[str]:
-        kids: list[str] | None = self._world.store.noted("identity", "kids")
-        if kids is None:
-            kids = [self._make_key(alg) for alg in ALGORITHMS]
-            self._world.store.note("identity", "kids", kids)
-        return kids
-
-    def _make_key(self, alg: str) -> str:
-        kid = new_id(f"{alg.lower()}-", 8)
-        private = ALGORITHMS[alg].make()
-        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        self._world.store.note(kid, "pem", pem.decode())
-        return kid
-
-    def _private(self, kid: str) -> Any:
-        return load_pem_private_key(self._world.store.noted(kid, "pem").encode(), None)
-
-    def _public(self, kid: str) -> dict[str, Any]:
-        alg = next(name for name in ALGORITHMS if kid.startswith(name.lower()))
-        jwk = ALGORITHMS[alg].to_jwk(self._private(kid).public_key())
-        return {k: v for k, v in jwk.items() if k != "key_ops"} | {"kid": kid, "alg": alg, "use": "sig"}
 
     def _check_up(self) -> None:
         faults = self._world.faults

@@ -3,11 +3,11 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from tools.fakes import catalog
-from tools.fakes.operation import merged_metadata
 from tools.fakes.store import Obj, new_id
-from tools.fakes.wire import Refusal, missing
-from tools.fakes.world import World
+from tools.fakes.stripe import catalog
+from tools.fakes.stripe.operation import merged_metadata
+from tools.fakes.stripe.wire import Refusal, missing
+from tools.fakes.stripe.world import World
 
 SHORTEST_S, LONGEST_S = 30 * 60, 24 * 3600
 MAX_LINE_ITEMS, MAX_QUANTITY, MAX_REFERENCE = 100, 999_999, 200

@@ -11,13 +11,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tools.fakes import (
+from tools.fakes import due
+from tools.fakes.faults import dice
+from tools.fakes.store import new_id
+from tools.fakes.stripe import (
     balance,
     catalog,
     checkout,
     customers,
     disputes,
-    due,
     events,
     invoice_api,
     payments,
@@ -27,11 +29,9 @@ from tools.fakes import (
     views,
     wire,
 )
-from tools.fakes.faults import dice
-from tools.fakes.operation import Operation
-from tools.fakes.store import new_id
-from tools.fakes.wire import Refusal
-from tools.fakes.world import World
+from tools.fakes.stripe.operation import Operation
+from tools.fakes.stripe.wire import Refusal
+from tools.fakes.stripe.world import World
 
 OPERATIONS: tuple[Operation, ...] = (
     *checkout.OPERATIONS,

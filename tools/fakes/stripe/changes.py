@@ -1,9 +1,9 @@
 """What can be changed about a running subscription: its items, its trial, its card, its pause."""
 
-from tools.fakes import cards, invoices, renewals, subscriptions
 from tools.fakes.store import Obj
-from tools.fakes.wire import Refusal
-from tools.fakes.world import World
+from tools.fakes.stripe import cards, invoices, renewals, subscriptions
+from tools.fakes.stripe.wire import Refusal
+from tools.fakes.stripe.world import World
 
 
 def resume(world: World, subscription: Obj, *, keep_anchor: bool) -> Obj:

@@ -1,8 +1,8 @@
 """Invoices of subscriptions: made, collected, paid or left open."""
 
-from tools.fakes import cards, payments, views
 from tools.fakes.store import Obj, new_id
-from tools.fakes.world import World
+from tools.fakes.stripe import cards, payments, views
+from tools.fakes.stripe.world import World
 
 
 def make_invoice(

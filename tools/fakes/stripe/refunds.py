@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tools.fakes import balance, cards, views
-from tools.fakes.operation import Operation, merged_metadata
 from tools.fakes.store import Obj, new_id
-from tools.fakes.wire import Refusal, missing
-from tools.fakes.world import World
+from tools.fakes.stripe import balance, cards, views
+from tools.fakes.stripe.operation import Operation, merged_metadata
+from tools.fakes.stripe.wire import Refusal, missing
+from tools.fakes.stripe.world import World
 
 REFUND_AFTER_S = 5
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from tools.fakes import sdk
 from tools.fakes.store import Obj
-from tools.fakes.wire import Refusal
-from tools.fakes.world import World
+from tools.fakes.stripe import sdk
+from tools.fakes.stripe.wire import Refusal
+from tools.fakes.stripe.world import World
 
 MAX_DEPTH = 4
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

@@ -5,11 +5,11 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-from tools.fakes import views
-from tools.fakes.operation import Operation, merged_metadata
 from tools.fakes.store import Obj, new_id
-from tools.fakes.wire import Refusal
-from tools.fakes.world import World
+from tools.fakes.stripe import views
+from tools.fakes.stripe.operation import Operation, merged_metadata
+from tools.fakes.stripe.wire import Refusal
+from tools.fakes.stripe.world import World
 
 KEPT_S = int(timedelta(days=30).total_seconds())
 MAX_TYPES = 20
