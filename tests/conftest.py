@@ -41,7 +41,7 @@ def aws() -> Iterator[ministack.Running]:
 @pytest.fixture
 def fakes(tmp_path: Path) -> Iterator[Fakes]:
     """Stripe and the identity provider, empty, with a clock of their own."""
-    with serve(state=tmp_path / "standins", clock_file=tmp_path / "clock") as running:
+    with serve(state=tmp_path / "fakes", clock_file=tmp_path / "clock") as running:
         yield running
 
 

@@ -95,7 +95,7 @@ def main() -> None:
         folder = Path(name)
         with (
             ministack.running() as aws,
-            serve(state=folder / "standins", clock_file=folder / "clock") as fakes,
+            serve(state=folder / "fakes", clock_file=folder / "clock") as fakes,
         ):
             keys = f"{fakes.url}/identity/.well-known/jwks.json"
             settings = aws.account(StripeApiBase=f"{fakes.url}/stripe", IdentityJwksUrl=keys)

@@ -115,7 +115,7 @@ def all_told(built: Path, layers: Layers, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("answers")
     with (
         ministack.running() as aws,
-        serve(state=folder / "standins", clock_file=folder / "clock") as fakes,
+        serve(state=folder / "fakes", clock_file=folder / "clock") as fakes,
     ):
         settings = aws.account(
             StripeApiBase=f"{fakes.url}/stripe",

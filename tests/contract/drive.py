@@ -20,7 +20,7 @@ PAYS, DECLINED, ASKS, FAILS_LATER = "4242424242424242", "4000000000000002", "400
 
 @dataclass
 class Driver:
-    """Everything a test does to the stand-ins at `standins.url`."""
+    """Everything a test does to the stand-ins at `fakes.url`."""
 
     fakes: Fakes
     client: stripe.StripeClient = field(init=False)

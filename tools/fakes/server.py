@@ -88,7 +88,7 @@ def serve(
     """
     sock = listen(port)
     server, world = prepare(sock, state, clock_file, webhooks or {}, api_key)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="standins", daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="fakes", daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.005)

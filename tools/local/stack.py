@@ -53,7 +53,7 @@ async def run(options: Options) -> None:
     """
     began = time.monotonic()
     async with AsyncExitStack() as parts:
-        folder = parts.enter_context(state.purchase(options.folder, fresh=options.fresh))
+        folder = parts.enter_context(state.hold(options.folder, fresh=options.fresh))
         front = parts.enter_context(contextlib.closing(children.listen(options.port, "PAIDUP_PORT")))
         back = parts.enter_context(contextlib.closing(children.listen()))
         at = _addresses(options, front, back)
@@ -76,13 +76,13 @@ async def run(options: Options) -> None:
 
 
 def _addresses(options: Options, front: socket.socket, back: socket.socket) -> Addresses:
-    port, standins_port = front.getsockname()[1], ministack.free_port()
+    port, fakes_port = front.getsockname()[1], ministack.free_port()
     if options.port:
-        standins_port = port + 1
-        children.listen(standins_port, "PAIDUP_PORT (the stand-ins take the port after it)").close()
+        fakes_port = port + 1
+        children.listen(fakes_port, "PAIDUP_PORT (the stand-ins take the port after it)").close()
     return Addresses(
         port=port,
-        standins_port=standins_port,
+        fakes_port=fakes_port,
         invocations_port=back.getsockname()[1],
         aws_port=ministack.free_port(),
     )
@@ -91,9 +91,9 @@ def _addresses(options: Options, front: socket.socket, back: socket.socket) -> A
 async def _programs(parts: AsyncExitStack, at: Addresses, folder: Path) -> list[Child]:
     """Start MiniStack and the stand-ins, and return them once they listen."""
     (secret,) = ministack.STRIPE_SECRET["webhook_secrets"]
-    places = ["--state", str(folder / "standins"), "--clock-file", str(folder / "clock")]
+    places = ["--state", str(folder / "fakes"), "--clock-file", str(folder / "clock")]
     webhook = ["--webhook", f"{at.url}/webhooks/stripe={secret}"]
-    fakes = [sys.executable, "-m", "tools.fakes", "--port", str(at.standins_port), *places, *webhook]
+    fakes = [sys.executable, "-m", "tools.fakes", "--port", str(at.fakes_port), *places, *webhook]
     aws, aws_environment = ministack.command(at.aws_port, folder, permissions=True)
     plain = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
 
@@ -103,7 +103,7 @@ async def _programs(parts: AsyncExitStack, at: Addresses, folder: Path) -> list[
         child = await children.start(name, argv, environment, log)
         parts.push_async_callback(child.stop)
         started.append(child)
-    await asyncio.gather(*map(Child.listening, started, (at.aws_port, at.standins_port)))
+    await asyncio.gather(*map(Child.listening, started, (at.aws_port, at.fakes_port)))
     return started
 
 
@@ -182,7 +182,7 @@ paidup is ready, after {took_s:.1f} s. Buyers pay at {provider}.
   Start here   {at.url}/
   Account      {at.url}/account
   API          {at.url}/openapi.json
-  Stand-ins    {at.standins_url}/
+  Stand-ins    {at.fakes_url}/
   Logs         {folder / "logs"}/<function>.log
 """
     )

@@ -21,8 +21,8 @@ class PayPage:
     """Show and take payments of sessions."""
 
     def __init__(self, world: World, webhook_sender: WebhookSender) -> None:
-        """Pay in *world*; *courier* tells when the merchant has heard of it."""
-        self._world, self._courier = world, webhook_sender
+        """Pay in *world*; *webhook_sender* tells when the merchant has heard of it."""
+        self._world, self._sender = world, webhook_sender
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -81,7 +81,7 @@ class PayPage:
         session = self._world.store.need(id_)
         if outcome.kind == "done":
             if outcome.event:
-                await self._courier.answered(outcome.event, REDIRECT_WAITS_S)
+                await self._sender.answered(outcome.event, REDIRECT_WAITS_S)
             return RedirectResponse(session["success_url"].replace("{CHECKOUT_SESSION_ID}", id_), 303)
         if outcome.kind == "asks":
             return RedirectResponse(f"/stripe/pay/{id_}/authenticate", 303)

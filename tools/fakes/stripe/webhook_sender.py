@@ -27,7 +27,7 @@ class WebhookSender:
         self._world = world
         self._awake = asyncio.Event()
         self._under_way: dict[int, asyncio.Task[None]] = {}
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="courier")
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhooks")
         self._answered: dict[str, asyncio.Event] = {}
 
     def wake(self) -> None:
