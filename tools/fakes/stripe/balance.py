@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tools.fakes.store import Obj, new_id
+from tools.fakes.store import Obj
 from tools.fakes.stripe import views
 from tools.fakes.stripe.operation import Operation
 from tools.fakes.stripe.world import World
@@ -14,26 +14,18 @@ def move(world: World, amount: int, currency: str, type_: str, source: str) -> O
     """Write the balance transaction of *amount* (negative: money leaves) and return it."""
     fee = round(amount * FEE_PERCENT) + FEE_FIXED if type_ == "charge" else 0
     details = {"amount": fee, "application": None, "currency": currency, "description": "Stripe processing fees"}
-    now = world.now()
-    return world.store.put(
-        {
-            "id": new_id("txn_3", 23),
-            "object": "balance_transaction",
-            "amount": amount,
-            "available_on": now + 7 * 86_400,
-            "balance_type": "payments",
-            "created": now,
-            "currency": currency,
-            "description": None,
-            "exchange_rate": None,
-            "fee": fee,
-            "fee_details": [details | {"type": "stripe_fee"}] if fee else [],
-            "net": amount - fee,
-            "reporting_category": "dispute" if type_ == "adjustment" else type_,
-            "source": source,
-            "status": "pending",
-            "type": type_,
-        }
+    return world.make(
+        "balance_transaction",
+        "txn_3",
+        amount=amount,
+        available_on=world.now() + 7 * 86_400,
+        currency=currency,
+        fee=fee,
+        fee_details=[details | {"type": "stripe_fee"}] if fee else [],
+        net=amount - fee,
+        reporting_category="dispute" if type_ == "adjustment" else type_,
+        source=source,
+        type=type_,
     )
 
 

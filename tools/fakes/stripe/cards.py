@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.fakes.store import Obj
+from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.world import World
 
 
@@ -74,7 +75,6 @@ MESSAGES = {
     "debit_failed": ("payment_intent_payment_attempt_failed", "The bank refused the debit."),
 }
 DELAYED = {"delayed_success": "6789", "delayed_failure": "1116"}
-EMPTY_ADDRESS = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
 
 
 def read(number: str) -> Card:
@@ -94,43 +94,27 @@ def of(payment_method: Obj | None) -> Card | None:
 
 def save(world: World, card: Card, *, email: str | None = None, customer: str | None = None) -> Obj:
     """Write the payment method of a *card*, attached to *customer* where there is one."""
-    details = {
-        "brand": card.brand,
-        "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
-        "country": "US",
-        "display_brand": card.brand,
-        "exp_month": 12,
-        "exp_year": 2034,
-        "fingerprint": "FingerprintOf" + card.last4,
-        "funding": "credit",
-        "generated_from": None,
-        "last4": card.last4,
-        "networks": {"available": [card.brand], "preferred": None},
-        "regulated_status": "unregulated",
-        "three_d_secure_usage": {"supported": True},
-        "wallet": None,
-    }
+    details = made(
+        "payment_method.card",
+        brand=card.brand,
+        display_brand=card.brand,
+        fingerprint="FingerprintOf" + card.last4,
+        last4=card.last4,
+        networks={"available": [card.brand]},
+    )
     return _payment_method(world, "card", details, email, customer)
 
 
 def save_debit(world: World, outcome: str, *, email: str | None, customer: str | None) -> Obj:
     """Write the payment method of a bank debit that takes its time (*outcome* is a key of `DELAYED`)."""
-    details = {
-        "bank_code": "37040044",
-        "branch_code": "",
-        "country": "DE",
-        "fingerprint": "FingerprintOf" + DELAYED[outcome],
-        "generated_from": None,
-        "last4": DELAYED[outcome],
-    }
+    last4 = DELAYED[outcome]
+    details = made("payment_method.sepa_debit", fingerprint="FingerprintOf" + last4, last4=last4)
     return _payment_method(world, "sepa_debit", details, email, customer)
 
 
 def _payment_method(world: World, type_: str, details: dict[str, Any], email: str | None, customer: str | None) -> Obj:
-    billing = {"address": EMPTY_ADDRESS, "email": email, "name": None, "phone": None, "tax_id": None}
-    fields = {"billing_details": billing, type_: details, "customer": customer, "customer_account": None}
-    fields |= {"allow_redisplay": "unspecified", "metadata": {}, "type": type_}
-    method = world.make("payment_method", "pm_1", 23, **fields)
+    fields = {"billing_details": {"email": email}, "customer": customer, "type": type_, type_: details}
+    method = world.make("payment_method", "pm_1", **fields)
     if customer:
         world.emit("payment_method.attached", method)
     return method

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from tools.fakes.store import Obj, new_id
 from tools.fakes.stripe import catalog
+from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.operation import merged_metadata
 from tools.fakes.stripe.wire import Refusal, missing
 from tools.fakes.stripe.world import World
@@ -27,20 +28,18 @@ def line(world: World, asked: dict[str, Any], at: str) -> Obj:
     price = catalog.price_of(world, asked, at)
     product = world.store.need(price["product"])
     total = price["unit_amount"] * quantity
-    return {
-        "id": new_id("li_1", 23),
-        "object": "item",
-        "adjustable_quantity": None,
-        "amount_discount": 0,
-        "amount_subtotal": total,
-        "amount_tax": 0,
-        "amount_total": total,
-        "currency": price["currency"],
-        "description": product["name"],
-        "metadata": merged_metadata({}, asked.get("metadata")),
-        "price": price,
-        "quantity": quantity,
-    }
+    return made(
+        "item",
+        id=new_id("li_1", 23),
+        object="item",
+        amount_subtotal=total,
+        amount_total=total,
+        currency=price["currency"],
+        description=product["name"],
+        metadata=merged_metadata({}, asked.get("metadata")),
+        price=price,
+        quantity=quantity,
+    )
 
 
 def check_lines(lines: list[Obj], mode: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tools.fakes.store import Obj, new_id
+from tools.fakes.store import Obj
 from tools.fakes.stripe import views
 from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.wire import Refusal, missing
@@ -14,32 +14,21 @@ PRODUCT_FIELDS = ("active", "description", "images", "name", "statement_descript
 
 def create_product(world: World, params: dict[str, Any], *, active: bool = True) -> Obj:
     """Make a product; one made for a single price in passing is not *active*."""
-    now = world.now()
     if world.store.get(params.get("id")):
         raise Refusal("Product already exists.", code="resource_already_exists", param="id")
-    fields = {name: params.get(name) for name in PRODUCT_FIELDS}
-    fields |= {"active": params.get("active", active), "images": params.get("images", [])}
-    product = {
-        "id": params.get("id") or new_id("prod_", 14),
-        "object": "product",
-        "created": now,
-        "livemode": False,
-        "default_price": None,
-        "marketing_features": params.get("marketing_features", []),
-        "metadata": merged_metadata({}, params.get("metadata")),
-        "package_dimensions": None,
-        "shippable": None,
-        "tax_code": params.get("tax_code"),
-        "type": params.get("type", "service"),
-        "updated": now,
+    fields = {
+        name: params[name]
+        for name in (*PRODUCT_FIELDS, "id", "marketing_features", "tax_code", "type")
+        if name in params
     }
-    world.store.put(product | fields)
+    metadata = merged_metadata({}, params.get("metadata"))
+    product = world.draft("product", "prod_", 14, **{"active": active} | fields, metadata=metadata, updated=world.now())
+    world.store.put(product)
     if price := params.get("default_price_data"):
-        made = create_price(world, price | {"product": product["id"]})
-        product["default_price"] = made["id"]
-        world.store.put(product | fields)
-    world.emit("product.created", product | fields)
-    return product | fields
+        product["default_price"] = create_price(world, price | {"product": product["id"]})["id"]
+        world.store.put(product)
+    world.emit("product.created", product)
+    return product
 
 
 def update_product(world: World, params: dict[str, Any], id_: str) -> Obj:
@@ -64,33 +53,29 @@ def create_price(world: World, params: dict[str, Any], *, active: bool = True, a
     price = world.make(
         "price",
         "price_1",
-        23,
         active=params.get("active", active),
-        billing_scheme="per_unit",
         currency=_currency(params["currency"], path.format("currency")),
-        custom_unit_amount=None,
-        lookup_key=params.get("lookup_key"),
         metadata=merged_metadata({}, params.get("metadata")),
-        nickname=params.get("nickname"),
         product=product["id"],
-        recurring=recurring
-        and {
-            "interval": recurring["interval"],
-            "interval_count": recurring.get("interval_count", 1),
-            "meter": None,
-            "trial_period_days": recurring.get("trial_period_days"),
-            "usage_type": "licensed",
-        },
-        tax_behavior=params.get("tax_behavior", "unspecified"),
-        tiers_mode=None,
-        transform_quantity=None,
+        recurring=recurring and _recurring(recurring),
         type="recurring" if recurring else "one_time",
         unit_amount=amount,
         unit_amount_decimal=str(amount),
+        **{name: params[name] for name in ("lookup_key", "nickname", "tax_behavior") if name in params},
     )
     if active:
         world.emit("price.created", price)
     return price
+
+
+def _recurring(asked: dict[str, Any]) -> Obj:
+    return {
+        "interval": asked["interval"],
+        "interval_count": asked.get("interval_count", 1),
+        "meter": None,
+        "trial_period_days": asked.get("trial_period_days"),
+        "usage_type": "licensed",
+    }
 
 
 def update_price(world: World, params: dict[str, Any], id_: str) -> Obj:

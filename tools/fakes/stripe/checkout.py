@@ -2,11 +2,24 @@
 
 from typing import Any
 
-from tools.fakes.store import Obj, new_id
-from tools.fakes.stripe import cards, cart, payments, views
+from tools.fakes.store import Obj
+from tools.fakes.stripe import cart, payments, views
+from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.wire import Refusal, missing
 from tools.fakes.stripe.world import World
+
+AS_ASKED = (
+    "allow_promotion_codes",
+    "billing_address_collection",
+    "cancel_url",
+    "client_reference_id",
+    "customer_email",
+    "locale",
+    "origin_context",
+    "submit_type",
+    "success_url",
+)
 
 
 def create(world: World, params: dict[str, Any]) -> Obj:
@@ -76,87 +89,35 @@ def lines_of(world: World, session: Obj) -> list[Obj]:
 
 def details(email: str | None, customer: Obj) -> Obj:
     """Return what a session tells of its buyer."""
-    return {
-        "address": cards.EMPTY_ADDRESS,
-        "business_name": None,
-        "email": customer["email"] or email,
-        "individual_name": None,
-        "name": customer["name"],
-        "phone": customer["phone"],
-        "tax_exempt": "none",
-        "tax_ids": [],
-    }
+    return made(
+        "checkout.session.customer_details",
+        email=customer["email"] or email,
+        name=customer["name"],
+        phone=customer["phone"],
+    )
 
 
 def _session(world: World, params: dict[str, Any], mode: str, due: int, currency: str) -> Obj:
-    id_, now = new_id("cs_test_a1", 58), world.now()
-    customer = world.store.get(params.get("customer"))
-    email = params.get("customer_email")
+    customer, email = world.store.get(params.get("customer")), params.get("customer_email")
     creation = params.get("customer_creation", "if_required") if mode == "payment" and not customer else None
-    return {
-        "id": id_,
-        "object": "checkout.session",
-        "adaptive_pricing": None,
-        "after_expiration": None,
-        "allow_promotion_codes": params.get("allow_promotion_codes"),
-        "amount_subtotal": due,
-        "amount_total": due,
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
-        "billing_address_collection": params.get("billing_address_collection"),
-        "cancel_url": params.get("cancel_url"),
-        "client_reference_id": params.get("client_reference_id"),
-        "client_secret": None,
-        "collected_information": None,
-        "consent": None,
-        "consent_collection": None,
-        "created": now,
-        "currency": currency,
-        "currency_conversion": None,
-        "custom_fields": [],
-        "custom_text": {
-            "after_submit": None,
-            "shipping_address": None,
-            "submit": None,
-            "terms_of_service_acceptance": None,
-        },
-        "customer": customer and customer["id"],
-        "customer_account": None,
-        "customer_creation": creation,
-        "customer_details": details(email, customer) if customer else None,
-        "customer_email": email,
-        "discounts": [],
-        "expires_at": params.get("expires_at", now + cart.LONGEST_S),
-        "invoice": None,
-        "invoice_creation": None,
-        "livemode": False,
-        "locale": params.get("locale"),
-        "metadata": merged_metadata({}, params.get("metadata")),
-        "mode": mode,
-        "origin_context": params.get("origin_context"),
-        "payment_intent": None,
-        "payment_link": None,
-        "payment_method_collection": "always" if mode == "subscription" else "if_required",
-        "payment_method_configuration_details": None,
-        "payment_method_options": {},
-        "payment_method_types": cart.methods(params),
-        "payment_status": "unpaid",
-        "permissions": None,
-        "phone_number_collection": {"enabled": False},
-        "recovered_from": None,
-        "saved_payment_method_options": None,
-        "setup_intent": None,
-        "shipping_address_collection": None,
-        "shipping_cost": None,
-        "shipping_options": [],
-        "status": "open",
-        "submit_type": params.get("submit_type"),
-        "subscription": None,
-        "success_url": params["success_url"],
-        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
-        "ui_mode": "hosted_page",
-        "url": f"{world.seen_as}/stripe/pay/{id_}",
-        "wallet_options": None,
-    }
+    session = world.draft(
+        "checkout.session",
+        "cs_test_a1",
+        58,
+        amount_subtotal=due,
+        amount_total=due,
+        currency=currency,
+        customer=customer and customer["id"],
+        customer_creation=creation,
+        customer_details=details(email, customer) if customer else None,
+        expires_at=params.get("expires_at", world.now() + cart.LONGEST_S),
+        metadata=merged_metadata({}, params.get("metadata")),
+        mode=mode,
+        payment_method_collection="always" if mode == "subscription" else "if_required",
+        payment_method_types=cart.methods(params),
+        **{name: params[name] for name in AS_ASKED if name in params},
+    )
+    return session | {"url": f"{world.seen_as}/stripe/pay/{session['id']}"}
 
 
 def _include_lines(world: World, session: Obj) -> Obj:

@@ -9,6 +9,7 @@ from tools.fakes.stripe.wire import Refusal, missing
 from tools.fakes.stripe.world import World
 
 CUSTOMER_FIELDS = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt")
+AS_ASKED = ("balance", "description", "email", "name", "next_invoice_sequence", "phone", "preferred_locales")
 NAME_FIELDS = ("business_name", "individual_name")
 
 
@@ -20,29 +21,11 @@ def create_customer(world: World, params: dict[str, Any]) -> Obj:
         "cus_",
         14,
         address=params.get("address") or None,
-        balance=params.get("balance", 0),
-        currency=None,
-        customer_account=None,
-        default_source=None,
-        delinquent=False,
-        description=params.get("description"),
-        discount=None,
-        email=params.get("email"),
         invoice_prefix=params.get("invoice_prefix", new_id("", 8).upper()),
-        invoice_settings={
-            "custom_fields": None,
-            "default_payment_method": None,
-            "footer": None,
-            "rendering_options": None,
-        },
         metadata=merged_metadata({}, params.get("metadata")),
-        name=params.get("name"),
-        next_invoice_sequence=params.get("next_invoice_sequence", 1),
-        phone=params.get("phone"),
-        preferred_locales=params.get("preferred_locales", []),
         shipping=params.get("shipping") or None,
         tax_exempt=params.get("tax_exempt") or "none",
-        test_clock=None,
+        **{name: params[name] for name in AS_ASKED if name in params},
         **{name: params[name] or None for name in NAME_FIELDS if name in params},
     )
     if token := params.get("payment_method"):

@@ -10,35 +10,6 @@ from tools.fakes.stripe.world import World
 
 ANSWER_WITHIN_S = 7 * 86_400
 OPEN = ("warning_needs_response", "warning_under_review", "needs_response", "under_review")
-EVIDENCE = (
-    "access_activity_log",
-    "billing_address",
-    "cancellation_policy",
-    "cancellation_policy_disclosure",
-    "cancellation_rebuttal",
-    "customer_communication",
-    "customer_email_address",
-    "customer_name",
-    "customer_purchase_ip",
-    "customer_signature",
-    "duplicate_charge_documentation",
-    "duplicate_charge_explanation",
-    "duplicate_charge_id",
-    "product_description",
-    "receipt",
-    "refund_policy",
-    "refund_policy_disclosure",
-    "refund_refusal_explanation",
-    "service_date",
-    "service_documentation",
-    "shipping_address",
-    "shipping_carrier",
-    "shipping_date",
-    "shipping_documentation",
-    "shipping_tracking_number",
-    "uncategorized_file",
-    "uncategorized_text",
-)
 
 
 def open_dispute(
@@ -47,39 +18,17 @@ def open_dispute(
     """Dispute a *charge*; an *inquiry* asks first and takes no money yet."""
     if charge["status"] != "succeeded" or charge["disputed"]:
         raise Refusal(f"Charge {charge['id']} cannot be disputed: it is unpaid or disputed already.")
-    now = world.now()
     sum_ = charge["amount"] if amount is None else amount
     dispute = world.make(
         "dispute",
         "du_1",
-        23,
         amount=sum_,
-        balance_transactions=[],
         charge=charge["id"],
         currency=charge["currency"],
-        enhanced_eligibility_types=[],
-        evidence=dict.fromkeys(EVIDENCE) | {"enhanced_evidence": {}},
-        evidence_details={
-            "due_by": now + ANSWER_WITHIN_S,
-            "enhanced_eligibility": {},
-            "has_evidence": False,
-            "past_due": False,
-            "submission_count": 0,
-            "submission_method": "not_submitted",
-        },
+        evidence_details={"due_by": world.now() + ANSWER_WITHIN_S},
         is_charge_refundable=inquiry,
-        metadata={},
-        network_reason_code="10.4",
         payment_intent=charge["payment_intent"],
-        payment_method_details={
-            "card": {
-                "brand": "visa",
-                "case_type": "inquiry" if inquiry else "chargeback",
-                "network": "visa",
-                "network_reason_code": "10.4",
-            },
-            "type": "card",
-        },
+        payment_method_details={"card": {"case_type": "inquiry" if inquiry else "chargeback"}},
         reason=reason,
         status="warning_needs_response" if inquiry else "needs_response",
     )

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from tools.fakes.store import Obj, new_id
 from tools.fakes.stripe import views
+from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.wire import Refusal
 from tools.fakes.stripe.world import World
@@ -88,19 +89,17 @@ def delete_endpoint(world: World, _: dict[str, Any], id_: str) -> Obj:
 
 
 def _endpoint(world: World, id_: str, url: str, params: dict[str, Any]) -> Obj:
-    return {
-        "id": id_,
-        "object": "webhook_endpoint",
-        "api_version": params.get("api_version"),
-        "application": None,
-        "created": world.now(),
-        "description": params.get("description") or None,
-        "enabled_events": params["enabled_events"],
-        "livemode": False,
-        "metadata": merged_metadata({}, params.get("metadata")),
-        "status": "enabled",
-        "url": url,
-    }
+    return made(
+        "webhook_endpoint",
+        id=id_,
+        object="webhook_endpoint",
+        api_version=params.get("api_version"),
+        created=world.now(),
+        description=params.get("description") or None,
+        enabled_events=params["enabled_events"],
+        metadata=merged_metadata({}, params.get("metadata")),
+        url=url,
+    )
 
 
 def _check_url(url: str) -> None:

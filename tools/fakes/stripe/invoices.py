@@ -2,6 +2,7 @@
 
 from tools.fakes.store import Obj, new_id
 from tools.fakes.stripe import cards, payments, views
+from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.world import World
 
 
@@ -14,103 +15,37 @@ def make_invoice(
     number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04}"
     world.change(customer, next_invoice_sequence=customer["next_invoice_sequence"] + 1)
     by_hand = subscription["collection_method"] == "send_invoice"
-    invoice: Obj = {"id": new_id("in_1", 23), "object": "invoice", "created": now, "livemode": False}
+    invoice = world.draft(
+        "invoice",
+        "in_1",
+        amount_due=total,
+        amount_remaining=total,
+        billing_reason=reason,
+        collection_method=subscription["collection_method"],
+        currency=subscription["currency"],
+        customer=customer["id"],
+        customer_address=customer["address"],
+        customer_email=customer["email"],
+        customer_name=customer["name"],
+        customer_phone=customer["phone"],
+        due_date=now + (days_until_due or 0) * 86_400 if by_hand else None,
+        effective_at=now,
+        number=number,
+        parent={
+            "subscription_details": {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
+        },
+        period_end=now,
+        period_start=now,
+        subtotal=total,
+        subtotal_excluding_tax=total,
+        total=total,
+        total_excluding_tax=total,
+        webhooks_delivered_at=now,
+    )
     for line in lines:
         line["invoice"] = invoice["id"]
-    invoice |= {
-        "account_country": "DE",
-        "account_name": "paidup",
-        "account_tax_ids": None,
-        "amount_due": total,
-        "amount_overpaid": 0,
-        "amount_paid": 0,
-        "amount_remaining": total,
-        "amount_shipping": 0,
-        "application": None,
-        "attempt_count": 0,
-        "attempted": False,
-        "auto_advance": True,
-        "automatic_tax": {
-            "disabled_reason": None,
-            "enabled": False,
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
-        "automatically_finalizes_at": None,
-        "billing_reason": reason,
-        "collection_method": subscription["collection_method"],
-        "currency": subscription["currency"],
-        "custom_fields": None,
-        "customer": customer["id"],
-        "customer_account": None,
-        "customer_address": customer["address"],
-        "customer_email": customer["email"],
-        "customer_name": customer["name"],
-        "customer_phone": customer["phone"],
-        "customer_shipping": None,
-        "customer_tax_exempt": "none",
-        "customer_tax_ids": [],
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [],
-        "due_date": now + (days_until_due or 0) * 86_400 if by_hand else None,
-        "effective_at": now,
-        "ending_balance": 0,
-        "footer": None,
-        "from_invoice": None,
-        "hosted_invoice_url": f"{world.base}/stripe/invoices/{invoice['id']}",
-        "invoice_pdf": None,
-        "issuer": {"type": "self"},
-        "last_finalization_error": None,
-        "latest_revision": None,
-        "lines": views.listed(lines, f"/v1/invoices/{invoice['id']}/lines"),
-        "metadata": {},
-        "next_payment_attempt": None,
-        "number": number,
-        "on_behalf_of": None,
-        "parent": {
-            "quote_details": None,
-            "subscription_details": {
-                "metadata": dict(subscription["metadata"]),
-                "subscription": subscription["id"],
-            },
-            "type": "subscription_details",
-        },
-        "payment_settings": {
-            "default_mandate": None,
-            "payment_method_options": None,
-            "payment_method_types": None,
-        },
-        "period_end": now,
-        "period_start": now,
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "receipt_number": None,
-        "rendering": None,
-        "shipping_cost": None,
-        "shipping_details": None,
-        "starting_balance": 0,
-        "statement_descriptor": None,
-        "status": "draft",
-        "status_transitions": {
-            "finalized_at": None,
-            "marked_uncollectible_at": None,
-            "paid_at": None,
-            "voided_at": None,
-        },
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
-        "test_clock": None,
-        "total": total,
-        "total_discount_amounts": [],
-        "total_excluding_tax": total,
-        "total_pretax_credit_amounts": [],
-        "total_taxes": [],
-        "webhooks_delivered_at": now,
-    }
+    invoice["hosted_invoice_url"] = f"{world.base}/stripe/invoices/{invoice['id']}"
+    invoice["lines"] = views.listed(lines, f"/v1/invoices/{invoice['id']}/lines")
     world.store.put(invoice)
     world.emit("invoice.created", invoice)
     _move(world, invoice, "open", "finalized_at")
@@ -124,41 +59,30 @@ def line(world: World, subscription: Obj, item: Obj, *, free: bool = False, amou
     full = price["unit_amount"] * quantity if amount is None else amount
     charged = 0 if free else full
     name = world.store.need(price["product"])["name"]
-    return {
-        "id": new_id("il_1", 23),
-        "object": "line_item",
-        "amount": charged,
-        "currency": price["currency"],
-        "description": f"Trial period for {name}" if free else f"{quantity} x {name}",
-        "discount_amounts": [],
-        "discountable": True,
-        "discounts": [],
-        "invoice": None,
-        "livemode": False,
-        "metadata": dict(subscription["metadata"]),
-        "parent": {
-            "invoice_item_details": None,
+    return made(
+        "line_item",
+        id=new_id("il_1", 23),
+        object="line_item",
+        amount=charged,
+        currency=price["currency"],
+        description=f"Trial period for {name}" if free else f"{quantity} x {name}",
+        metadata=dict(subscription["metadata"]),
+        parent={
             "subscription_item_details": {
-                "invoice_item": None,
                 "proration": amount is not None,
-                "proration_details": {"credited_items": None},
                 "subscription": subscription["id"],
                 "subscription_item": item["id"],
-            },
-            "type": "subscription_item_details",
+            }
         },
-        "period": {"end": item["current_period_end"], "start": item["current_period_start"]},
-        "pretax_credit_amounts": [],
-        "pricing": {
+        period={"end": item["current_period_end"], "start": item["current_period_start"]},
+        pricing={
             "price_details": {"price": price["id"], "product": price["product"]},
-            "type": "price_details",
             "unit_amount_decimal": str(charged // quantity if quantity else 0),
         },
-        "quantity": quantity,
-        "subscription": subscription["id"],
-        "subtotal": charged,
-        "taxes": [],
-    }
+        quantity=quantity,
+        subscription=subscription["id"],
+        subtotal=charged,
+    )
 
 
 def collect(world: World, invoice: Obj, method: Obj | None) -> Obj:
@@ -238,13 +162,8 @@ def _payment_of(world: World, invoice: Obj, intent: Obj) -> Obj:
     return world.make(
         "invoice_payment",
         "inpay_1",
-        23,
-        amount_paid=None,
         amount_requested=invoice["amount_due"],
         currency=invoice["currency"],
         invoice=invoice["id"],
-        is_default=True,
-        payment={"payment_intent": intent["id"], "type": "payment_intent"},
-        status="open",
-        status_transitions={"canceled_at": None, "paid_at": None},
+        payment={"payment_intent": intent["id"]},
     )

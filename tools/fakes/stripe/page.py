@@ -7,29 +7,12 @@ from tools.fakes import page
 from tools.fakes.store import Obj
 from tools.fakes.stripe.cards import CARDS
 
-ZERO_DECIMAL = (
-    "bif",
-    "clp",
-    "djf",
-    "gnf",
-    "jpy",
-    "kmf",
-    "krw",
-    "mga",
-    "pyg",
-    "rwf",
-    "ugx",
-    "vnd",
-    "vuv",
-    "xaf",
-    "xof",
-    "xpf",
-)
+ZERO_DECIMAL = "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf"
 
 
 def amount(minor: int, currency: str) -> str:
     """Return *minor* units of a *currency* for people."""
-    major = f"{minor:,}" if currency in ZERO_DECIMAL else f"{minor / 100:,.2f}"
+    major = f"{minor:,}" if currency in ZERO_DECIMAL.split() else f"{minor / 100:,.2f}"
     return f"{major} {currency.upper()}"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from tools.fakes.store import Obj, new_id
 from tools.fakes.stripe import balance, cards, views
 from tools.fakes.stripe.cards import Card
+from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.operation import Operation
 from tools.fakes.stripe.world import World
 
@@ -13,50 +14,7 @@ DELAYED_AFTER_S = 3
 
 def make_intent(world: World, amount: int, currency: str, **fields: Any) -> Obj:
     """Make a payment intent of *amount* minor units that waits for a payment method."""
-    intent = world.make(
-        "payment_intent",
-        "pi_3",
-        23,
-        **{
-            "amount": amount,
-            "amount_capturable": 0,
-            "amount_details": {"tip": {}},
-            "amount_received": 0,
-            "application": None,
-            "application_fee_amount": None,
-            "automatic_payment_methods": None,
-            "canceled_at": None,
-            "cancellation_reason": None,
-            "capture_method": "automatic_async",
-            "confirmation_method": "automatic",
-            "currency": currency,
-            "customer": None,
-            "customer_account": None,
-            "description": None,
-            "last_payment_error": None,
-            "latest_charge": None,
-            "metadata": {},
-            "next_action": None,
-            "on_behalf_of": None,
-            "payment_method": None,
-            "payment_method_configuration_details": None,
-            "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-            "payment_method_types": ["card"],
-            "payment_record": None,
-            "processing": None,
-            "receipt_email": None,
-            "review": None,
-            "setup_future_usage": None,
-            "shipping": None,
-            "source": None,
-            "statement_descriptor": None,
-            "statement_descriptor_suffix": None,
-            "status": "requires_payment_method",
-            "transfer_data": None,
-            "transfer_group": None,
-        }
-        | fields,
-    )
+    intent = world.draft("payment_intent", "pi_3", amount=amount, currency=currency, **fields)
     intent["client_secret"] = f"{intent['id']}_secret_{new_id('', 25)}"
     world.store.put(intent)
     world.emit("payment_intent.created", intent)
@@ -163,45 +121,16 @@ def _charge(world: World, intent: Obj, method: Obj) -> Obj:
     return world.make(
         "charge",
         "ch_3",
-        23,
         amount=intent["amount"],
-        amount_captured=0,
-        amount_refunded=0,
-        application=None,
-        application_fee=None,
-        application_fee_amount=None,
-        balance_transaction=None,
         billing_details=method["billing_details"],
-        calculated_statement_descriptor="PAIDUP",
-        captured=False,
         currency=intent["currency"],
         customer=intent["customer"],
         description=intent["description"],
-        disputed=False,
-        failure_balance_transaction=None,
-        failure_code=None,
-        failure_message=None,
-        fraud_details={},
         metadata=dict(intent["metadata"]),
-        on_behalf_of=None,
-        outcome=None,
-        paid=False,
         payment_intent=intent["id"],
         payment_method=method["id"],
         payment_method_details=_method_details(method),
         receipt_email=intent["receipt_email"],
-        receipt_number=None,
-        receipt_url=None,
-        refunded=False,
-        review=None,
-        shipping=None,
-        source=None,
-        source_transfer=None,
-        statement_descriptor=None,
-        statement_descriptor_suffix=None,
-        status="pending",
-        transfer_data=None,
-        transfer_group=None,
     )
 
 
@@ -217,17 +146,9 @@ def _method_details(method: Obj) -> Obj:
 
 def _outcome(status: str, reason: str | None) -> Obj:
     approved = reason is None
-    return {
-        "advice_code": None,
-        "network_advice_code": None,
-        "network_decline_code": None,
-        "network_status": status,
-        "reason": reason,
-        "risk_level": "normal",
-        "risk_score": 12,
-        "seller_message": "Payment complete." if approved else "The bank did not return any further details.",
-        "type": "authorized" if approved else "issuer_declined",
-    }
+    message = "Payment complete." if approved else "The bank did not return any further details."
+    type_ = "authorized" if approved else "issuer_declined"
+    return made("charge.outcome", network_status=status, reason=reason, seller_message=message, type=type_)
 
 
 def _list_charges(world: World, params: dict[str, Any]) -> Obj:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tools.fakes.store import Obj, new_id
+from tools.fakes.store import Obj
 from tools.fakes.stripe import balance, cards, views
 from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.wire import Refusal, missing
@@ -76,31 +76,19 @@ def _charge_to_refund(world: World, params: dict[str, Any]) -> Obj:
 def _refund(world: World, charge: Obj, amount: int, params: dict[str, Any]) -> Obj:
     card = cards.of(world.store.get(charge["payment_method"]))
     goes = card.refund if card else "succeeded"
-    pending = goes == "pending"
-    refund: Obj = {
-        "id": new_id("re_3", 23),
-        "object": "refund",
-        "amount": amount,
-        "charge": charge["id"],
-        "created": world.now(),
-        "currency": charge["currency"],
-        "customer": charge["customer"],
-        "customer_account": None,
-        "destination_details": {
-            "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
-            "type": "card",
-        },
-        "failure_balance_transaction": None,
-        "metadata": merged_metadata({}, params.get("metadata")),
-        "payment_intent": charge["payment_intent"],
-        "payment_method": charge["payment_method"],
-        "pending_reason": "processing" if pending else None,
-        "reason": params.get("reason"),
-        "receipt_number": None,
-        "source_transfer_reversal": None,
-        "status": "pending" if pending else "succeeded",
-        "transfer_reversal": None,
-    }
+    refund = world.draft(
+        "refund",
+        "re_3",
+        amount=amount,
+        charge=charge["id"],
+        currency=charge["currency"],
+        customer=charge["customer"],
+        metadata=merged_metadata({}, params.get("metadata")),
+        payment_intent=charge["payment_intent"],
+        payment_method=charge["payment_method"],
+        reason=params.get("reason"),
+        **{"pending_reason": "processing", "status": "pending"} if goes == "pending" else {},
+    )
     transaction = balance.move(world, -amount, charge["currency"], "refund", refund["id"])
     world.store.put(refund | {"balance_transaction": transaction["id"]})
     total = charge["amount_refunded"] + amount

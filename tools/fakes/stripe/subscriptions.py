@@ -4,13 +4,13 @@ from typing import Any
 
 from tools.fakes.store import Obj, new_id
 from tools.fakes.stripe import invoices, periods
+from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.world import World
 
 DAY = 86_400
 WARN_BEFORE_TRIAL_END_S = 3 * DAY
 INCOMPLETE_FOR_S = 23 * 3600
 ENDED = ("canceled", "incomplete_expired")
-CANCELLATION = {"comment": None, "feedback": None, "feedback_option": None, "reason": None}
 
 
 def begin(world: World, customer: Obj, items: list[Obj], *, trial_end: int | None = None, **fields: Any) -> Obj:
@@ -19,63 +19,22 @@ def begin(world: World, customer: Obj, items: list[Obj], *, trial_end: int | Non
     It is `trialing` or `incomplete` until the caller says how the first invoice was paid.
     """
     now = world.now()
-    id_ = new_id("sub_1", 23)
     anchor = trial_end or now
     period_end = trial_end or periods.after(anchor, items[0]["price"]["recurring"], now)
+    subscription = world.draft(
+        "subscription",
+        "sub_1",
+        billing_cycle_anchor=anchor,
+        currency=items[0]["price"]["currency"],
+        customer=customer["id"],
+        start_date=now,
+        trial_end=trial_end,
+        trial_start=now if trial_end else None,
+        **{"status": "trialing" if trial_end else "incomplete"} | fields,
+    )
     for one in items:
-        one |= {"subscription": id_, "current_period_start": now, "current_period_end": period_end}
-    subscription: Obj = {
-        "id": id_,
-        "object": "subscription",
-        "created": now,
-        "livemode": False,
-        "application": None,
-        "application_fee_percent": None,
-        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
-        "billing_cycle_anchor": anchor,
-        "billing_cycle_anchor_config": None,
-        "billing_mode": {"flexible": {"proration_discounts": "included"}, "type": "flexible"},
-        "billing_schedules": [],
-        "billing_thresholds": None,
-        "cancel_at": None,
-        "cancel_at_period_end": False,
-        "canceled_at": None,
-        "cancellation_details": dict(CANCELLATION),
-        "collection_method": "charge_automatically",
-        "currency": items[0]["price"]["currency"],
-        "customer": customer["id"],
-        "customer_account": None,
-        "days_until_due": None,
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [],
-        "ended_at": None,
-        "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
-        "items": item_list(id_, items),
-        "latest_invoice": None,
-        "metadata": {},
-        "next_pending_invoice_item_invoice": None,
-        "on_behalf_of": None,
-        "pause_collection": None,
-        "payment_settings": {
-            "payment_method_options": None,
-            "payment_method_types": None,
-            "save_default_payment_method": "off",
-        },
-        "pending_invoice_item_interval": None,
-        "pending_setup_intent": None,
-        "pending_update": None,
-        "schedule": None,
-        "start_date": now,
-        "status": "trialing" if trial_end else "incomplete",
-        "test_clock": None,
-        "transfer_data": None,
-        "trial_end": trial_end,
-        "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
-        "trial_start": now if trial_end else None,
-    } | fields
+        one |= {"subscription": subscription["id"], "current_period_start": now, "current_period_end": period_end}
+    subscription["items"] = item_list(subscription["id"], items)
     if subscription["cancel_at_period_end"]:
         subscription |= {"cancel_at": period_end, "canceled_at": now}
     lines = [invoices.line(world, subscription, one, free=bool(trial_end)) for one in items]
@@ -90,19 +49,16 @@ def begin(world: World, customer: Obj, items: list[Obj], *, trial_end: int | Non
 
 def item(world: World, price: Obj, quantity: int, metadata: dict[str, str] | None = None) -> Obj:
     """Return a subscription item of *quantity* of a recurring *price*; `begin` gives it its period."""
-    return {
-        "id": new_id("si_", 14),
-        "object": "subscription_item",
-        "billed_until": None,
-        "billing_thresholds": None,
-        "created": world.now(),
-        "discounts": [],
-        "metadata": metadata or {},
-        "plan": _plan(price),
-        "price": price,
-        "quantity": quantity,
-        "tax_rates": [],
-    }
+    return made(
+        "subscription_item",
+        id=new_id("si_", 14),
+        object="subscription_item",
+        created=world.now(),
+        metadata=metadata or {},
+        plan=_plan(price),
+        price=price,
+        quantity=quantity,
+    )
 
 
 def pay_first(world: World, subscription: Obj, method: Obj | None) -> Obj:
@@ -201,24 +157,18 @@ def item_list(id_: str, items: list[Obj]) -> Obj:
 
 def _plan(price: Obj) -> Obj:
     recurring = price["recurring"]
-    return {
-        "id": price["id"],
-        "object": "plan",
-        "active": price["active"],
-        "amount": price["unit_amount"],
-        "amount_decimal": str(price["unit_amount"]),
-        "billing_scheme": "per_unit",
-        "created": price["created"],
-        "currency": price["currency"],
-        "interval": recurring["interval"],
-        "interval_count": recurring["interval_count"],
-        "livemode": False,
-        "metadata": {},
-        "meter": None,
-        "nickname": price["nickname"],
-        "product": price["product"],
-        "tiers_mode": None,
-        "transform_usage": None,
-        "trial_period_days": recurring["trial_period_days"],
-        "usage_type": "licensed",
-    }
+    return made(
+        "plan",
+        id=price["id"],
+        object="plan",
+        active=price["active"],
+        amount=price["unit_amount"],
+        amount_decimal=str(price["unit_amount"]),
+        created=price["created"],
+        currency=price["currency"],
+        interval=recurring["interval"],
+        interval_count=recurring["interval_count"],
+        nickname=price["nickname"],
+        product=price["product"],
+        trial_period_days=recurring["trial_period_days"],
+    )

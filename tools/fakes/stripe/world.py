@@ -6,6 +6,7 @@ from typing import Any
 from tools.fakes import world
 from tools.fakes.store import Obj, new_id
 from tools.fakes.stripe import sdk
+from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.wire import Refusal, no_such
 
 REFERENCES = (
@@ -36,10 +37,14 @@ class World(world.World):
         """Find objects by what they refer to."""
         self.store.index(*REFERENCES)
 
-    def make(self, kind: str, prefix: str, length: int = 24, **fields: Any) -> Obj:
+    def draft(self, kind: str, prefix: str, length: int = 23, /, **fields: Any) -> Obj:
+        """Return a new object of *kind* that is not written yet."""
+        head = {"id": new_id(prefix, length), "object": kind, "created": self.now()}
+        return head | made(kind, **fields)
+
+    def make(self, kind: str, prefix: str, length: int = 23, /, **fields: Any) -> Obj:
         """Write a new object of *kind* and return it."""
-        head = {"id": new_id(prefix, length), "object": kind, "created": self.now(), "livemode": False}
-        return self.store.put(head | fields)
+        return self.store.put(self.draft(kind, prefix, length, **fields))
 
     def emit(self, type_: str, obj: Obj, previous: dict[str, Any] | None = None) -> Obj | None:
         """Make the event *type_* about *obj* and queue it for every endpoint that wants it."""
@@ -51,10 +56,8 @@ class World(world.World):
         event = self.make(
             "event",
             "evt_1",
-            23,
             api_version=sdk.api_version(),
             data=data,
-            pending_webhooks=0,
             request={"id": self.request_id, "idempotency_key": self.idempotency_key},
             type=type_,
         )
