@@ -102,7 +102,7 @@ class StripeApi:
             headers |= {"Idempotent-Replayed": "true", "Original-Request": answer.replayed_from}
         if answer.status == 429:
             headers["Stripe-Rate-Limited-Reason"] = "global-rate"
-        if answer.status in (409, 429) or answer.status >= 500:
+        if answer.status == 409 or answer.status >= 500:  # of a rate limit Stripe leaves it to the caller
             headers["Stripe-Should-Retry"] = "false" if answer.stored else "true"
         return Response(answer.body, answer.status, headers, "application/json")
 

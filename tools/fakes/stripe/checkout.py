@@ -6,7 +6,7 @@ from tools.fakes.store import Obj
 from tools.fakes.stripe import cart, payments, views
 from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.operation import Operation, merged_metadata
-from tools.fakes.stripe.wire import Refusal, missing
+from tools.fakes.stripe.wire import Refusal, missing, no_such
 from tools.fakes.stripe.world import World
 
 AS_ASKED = (
@@ -126,12 +126,17 @@ def _include_lines(world: World, session: Obj) -> Obj:
 
 
 def _list_lines(world: World, params: dict[str, Any], id_: str) -> Obj:
-    lines = lines_of(world, world.named(id_, "checkout.session"))
+    lines, limit = lines_of(world, world.named(id_, "checkout.session")), views.limit_of(params)
     ids = [line["id"] for line in lines]
-    if (cursor := params.get("starting_after")) in ids:
-        lines = lines[ids.index(cursor) + 1 :]
-    limit = params.get("limit", 10)
-    return views.listed(lines[:limit], f"/v1/checkout/sessions/{id_}/line_items", has_more=len(lines) > limit)
+    for name in params.keys() & {"starting_after", "ending_before"}:
+        if params[name] not in ids:
+            raise no_such("line item", params[name], name)
+    if "starting_after" in params:
+        lines = lines[ids.index(params["starting_after"]) + 1 :]
+    if "ending_before" in params:
+        lines = lines[: ids.index(params["ending_before"])]
+    shown = lines[-limit:] if "ending_before" in params else lines[:limit]
+    return views.listed(shown, f"/v1/checkout/sessions/{id_}/line_items", has_more=len(lines) > limit)
 
 
 def _list(world: World, params: dict[str, Any]) -> Obj:

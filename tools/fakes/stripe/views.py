@@ -38,10 +38,7 @@ def page(
     *equal* are fields that must equal a value (`a__b` for a.b; None leaves one out). *also* is more SQL, followed
     by its values.
     """
-    limit = params.get("limit", 10)
-    if not 1 <= limit <= 100:
-        small = "Invalid limit: must be between 1 and 100"
-        raise Refusal(small, code="parameter_invalid_integer", param="limit")
+    limit = limit_of(params)
     where, args = ["json_extract(body, '$.deleted') IS NULL", also[0]], list[Any](also[1:])
     for name, value in (equal or {}).items():
         if value is not None:
@@ -62,6 +59,17 @@ def page(
     found = world.store.find(kind, " AND ".join(where), tuple(args), tail)
     shown = found[:limit]
     return listed(shown[::-1] if backwards else shown, url, has_more=len(found) > limit)
+
+
+def limit_of(params: dict[str, Any]) -> int:
+    """Return how many objects the page asked for holds. Raises Refusal for a page that Stripe does not give."""
+    limit = params.get("limit", 10)
+    if not 1 <= limit <= 100:
+        small = "Invalid limit: must be between 1 and 100"
+        raise Refusal(small, code="parameter_invalid_integer", param="limit")
+    if "starting_after" in params and "ending_before" in params:
+        raise Refusal("Received both starting_after and ending_before parameters. Please pass in only one.")
+    return int(limit)
 
 
 def expand(world: World, obj: Obj, paths: list[str]) -> Obj:
