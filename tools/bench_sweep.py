@@ -1,7 +1,8 @@
 """What the minute's sweep consumes: `make bench`. Its reads must grow with what is due, not with the table.
 
-The table is the counted one of tools/fakes/memory/table.py, the provider one in memory: capacity is measured, not time. All
-other checkouts are open, and lie in the index beside those that are due: who reads more of it than its keys name, pays.
+The table is the counted one of tools/fakes/memory/table.py, the provider one in memory: capacity is measured, not time.
+All other checkouts are open, and lie in the index beside those that are due: who reads more of it than its keys name,
+pays.
 """
 
 import logging

@@ -3,178 +3,229 @@
 Reads and writes are counted as Amazon's documentation says: a strongly consistent read takes one unit per 4 KB, an
 eventually consistent one half of it, a transactional one twice; a write takes one unit per 1 KB, a transactional one
 twice. A query pays, a page at a time, for all that its key condition reads together. Writes to indexes are not counted.
-What paidup does not ask for today, an expression or a parameter, is an error here, so that nothing goes uncounted.
+
+What DynamoDB refuses is refused alike. What paidup does not ask for today, an expression or a parameter, is an error
+here, so that nothing goes uncounted.
 """
 
-import re
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
-Item = dict[str, Any]
-Address = tuple[str, str]
-Entries = list[tuple[Any, Address]]  # by range key: a number or a string, one kind within an index
+from tools.fakes.memory import keys, refusals
+from tools.fakes.memory.expressions import Placeholders, holds
+from tools.fakes.memory.keys import Address, Entries
+from tools.fakes.memory.refusals import invalid
+from tools.fakes.memory.values import Item, copied, stored
 
-OWN = ""  # the table's own keys, beside its indexes
-KEYS = {OWN: ("pk", "sk"), "by_ref": ("ref", "ref_at"), "by_due": ("due_shard", "due_at")}
-LAST = ("\uffff", "")
-TERM = re.compile(r"(?P<name>#?\w+) (?P<how>=|<=) (?P<value>:\w+)|begins_with\((?P<begun>\w+), (?P<prefix>:\w+)\)")
+MOST_TOGETHER = 100
+MOST_BYTES_ITEM = 400 * 1024
+MOST_BYTES_PAGE = 1024 * 1024
+MOST_BYTES_TRANSACTION = 4 * 1024 * 1024
 
 
 class MemoryTable:
     """A DynamoDB client with one table in memory. `before` is called with every operation's name, and may raise."""
 
-    def __init__(self, *, counted: bool = True) -> None:
-        """Begin with nothing; what is not *counted* is faster."""
-        self.counted = counted
+    exceptions = refusals.exceptions
+
+    def __init__(self, name: str = "paidup") -> None:
+        """Begin with an empty table called *name*."""
+        self.name = name
         self.rows: dict[Address, Item] = {}
         self.consumed = 0.0
         self.before: Callable[[str], Callable[[], None] | None] = lambda _: None
-        self._entries: dict[str, dict[str, Entries]] = {index: {} for index in KEYS}
+        self._sizes: dict[Address, int] = {}
+        self._entries: dict[str, dict[str, Entries]] = {index: {} for index in keys.KEYS}
 
-    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool) -> Item:  # noqa: ARG002, N803 - boto3's own names
+    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> Item:  # noqa: N803 - boto3's own names
         """Return the item under *Key*."""
         after = self.before("get_item")
-        row = self.rows.get(_address(Key))
-        self._read([row] if row else [], units=1.0 if ConsistentRead else 0.5)
+        self._check_name(TableName)
+        found = self._found([keys.key_address(Key)], units=1.0 if ConsistentRead else 0.5)
         _done(after)
-        return {"Item": row} if row else {}
+        return {"Item": found[0]} if found[0] else {}
 
     def batch_get_item(self, *, RequestItems: Item) -> Item:  # noqa: N803
         """Return the items that are there."""
         after = self.before("batch_get_item")
         ((table, wanted),) = RequestItems.items()
-        found = [row for key in wanted["Keys"] if (row := self.rows.get(_address(key)))]
-        self._read(found, units=1.0 if wanted["ConsistentRead"] else 0.5)
+        self._check_name(table)
+        _check_some("Keys", wanted["Keys"])
+        _check_together(f"RequestItems.{table}.member.Keys", wanted["Keys"])
+        addresses = [keys.key_address(key) for key in wanted["Keys"]]
+        if len(set(addresses)) < len(addresses):
+            raise invalid("Provided list of item keys contains duplicates")
+        found = self._found(addresses, units=1.0 if wanted.get("ConsistentRead") else 0.5)
         _done(after)
-        return {"Responses": {table: found}, "UnprocessedKeys": {}}
+        return {"Responses": {table: [row for row in found if row]}, "UnprocessedKeys": {}}
 
-    def transact_get_items(self, *, TransactItems: list[Item]) -> Item:  # noqa: N803
+    def transact_get_items(self, *, TransactItems: Sequence[Item]) -> Item:  # noqa: N803
         """Return the items in the order asked for."""
         after = self.before("transact_get_items")
-        found = [self.rows.get(_address(one["Get"]["Key"])) for one in TransactItems]
-        self._read([row for row in found if row], units=2.0)
+        gets = self._of_transaction(TransactItems, "Get")
+        addresses = [keys.key_address(get["Key"]) for get in gets]
+        _check_once(addresses)
+        if sum(self._sizes.get(address, 0) for address in addresses) > MOST_BYTES_TRANSACTION:
+            raise invalid("Transaction request exceeds the 4MB transaction size limit")
+        found = self._found(addresses, units=2.0)
         _done(after)
         return {"Responses": [{"Item": row} if row else {} for row in found]}
 
-    def put_item(self, *, TableName: str, Item: Item) -> Item:  # noqa: ARG002, N803
-        """Write an item."""
+    def put_item(self, *, TableName: str, Item: Item, **guard: Any) -> Item:  # noqa: N803
+        """Write an item, if its condition holds."""
         after = self.before("put_item")
-        self._write(Item, units=1.0)
+        self._check_name(TableName)
+        row, size = keys.accepted(Item)
+        _check_fits(row, size)
+        if not self._holds(row, guard):
+            raise refusals.condition_failed()
+        self._write(row, size, units=1.0)
         _done(after)
         return {}
 
-    def transact_write_items(self, *, TransactItems: list[Item]) -> Item:  # noqa: N803
-        """Write all items, or none where a condition fails."""
+    def transact_write_items(self, *, TransactItems: Sequence[Item]) -> Item:  # noqa: N803
+        """Write all items, or none if a condition fails."""
         after = self.before("transact_write_items")
-        puts = [one["Put"] for one in TransactItems]
-        if len({_address(put["Item"]) for put in puts}) < len(puts):
-            raise ValueError("a transaction that writes one item twice")
-        if any(not self._holds(put) for put in puts):
-            reasons = [{"Code": "None" if self._holds(put) else "ConditionalCheckFailed"} for put in puts]
-            answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
-            raise ClientError(answer, "TransactWriteItems")
-        for put in puts:
-            self._write(put["Item"], units=2.0)
+        puts = self._of_transaction(TransactItems, "Put")
+        rows = [keys.accepted(put.pop("Item")) for put in puts]
+        _check_once([keys.address(row) for row, _ in rows])
+        if sum(size for _, size in rows) > MOST_BYTES_TRANSACTION:
+            raise invalid("Transaction request exceeds the 4MB transaction size limit")
+        reasons = [self._reason_against(row, size, guard) for (row, size), guard in zip(rows, puts, strict=True)]
+        if any(reasons):
+            raise refusals.canceled(reasons)
+        for row, size in rows:
+            self._write(row, size, units=2.0)
         _done(after)
         return {}
 
     def query(
         self,
         *,
-        TableName: str,  # noqa: ARG002, N803
+        TableName: str,  # noqa: N803
         KeyConditionExpression: str,  # noqa: N803
         ExpressionAttributeValues: Item,  # noqa: N803
-        Limit: int,  # noqa: N803
-        ExpressionAttributeNames: Mapping[str, str] | None = None,  # noqa: N803
-        IndexName: str = OWN,  # noqa: N803
+        Limit: int | None = None,  # noqa: N803
+        ExpressionAttributeNames: Item | None = None,  # noqa: N803
+        IndexName: str = keys.OWN,  # noqa: N803
         ConsistentRead: bool = False,  # noqa: N803
         ScanIndexForward: bool = True,  # noqa: N803
         ExclusiveStartKey: Item | None = None,  # noqa: N803
     ) -> Item:
         """Return a page of the items that the key condition names, of the table or of an index."""
         self.before(f"query {IndexName}".strip())
+        self._check_name(TableName)
+        if Limit is not None and Limit < 1:
+            raise ParamValidationError(report=f"Invalid value for parameter Limit, value: {Limit}, valid min value: 1")
+        if IndexName not in keys.KEYS:
+            raise invalid(f"The table does not have the specified index: {IndexName}")
         if IndexName and ConsistentRead:
-            raise ValueError("an index is never read consistently")
-        asked = _terms(KeyConditionExpression, ExpressionAttributeNames or {}, ExpressionAttributeValues)
-        entries, first, end = self._between(IndexName, asked)
+            raise invalid("Consistent reads are not supported on global secondary indexes")
+        placeholders = Placeholders(ExpressionAttributeNames or {}, ExpressionAttributeValues)
+        partition, bounds = keys.key_condition(placeholders.terms(KeyConditionExpression), IndexName)
+        placeholders.check_used()
+        entries = self._entries[IndexName].get(partition, [])
+        first, end = keys.between(entries, bounds)
         if ExclusiveStartKey:
-            there = (_plain(ExclusiveStartKey[KEYS[IndexName][1]]), _address(ExclusiveStartKey))
-            first = max(first, bisect_right(entries, there)) if ScanIndexForward else first
-            end = end if ScanIndexForward else min(end, bisect_left(entries, there))
-        read = entries[first : min(end, first + Limit)] if ScanIndexForward else entries[max(first, end - Limit) : end]
-        addresses = [address for _, address in (read if ScanIndexForward else reversed(read))]
-        page = [self.rows[address] for address in addresses]
-        self._read(page, units=1.0 if ConsistentRead else 0.5, together=True)
-        more = {"LastEvaluatedKey": _key(addresses[-1], page[-1], IndexName)} if len(page) == Limit else {}
-        return {"Items": page, **more}
+            there = keys.start(ExclusiveStartKey, partition, IndexName)
+            if ScanIndexForward:
+                first = max(first, bisect_right(entries, there))
+            else:
+                end = min(end, bisect_left(entries, there))
+        places = range(first, end) if ScanIndexForward else range(end - 1, first - 1, -1)
+        page, cut = self._page([entries[place][1] for place in places[:Limit]])
+        self._count(page, units=1.0 if ConsistentRead else 0.5, together=True)
+        rows = [copied(self.rows[address]) for address in page]
+        answer = {"Items": rows, "Count": len(rows), "ScannedCount": len(rows)}
+        if cut or len(page) == Limit:
+            answer["LastEvaluatedKey"] = keys.evaluated(page[-1], rows[-1], IndexName)
+        return answer
 
     def fill(self, row: Item, addresses: Iterable[Address]) -> None:
         """Let the one *row* lie under every address, uncounted, as if each were a row of its own that cost as much."""
+        row, size = stored(row)
         for address in addresses:
-            self._lay(row, address)
+            self._lay(row, size, address)
 
     def holds_due(self, *, now: int) -> bool:
         """Whether a sweep at *now* would find anything."""
         return any(entries and entries[0][0] <= now for entries in self._entries["by_due"].values())
 
-    def _between(self, index: str, asked: dict[str, tuple[str, Any]]) -> tuple[Entries, int, int]:
-        """Return the entries of the one partition that is *asked* for, and between which two of them it is read."""
-        hash_name, range_name = KEYS[index]
-        how, partition = asked.pop(hash_name, ("", None))
-        order, bound = asked.pop(range_name, ("", None))
-        if how != "=" or asked:
-            raise ValueError(f"a key condition that this table does not know: {hash_name} {how}, {list(asked)}")
-        entries = self._entries[index].get(partition, [])
-        match order:
-            case "":
-                return entries, 0, len(entries)
-            case "<=":
-                return entries, 0, bisect_right(entries, (bound, LAST))
-            case "begins_with":
-                return entries, bisect_left(entries, (bound,)), bisect_left(entries, (bound + "\uffff",))
-            case other:
-                raise ValueError(f"a key condition that this table does not know: {range_name} {other}")
+    def _check_name(self, name: str) -> None:
+        if name != self.name:
+            raise refusals.no_such_table()
 
-    def _holds(self, put: Mapping[str, Any]) -> bool:
-        there = self.rows.get(_address(put["Item"]))
-        match put.get("ConditionExpression"):
-            case None:
-                return True
-            case "attribute_not_exists(pk)":
-                return there is None
-            case "version = :read":
-                return there is not None and there["version"] == put["ExpressionAttributeValues"][":read"]
-            case other:
-                raise ValueError(f"a condition that this table does not know: {other}")
+    def _of_transaction(self, asked: Sequence[Item], kind: str) -> list[Item]:
+        """Return what a transaction asks for, one item each, all of the one *kind* that this table knows."""
+        _check_some("TransactItems", asked)
+        _check_together("transactItems", asked)
+        found = []
+        for one in asked:
+            if one.keys() != {kind}:
+                raise NotImplementedError(f"a transaction with {', '.join(one)}, which this table does not know")
+            wanted = dict(one[kind])
+            self._check_name(wanted.pop("TableName"))
+            found.append(wanted)
+        return found
 
-    def _write(self, row: Item, *, units: float) -> None:
-        if self.counted:
-            self.consumed += units * -(-_size(row) // 1024)
-        self._lay(row, _address(row))
+    def _found(self, addresses: Sequence[Address], *, units: float) -> list[Item | None]:
+        self._count(addresses, units=units)
+        return [copied(row) if (row := self.rows.get(address)) else None for address in addresses]
 
-    def _lay(self, row: Item, address: Address) -> None:
+    def _page(self, addresses: list[Address]) -> tuple[list[Address], bool]:
+        """Return as many of *addresses* as one answer holds, and whether it was cut."""
+        size = 0
+        for number, address in enumerate(addresses):
+            size += self._sizes[address]
+            if size > MOST_BYTES_PAGE:
+                return addresses[:number], True
+        return addresses, False
+
+    def _reason_against(self, row: Item, size: int, guard: Item) -> ClientError | None:
+        try:
+            _check_fits(row, size)
+        except ClientError as refusal:
+            return refusal
+        return None if self._holds(row, guard) else refusals.condition_failed()
+
+    def _holds(self, row: Item, guard: Item) -> bool:
+        if unknown := guard.keys() - {
+            "ConditionExpression",
+            "ExpressionAttributeNames",
+            "ExpressionAttributeValues",
+        }:
+            raise NotImplementedError(f"a write with {', '.join(unknown)}, which this table does not know")
+        placeholders = Placeholders(
+            guard.get("ExpressionAttributeNames", {}), guard.get("ExpressionAttributeValues", {})
+        )
+        return holds(guard.get("ConditionExpression"), placeholders, self.rows.get(keys.address(row), {}))
+
+    def _write(self, row: Item, size: int, *, units: float) -> None:
+        self.consumed += units * max(1, -(-size // 1024))
+        self._lay(row, size, keys.address(row))
+
+    def _lay(self, row: Item, size: int, address: Address) -> None:
         old = self.rows.get(address)
-        for index, (hash_name, range_name) in KEYS.items():
-            if index == OWN:
+        for index, names in keys.KEYS.items():
+            if index == keys.OWN:
                 if old is None:
-                    insort(self._entries[OWN].setdefault(address[0], []), (address[1], address))
+                    insort(self._entries[keys.OWN].setdefault(address[0], []), (address[1], address))
                 continue
-            if old and hash_name in old:
-                entries = self._entries[index][old[hash_name]["S"]]
-                del entries[bisect_left(entries, (_plain(old[range_name]), address))]
-            if hash_name in row:
-                entries = self._entries[index].setdefault(row[hash_name]["S"], [])
-                insort(entries, (_plain(row[range_name]), address))
+            if old and (before := keys.place(old, names)):
+                entries = self._entries[index][before[0]]
+                del entries[bisect_left(entries, (before[1], address))]
+            if now := keys.place(row, names):
+                insort(self._entries[index].setdefault(now[0], []), (now[1], address))
         self.rows[address] = row
+        self._sizes[address] = size
 
-    def _read(self, found: list[Item], *, units: float, together: bool = False) -> None:
-        if not self.counted:
-            return
-        sizes = [sum(map(_size, found))] if together else [_size(row) for row in found]
-        self.consumed += sum(units * max(1, -(-size // 4096)) for size in sizes or [0])
+    def _count(self, addresses: Sequence[Address], *, units: float, together: bool = False) -> None:
+        sizes = [self._sizes.get(address, 0) for address in addresses]
+        read = [sum(sizes)] if together else sizes
+        self.consumed += sum(units * max(1, -(-size // 4096)) for size in read)
 
 
 def _done(after: Callable[[], None] | None) -> None:
@@ -182,34 +233,24 @@ def _done(after: Callable[[], None] | None) -> None:
         after()
 
 
-def _terms(expression: str, names: Mapping[str, str], values: Item) -> dict[str, tuple[str, Any]]:
-    """Return what *expression* asks of each attribute: how, and the value. Raises ValueError for one unknown here."""
-    found: dict[str, tuple[str, Any]] = {}
-    for term in expression.split(" AND "):
-        said = TERM.fullmatch(term)
-        if said is None:
-            raise ValueError(f"a key condition that this table does not know: {term}")
-        name, value = said["name"] or said["begun"], values[said["value"] or said["prefix"]]
-        found[names[name] if name.startswith("#") else name] = (said["how"] or "begins_with", _plain(value))
-    return found
+def _check_fits(row: Item, size: int) -> None:
+    keys.check_indexed(row)
+    if size > MOST_BYTES_ITEM:
+        raise invalid("Item size has exceeded the maximum allowed size")
 
 
-def _address(row: Item) -> Address:
-    return row["pk"]["S"], row["sk"]["S"]
+def _check_once(addresses: Sequence[Address]) -> None:
+    if len(set(addresses)) < len(addresses):
+        raise invalid("Transaction request cannot include multiple operations on one item")
 
 
-def _key(address: Address, row: Item, index: str) -> Item:
-    own = {"pk": {"S": address[0]}, "sk": {"S": address[1]}}
-    return own if index == OWN else own | {name: row[name] for name in KEYS[index]}
+def _check_together(where: str, asked: Sequence[Any]) -> None:
+    if len(asked) > MOST_TOGETHER:
+        most = f"Member must have length less than or equal to {MOST_TOGETHER}"
+        raise invalid(f"1 validation error detected: Value at '{where}' failed to satisfy constraint: {most}")
 
 
-def _plain(value: Item) -> Any:
-    ((kind, inner),) = value.items()
-    return float(inner) if kind == "N" else inner
-
-
-def _size(value: Any) -> int:
-    """Return how many bytes DynamoDB counts, near enough: names and values, numbers at half their digits."""
-    if isinstance(value, dict):
-        return sum(len(str(name)) + _size(inner) for name, inner in value.items())
-    return sum(_size(inner) for inner in value) if isinstance(value, list) else len(str(value))
+def _check_some(name: str, asked: Sequence[Any]) -> None:
+    """Refuse an empty list before it is sent, as botocore does."""
+    if not asked:
+        raise ParamValidationError(report=f"Invalid length for parameter {name}, value: 0, valid min length: 1")
