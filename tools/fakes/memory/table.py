@@ -1,7 +1,7 @@
 """DynamoDB in memory, as far as paidup's table asks for it, counting the capacity that each call consumes.
 
 Reads and writes are counted as Amazon's documentation says: a strongly consistent read takes one unit per 4 KB, an
-eventually consistent one half of it, a transactional one twice; a write takes one unit per 1 KB, a transactional one
+eventually consistent one half of it; a write takes one unit per 1 KB, a transactional one
 twice. A query pays, a page at a time, for all that its key condition reads together. Writes to indexes are not counted.
 
 What DynamoDB refuses is refused alike. What paidup does not ask for today, an expression or a parameter, is an error
@@ -23,6 +23,7 @@ from tools.fakes.memory.values import Item, copied, stored
 MOST_TOGETHER = 100
 MOST_BYTES_ITEM = 400 * 1024
 MOST_BYTES_PAGE = 1024 * 1024
+MOST_BYTES_BATCH = 16 * 1024 * 1024
 MOST_BYTES_TRANSACTION = 4 * 1024 * 1024
 
 
@@ -49,7 +50,7 @@ class MemoryTable:
         return {"Item": found[0]} if found[0] else {}
 
     def batch_get_item(self, *, RequestItems: Item) -> Item:  # noqa: N803
-        """Return the items that are there."""
+        """Return the items that are there, and the keys that one answer has no room for."""
         after = self.before("batch_get_item")
         ((table, wanted),) = RequestItems.items()
         self._check_name(table)
@@ -58,21 +59,11 @@ class MemoryTable:
         addresses = [keys.key_address(key) for key in wanted["Keys"]]
         if len(set(addresses)) < len(addresses):
             raise invalid("Provided list of item keys contains duplicates")
-        found = self._found(addresses, units=1.0 if wanted.get("ConsistentRead") else 0.5)
+        read, cut = self._fitting(addresses, MOST_BYTES_BATCH)
+        found = self._found(read, units=1.0 if wanted.get("ConsistentRead") else 0.5)
         _done(after)
-        return {"Responses": {table: [row for row in found if row]}, "UnprocessedKeys": {}}
-
-    def transact_get_items(self, *, TransactItems: Sequence[Item]) -> Item:  # noqa: N803
-        """Return the items in the order asked for."""
-        after = self.before("transact_get_items")
-        gets = self._of_transaction(TransactItems, "Get")
-        addresses = [keys.key_address(get["Key"]) for get in gets]
-        _check_once(addresses)
-        if sum(self._sizes.get(address, 0) for address in addresses) > MOST_BYTES_TRANSACTION:
-            raise invalid("Transaction request exceeds the 4MB transaction size limit")
-        found = self._found(addresses, units=2.0)
-        _done(after)
-        return {"Responses": [{"Item": row} if row else {} for row in found]}
+        left = {table: wanted | {"Keys": wanted["Keys"][len(read) :]}} if cut else {}
+        return {"Responses": {table: [row for row in found if row]}, "UnprocessedKeys": left}
 
     def put_item(self, *, TableName: str, Item: Item, **guard: Any) -> Item:  # noqa: N803
         """Write an item, if its condition holds."""
@@ -89,7 +80,7 @@ class MemoryTable:
     def transact_write_items(self, *, TransactItems: Sequence[Item]) -> Item:  # noqa: N803
         """Write all items, or none if a condition fails."""
         after = self.before("transact_write_items")
-        puts = self._of_transaction(TransactItems, "Put")
+        puts = self._puts(TransactItems)
         rows = [keys.accepted(put.pop("Item")) for put in puts]
         _check_once([keys.address(row) for row, _ in rows])
         if sum(size for _, size in rows) > MOST_BYTES_TRANSACTION:
@@ -136,7 +127,7 @@ class MemoryTable:
             else:
                 end = min(end, bisect_left(entries, there))
         places = range(first, end) if ScanIndexForward else range(end - 1, first - 1, -1)
-        page, cut = self._page([entries[place][1] for place in places[:Limit]])
+        page, cut = self._fitting([entries[place][1] for place in places[:Limit]], MOST_BYTES_PAGE)
         self._count(page, units=1.0 if ConsistentRead else 0.5, together=True)
         rows = [copied(self.rows[address]) for address in page]
         answer = {"Items": rows, "Count": len(rows), "ScannedCount": len(rows)}
@@ -158,29 +149,27 @@ class MemoryTable:
         if name != self.name:
             raise refusals.no_such_table()
 
-    def _of_transaction(self, asked: Sequence[Item], kind: str) -> list[Item]:
-        """Return what a transaction asks for, one item each, all of the one *kind* that this table knows."""
+    def _puts(self, asked: Sequence[Item]) -> list[Item]:
+        """Return what a transaction puts, the only thing that this table knows to do in one."""
         _check_some("TransactItems", asked)
         _check_together("transactItems", asked)
-        found = []
-        for one in asked:
-            if one.keys() != {kind}:
-                raise NotImplementedError(f"a transaction with {', '.join(one)}, which this table does not know")
-            wanted = dict(one[kind])
-            self._check_name(wanted.pop("TableName"))
-            found.append(wanted)
-        return found
+        if others := {kind for one in asked for kind in one} - {"Put"}:
+            raise NotImplementedError(f"a transaction with {', '.join(others)}, which this table does not know")
+        puts = [dict(one["Put"]) for one in asked]
+        for put in puts:
+            self._check_name(put.pop("TableName"))
+        return puts
 
     def _found(self, addresses: Sequence[Address], *, units: float) -> list[Item | None]:
         self._count(addresses, units=units)
         return [copied(row) if (row := self.rows.get(address)) else None for address in addresses]
 
-    def _page(self, addresses: list[Address]) -> tuple[list[Address], bool]:
-        """Return as many of *addresses* as one answer holds, and whether it was cut."""
+    def _fitting(self, addresses: list[Address], most_bytes: int) -> tuple[list[Address], bool]:
+        """Return the first of *addresses* whose items have *most_bytes* together, and whether others are left."""
         size = 0
         for number, address in enumerate(addresses):
-            size += self._sizes[address]
-            if size > MOST_BYTES_PAGE:
+            size += self._sizes.get(address, 0)
+            if size > most_bytes:
                 return addresses[:number], True
         return addresses, False
 
