@@ -21,7 +21,7 @@ os.environ |= {
 }
 
 from tests.world import World, opened
-from tools.fakes import Fakes, serve
+from tools.fakes.server import Fakes, serve
 
 LONGEST = ("test_browser.py", "test_stack.py", "test_deliveries.py", "test_state_machine.py", "test_built.py")
 
@@ -41,7 +41,7 @@ def aws() -> Iterator[ministack.Running]:
 @pytest.fixture
 def fakes(tmp_path: Path) -> Iterator[Fakes]:
     """Stripe and the identity provider, empty, with a clock of their own."""
-    with serve(state=tmp_path / "standins", clock_file=tmp_path / "clock") as running:
+    with serve(state=tmp_path / "fakes", clock_file=tmp_path / "clock") as running:
         yield running
 
 

@@ -27,7 +27,7 @@ from paidup.outside import identity, queue, secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import client
 
-from tools.fakes import Fakes
+from tools.fakes.server import Fakes
 
 EVENTS = Path(__file__).parents[1] / "events"
 ORIGIN = "http://127.0.0.1:8787"

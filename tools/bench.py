@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools import offers
-from tools.fakes import serve
+from tools.fakes.server import serve
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.deployment import DEPENDENCIES, PACKAGE
@@ -95,7 +95,7 @@ def main() -> None:
         folder = Path(name)
         with (
             ministack.running() as aws,
-            serve(state=folder / "standins", clock_file=folder / "clock") as fakes,
+            serve(state=folder / "fakes", clock_file=folder / "clock") as fakes,
         ):
             keys = f"{fakes.url}/identity/.well-known/jwks.json"
             settings = aws.account(StripeApiBase=f"{fakes.url}/stripe", IdentityJwksUrl=keys)

@@ -49,7 +49,7 @@ def bought(stack: Background, http: httpx.Client, offer_id: str, world: str, n: 
     """
     customer = f"{offer_id}-{world}-{n}"
     who = {"sub": customer, "email": f"{customer}@example.com", "roles": ["customer"]}
-    token = http.post(f"{stack.standins_url}/identity/token", json=who).raise_for_status().json()["token"]
+    token = http.post(f"{stack.fakes_url}/identity/token", json=who).raise_for_status().json()["token"]
     signed_in = {"authorization": f"Bearer {token}"}
     asked = http.post(f"{stack.url}/payment-tokens", json={"offer_id": offer_id}, headers=signed_in)
     checkout = asked.raise_for_status().json()
@@ -95,7 +95,7 @@ def measure(folder: Path) -> Table:
         table.row("floor: one request through it", None, lambda _: round_trip(stack, http), FLOOR_RUNS)
         for what, offer_id in BOUGHT.items():
             table.row(f"{what} paid, until active", WEBHOOKS_S, partial(bought, stack, http, offer_id, "heard"))
-        http.post(f"{stack.standins_url}/dev/faults", json={"drop": 1}).raise_for_status()
+        http.post(f"{stack.fakes_url}/dev/faults", json={"drop": 1}).raise_for_status()
         for what, offer_id in BOUGHT.items():
             alone = partial(bought, stack, http, offer_id, "unheard")
             if "webhook" in table.row(f"{what} paid, until active, every webhook lost", POLL_ONLY_S, alone):

@@ -1,7 +1,8 @@
 """What the minute's sweep consumes: `make bench`. Its reads must grow with what is due, not with the table.
 
-The table is the counted one of tools/soak/memory.py, the provider one in memory: capacity is measured, not time. All
-other checkouts are open, and lie in the index beside those that are due: who reads more of it than its keys name, pays.
+The table is the counted one of tools/fakes/memory/table.py, the provider one in memory: capacity is measured, not time.
+All other checkouts are open, and lie in the index beside those that are due: who reads more of it than its keys name,
+pays.
 """
 
 import logging
@@ -17,9 +18,9 @@ from paidup.model.policy import Policy
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.table import Table
 
+from tools.fakes.memory.table import MemoryTable
 from tools.soak.clock import no_queue
 from tools.soak.events import NAME
-from tools.soak.memory import MemoryTable
 from tools.soak.provider import MemoryProvider, Sheet
 
 NOW = 1_795_251_600

@@ -23,7 +23,7 @@ from tests.alone import in_a_thread
 from tests.skipping import skip
 from tests.world import WEBHOOK_SECRET, sample
 from tools import offers
-from tools.fakes import Fakes, serve
+from tools.fakes.server import Fakes, serve
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
 from tools.local.functions import Function, runtime_folder
@@ -115,7 +115,7 @@ def all_told(built: Path, layers: Layers, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("answers")
     with (
         ministack.running() as aws,
-        serve(state=folder / "standins", clock_file=folder / "clock") as fakes,
+        serve(state=folder / "fakes", clock_file=folder / "clock") as fakes,
     ):
         settings = aws.account(
             StripeApiBase=f"{fakes.url}/stripe",

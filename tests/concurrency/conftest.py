@@ -7,7 +7,7 @@ import pytest
 
 from tests.concurrency.crowd import Crowd, Place, gathered
 from tests.world import World, opened
-from tools.fakes import Fakes, serve
+from tools.fakes.server import Fakes, serve
 from tools.local import ministack
 
 
@@ -22,7 +22,7 @@ def crowd() -> Iterator[Crowd]:
 def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
     """Stripe, for all of these tests: each has customers of its own."""
     folder = tmp_path_factory.mktemp("crowd")
-    with serve(state=folder / "standins", clock_file=folder / "clock") as running:
+    with serve(state=folder / "fakes", clock_file=folder / "clock") as running:
         yield running
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from stripe import WebhookSignature
 
 from tests.world import WEBHOOK_SECRET, Answer, Context, function, sample, settle_in
-from tools.fakes import Fakes
+from tools.fakes.server import Fakes
 
 AT_ONCE = 20
 PRELOADED = ["__main__", "tests.concurrency.crowd", *(f"functions.{name}.app" for name in (

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from tests.contract.drive import Driver
-from tools.fakes import serve
+from tools.fakes.server import serve
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     """One set of stand-ins for the tests of a module; each test has customers of its own."""
-    with serve(state=tmp_path_factory.mktemp("standins")) as fakes:
+    with serve(state=tmp_path_factory.mktemp("fakes")) as fakes:
         driver = Driver(fakes)
         yield driver
         driver.close()

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import stripe
 
-from tools.fakes import Fakes
+from tools.fakes.server import Fakes
 
 DAY = 86_400
 PAYS, DECLINED, ASKS, FAILS_LATER = "4242424242424242", "4000000000000002", "4000002500003155", "4000000000000341"
@@ -20,7 +20,7 @@ PAYS, DECLINED, ASKS, FAILS_LATER = "4242424242424242", "4000000000000002", "400
 
 @dataclass
 class Driver:
-    """Everything a test does to the stand-ins at `standins.url`."""
+    """Everything a test does to the stand-ins at `fakes.url`."""
 
     fakes: Fakes
     client: stripe.StripeClient = field(init=False)

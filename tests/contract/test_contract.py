@@ -13,9 +13,9 @@ from stripe._request_options import RequestOptions
 
 from tests.contract.conformance import complaints
 from tests.contract.drive import ASKS, DAY, FAILS_LATER, Driver
-from tools.fakes import sdk
-from tools.fakes.stripe_api import OPERATIONS
-from tools.fakes.wire import Refusal
+from tools.fakes.stripe import sdk
+from tools.fakes.stripe.api import OPERATIONS
+from tools.fakes.stripe.wire import Refusal
 
 FIXTURES = os.environ.get("PAIDUP_STRIPE_FIXTURES")
 """Stripe's published example objects (fixtures3.json of stripe/openapi), where an engineer has them."""

@@ -16,7 +16,7 @@ import pytest
 import stripe
 
 from tests.contract.drive import DAY, Driver, Inbox, inbox
-from tools.fakes import Fakes, serve
+from tools.fakes.server import Fakes, serve
 
 COMPLETED = "checkout.session.completed"
 

@@ -9,7 +9,7 @@ import pytest
 import stripe
 
 from tests.contract.drive import DAY, Driver
-from tools.fakes import serve
+from tools.fakes.server import serve
 
 
 def test_faults_are_shown_replaced_and_stopped(driver: Driver) -> None:
@@ -51,7 +51,9 @@ def test_errors_come_as_500_429_or_a_broken_connection(driver: Driver) -> None:
     driver.dev("faults", {"error_rate": 1, "error_kind": "rate_limit"})
     with pytest.raises(stripe.RateLimitError) as limited:
         driver.customer()
-    assert (limited.value.headers or {})["stripe-rate-limited-reason"]
+    headers = limited.value.headers or {}
+    assert headers["stripe-rate-limited-reason"]
+    assert "stripe-should-retry" not in headers, "Stripe leaves it to the caller, and its SDK then does not try again"
     driver.dev("faults", {"error_rate": 1, "error_kind": "outage"})
     with pytest.raises(stripe.APIConnectionError):
         driver.customer()

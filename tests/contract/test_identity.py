@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from tests.contract.drive import DAY, Driver
-from tools.fakes import serve
+from tools.fakes.server import serve
 
 REDIRECT = "http://127.0.0.1:8787/account"
 VERIFIER = "v" * 50

@@ -9,7 +9,7 @@ import pytest
 import stripe
 
 from tests.contract.drive import DAY, Driver
-from tools.fakes.wire import Refusal, decode
+from tools.fakes.stripe.wire import Refusal, decode
 
 AUTH = {"Authorization": "Bearer sk_test_local"}
 
@@ -177,6 +177,36 @@ def test_a_page_holds_1_to_100(driver: Driver, limit: int) -> None:
 def test_a_cursor_that_is_not_there_is_refused(driver: Driver) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refused:
         driver.client.v1.customers.list({"starting_after": "cus_nobody"})
+    assert refused.value.param == "starting_after"
+
+
+@pytest.mark.parametrize("path", ["customers", "checkout/sessions/{session}/line_items"])
+def test_a_page_has_one_cursor_at_most(driver: Driver, path: str) -> None:
+    """Stripe gives no code and no param here."""
+    customer = driver.customer().id
+    url = f"/stripe/v1/{path}".format(session=driver.session().id)
+
+    answer = driver.http.get(url, params={"starting_after": customer, "ending_before": customer}, headers=AUTH)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"]) == (400, "invalid_request_error")
+    assert error["message"] == "Received both starting_after and ending_before parameters. Please pass in only one."
+    assert not error.keys() & {"code", "param"}
+
+
+def test_line_items_are_paged_both_ways(driver: Driver) -> None:
+    price = {"currency": "eur", "unit_amount": 1500, "product_data": {"name": "One of four"}}
+    session = driver.session(line_items=[{"quantity": 1, "price_data": price} for _ in range(4)])
+    items = driver.client.v1.checkout.sessions.line_items
+    ids = [line.id for line in items.list(session.id)]
+
+    after = items.list(session.id, {"starting_after": ids[0], "limit": 2})
+    before = items.list(session.id, {"ending_before": ids[3], "limit": 2})
+
+    assert ([line.id for line in after.data], after.has_more) == (ids[1:3], True)
+    assert ([line.id for line in before.data], before.has_more) == (ids[1:3], True)
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        items.list(session.id, {"starting_after": "li_nothing"})
     assert refused.value.param == "starting_after"
 
 

@@ -9,7 +9,7 @@ from tests.functions.skew import Skewed
 from tests.functions.story import Story
 from tests.functions.wire import Wire, wire_to
 from tests.world import World, opened
-from tools.fakes import serve
+from tools.fakes.server import serve
 from tools.local import ministack
 
 
@@ -17,7 +17,7 @@ from tools.local import ministack
 def module_world(aws: ministack.Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world for all tests of a module, which use it as `world` and keep apart by a buyer of their own each."""
     folder = tmp_path_factory.mktemp("town")
-    state, clock = folder / "standins", folder / "clock"
+    state, clock = folder / "fakes", folder / "clock"
     with serve(state=state, clock_file=clock) as fakes, opened(aws.account(), fakes) as made:
         yield made
 

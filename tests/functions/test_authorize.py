@@ -22,7 +22,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from paidup.outside import identity
 
 from tests.world import Context, function, sample
-from tools.fakes import Fakes
+from tools.fakes.server import Fakes
 
 ISSUER, AUDIENCE = "https://identity.example", "paidup"
 MAKERS: dict[str, tuple[Callable[[], Any], Any]] = {
@@ -379,7 +379,7 @@ def test_a_key_that_the_provider_retired_is_trusted_for_five_minutes_more_and_no
 
 
 @pytest.fixture
-def standins_(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fakes]:
+def identity_fake(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fakes]:
     monkeypatch.setenv("PAIDUP_IDENTITY_ISSUER", fakes.issuer)
     monkeypatch.setenv("PAIDUP_IDENTITY_AUDIENCE", AUDIENCE)
     monkeypatch.setenv("PAIDUP_IDENTITY_JWKS_URL", f"{fakes.issuer}/.well-known/jwks.json")
@@ -389,9 +389,9 @@ def standins_(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fakes]:
     identity.connect.cache_clear()
 
 
-def test_time_is_the_functions_own_clock(standins_: Fakes, tmp_path: Path) -> None:
+def test_time_is_the_functions_own_clock(identity_fake: Fakes, tmp_path: Path) -> None:
     """The one that every other deadline is held against."""
-    answer = httpx.post(f"{standins_.issuer}/token", json={"sub": "ada", "expires_in": 900}).json()
+    answer = httpx.post(f"{identity_fake.issuer}/token", json={"sub": "ada", "expires_in": 900}).json()
     assert_let_in(answer["token"])
-    httpx.post(f"{standins_.url}/dev/clock", json={"advance_s": 901}).raise_for_status()
+    httpx.post(f"{identity_fake.url}/dev/clock", json={"advance_s": 901}).raise_for_status()
     assert_refused(answer["token"])

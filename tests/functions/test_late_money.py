@@ -433,7 +433,7 @@ def stack(world: World, wire: Wire, tmp_path: Path) -> Iterator[Path]:
     aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     where = {"aws": aws, "settings": {"expire_sessions": settings}, "pid": os.getpid()}
     before = dict(os.environ)
-    with state.purchase(tmp_path / "stack", fresh=True) as folder, state.announced(folder, where):
+    with state.hold(tmp_path / "stack", fresh=True) as folder, state.announced(folder, where):
         (folder / "clock").symlink_to(world.fakes.clock_file)
         yield folder
     os.environ.clear()

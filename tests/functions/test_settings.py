@@ -11,7 +11,6 @@ from paidup.model.policy import DAY_S, Policy
 from tools.local import template
 
 DEPLOYED = template.read()
-MAY_BE_EMPTY = {"PAIDUP_STRIPE_API_BASE", "PAIDUP_IDENTITY_ORIGINS"}  # Stripe's own, and no other than the issuer's
 PARAMETERS = {
     "PAIDUP_CHECKOUT_LIFETIME_S": "CheckoutLifetimeSeconds",
     "PAIDUP_GRACE_S": "GraceSeconds",
@@ -22,13 +21,23 @@ PARAMETERS = {
 }  # of the policy, and where each comes from
 SECONDS = [name for name in PARAMETERS if name.endswith("_S")]
 
-NEEDED = [
-    (function.name, name)
-    for function in DEPLOYED.functions.values()
-    for name in function.environment
-    if name not in MAY_BE_EMPTY | set(PARAMETERS)
-]
-CHOSEN = [(one.name, name) for one in DEPLOYED.functions.values() for name in one.environment if name in PARAMETERS]
+SELLS = {"PAIDUP_TABLE", "PAIDUP_STRIPE_SECRET"}
+NEEDS = {
+    "authorize": {"PAIDUP_IDENTITY_ISSUER", "PAIDUP_IDENTITY_AUDIENCE", "PAIDUP_IDENTITY_JWKS_URL"},
+    "bookings": SELLS,
+    "create_payment_token": SELLS | {"PAIDUP_ALLOWED_ORIGINS"},
+    "expire_sessions": SELLS,
+    "manage_checkout": SELLS,
+    "manual_sync": SELLS,
+    "process_webhook": SELLS,
+    "receive_webhook": SELLS | {"PAIDUP_WEBHOOK_QUEUE_URL"},
+    "storefront": {"PAIDUP_TABLE", "PAIDUP_IDENTITY_ISSUER", "PAIDUP_IDENTITY_AUDIENCE"},
+    "subscription_status": SELLS,
+}
+MAY_BE_EMPTY = {"PAIDUP_STRIPE_API_BASE", "PAIDUP_IDENTITY_ORIGINS"}  # Stripe's own, and no other than the issuer's
+
+NEEDED = [(function, name) for function, names in NEEDS.items() for name in sorted(names)]
+CHOSEN = [(function, name) for function in NEEDS if function != "authorize" for name in PARAMETERS]
 
 
 def start(function: str) -> None:
@@ -43,13 +52,23 @@ def _defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("function", DEPLOYED.functions)
-def test_a_function_starts_with_what_the_template_gives_it_and_nothing_else(
-    function: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in {name for _, name in NEEDED} - set(DEPLOYED.functions[function].environment):
+@pytest.mark.parametrize("function", NEEDS)
+def test_a_function_starts_with_what_it_needs_and_nothing_else(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in set().union(*NEEDS.values()) - NEEDS[function]:
         monkeypatch.delenv(name)
+
     start(function)
+
+
+def test_the_template_gives_each_function_what_it_needs_and_everything_that_it_gives_is_needed() -> None:
+    given = {function.name: set(function.environment) for function in DEPLOYED.functions.values()}
+    shared = set.intersection(*given.values())
+
+    assert given.keys() == NEEDS.keys()
+    for function, names in NEEDS.items():
+        assert names <= given[function]
+        assert given[function] - shared <= names | MAY_BE_EMPTY
+    assert shared <= set().union(*NEEDS.values()) | set(PARAMETERS) | MAY_BE_EMPTY
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])

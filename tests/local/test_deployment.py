@@ -118,7 +118,7 @@ def deploy(aws: ministack.Running, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for name in ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"):
             monkeypatch.setenv(name, variables.get(name, ""))
         port = urlsplit(aws.endpoint).port or 0
-        at = Addresses(port=1, standins_port=2, invocations_port=3, aws_port=port)  # nobody listens but MiniStack
+        at = Addresses(port=1, fakes_port=2, invocations_port=3, aws_port=port)  # nobody listens but MiniStack
         stripe = options([]).stripe
         return Deployed(deployment.deploy(template.read(), at, stripe), stripe, tmp_path)
 

@@ -27,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
 @pytest.mark.parametrize("document", ["README.md", "docs/api.md"])
 def test_the_commands_of_a_document_work_in_their_order(document: str, stack: Background) -> None:
     commands = "\n".join(blocks(ROOT / document, "bash"))
-    commands = commands.replace("http://127.0.0.1:8787", stack.url).replace("http://127.0.0.1:8788", stack.standins_url)
+    commands = commands.replace("http://127.0.0.1:8787", stack.url).replace("http://127.0.0.1:8788", stack.fakes_url)
 
     done = subprocess.run(  # noqa: S603 - what it runs stands in our own documents
         ["bash", "-c", PREAMBLE + commands],  # noqa: S607 - wherever the reader has it

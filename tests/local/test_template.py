@@ -1,6 +1,9 @@
 """Reading template.yaml: what the local stack deploys is what the template says."""
 
+import json
 import re
+import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,9 +12,19 @@ from tests.documents import documents
 from tests.local.conftest import ECHO
 from tools.local import template
 from tools.local.intrinsics import REGION, Resolver
-from tools.local.template import Unreadable
+from tools.local.ministack import LOCAL_PARAMETERS
+from tools.local.template import ROOT, Unreadable
 
 DEPLOYED, WRITTEN = template.read(), template.written()
+MERGE_AS_SAM = """
+import json, sys
+from samtranslator.plugins.globals.globals import Globals
+
+def merge(shared, own):
+    return Globals({"Globals": {"Function": shared}}).merge("AWS::Serverless::Function", own)
+
+print(json.dumps([merge(*case) for case in json.load(sys.stdin)]))
+"""
 
 
 def changed(tmp_path: Path, before: str, after: str) -> Path:
@@ -25,7 +38,8 @@ def changed(tmp_path: Path, before: str, after: str) -> Path:
 def resolver(**given: object) -> Resolver:
     refs = {"Table": "paidup-Table", "WebhookQueue": "http://127.0.0.1/queue"}
     attributes = {"Table.Arn": "arn:table", "WebhookQueue.Arn": "arn:queue"}
-    return Resolver(template=DEPLOYED, given=given, account="000000000000", refs=refs, attributes=attributes)
+    everything = {**LOCAL_PARAMETERS, **given}
+    return Resolver(template=DEPLOYED, given=everything, account="000000000000", refs=refs, attributes=attributes)
 
 
 def test_every_function_of_the_template_has_its_folder_and_a_sample_event() -> None:
@@ -75,6 +89,42 @@ def test_a_functions_settings_come_from_parameters_and_resources() -> None:
     assert environment["PAIDUP_CHECKOUT_LIFETIME_S"] == "86400"
     assert environment["PAIDUP_STRIPE_API_BASE"] == ""
     assert "PAIDUP_CLOCK_FILE" not in environment
+
+
+def test_what_several_functions_share_is_said_once_and_each_says_only_its_own() -> None:
+    shared = WRITTEN["Globals"]["Function"]
+    functions = template.resources(WRITTEN, "AWS::Serverless::Function")
+    own = Counter(name for one in functions.values() for name in one.get("Environment", {}).get("Variables", {}))
+
+    assert not set(shared["Environment"]["Variables"]) & set(own)
+    assert set(own.values()) == {1}
+    for name, one in functions.items():
+        assert not [key for key, value in one.items() if shared.get(key) == value], f"{name} says it again"
+
+
+def test_globals_are_merged_as_sam_merges_them() -> None:
+    """SAM itself is asked, in its own environment: about every function, and about a case of each rule."""
+    functions = template.resources(WRITTEN, "AWS::Serverless::Function")
+    shared = {
+        "Environment": {"Variables": {"A": "1", "B": {"Ref": "Shared"}, "C": {"Fn::Sub": "${Shared}"}}},
+        "Layers": ["one"],
+        "Timeout": 10,
+        "Tracing": {"Ref": "Tracing"},
+    }
+    own = {
+        "Environment": {"Variables": {"B": {"Fn::Sub": "${Own}"}, "C": "3", "D": {"Ref": "Own"}}},
+        "Layers": ["two"],
+        "Tracing": "Active",
+        "Timeout": {"Ref": "Long"},
+    }
+    cases = [(WRITTEN["Globals"]["Function"], one) for one in functions.values()] + [(shared, own)]
+
+    by_sam = subprocess.run(  # noqa: S603 - our own tools
+        [ROOT / ".venv/sam/bin/python", "-c", MERGE_AS_SAM], input=json.dumps(cases), capture_output=True, text=True
+    )
+
+    assert by_sam.returncode == 0, by_sam.stderr
+    assert json.loads(by_sam.stdout) == [template.merged(*case) for case in cases]
 
 
 def test_no_permission_reaches_beyond_a_named_resource() -> None:

@@ -31,15 +31,15 @@ class Stack:
 
     def faults(self, **faults: float) -> None:
         """Let providers misbehave from now on as *faults* say; without any, behave."""
-        httpx.post(f"{self.running.standins_url}/dev/faults", json=faults).raise_for_status()
+        httpx.post(f"{self.running.fakes_url}/dev/faults", json=faults).raise_for_status()
 
     def pass_time(self, seconds: int) -> None:
         """Let time pass for the providers and the functions alike."""
-        httpx.post(f"{self.running.standins_url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
+        httpx.post(f"{self.running.fakes_url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
 
     def begin_a_minute(self) -> None:
         """Be at the beginning of a minute: the sweep has just run, and does not close a page for almost another."""
-        now: int = httpx.get(f"{self.running.standins_url}/dev/clock").json()["now"]
+        now: int = httpx.get(f"{self.running.fakes_url}/dev/clock").json()["now"]
         self.pass_time(61 - now % 60)
         self.sweep()
 

@@ -1,5 +1,1 @@
-"""Stand-ins for the providers that paidup talks to: Stripe's API and pages, and an identity provider."""
-
-from tools.fakes.server import Fakes, serve
-
-__all__ = ["Fakes", "serve"]
+"""Stand-ins for what paidup talks to: Stripe, an identity provider, and others in memory."""

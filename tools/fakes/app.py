@@ -10,15 +10,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from tools.fakes import due, page, sdk
+from tools.fakes import due, page
 from tools.fakes.dev import Dev
-from tools.fakes.identity import Identity
-from tools.fakes.pay import PayPage
+from tools.fakes.identity.provider import Identity
 from tools.fakes.problems import Problem
-from tools.fakes.stripe_api import OPERATIONS, Outage, StripeApi
-from tools.fakes.webhook_sender import WebhookSender
-from tools.fakes.wire import Refusal
-from tools.fakes.world import World
+from tools.fakes.stripe import sdk
+from tools.fakes.stripe.api import OPERATIONS, Outage, StripeApi
+from tools.fakes.stripe.dev import StripeDev
+from tools.fakes.stripe.page import test_cards
+from tools.fakes.stripe.pay import PayPage
+from tools.fakes.stripe.webhook_sender import WebhookSender
+from tools.fakes.stripe.wire import Refusal
+from tools.fakes.stripe.world import World
 
 LOOK_AT_LEAST_EVERY_S = 30.0
 type Asgi = Callable[[Any, Any, Any], Awaitable[None]]
@@ -45,7 +48,7 @@ def build(world: World) -> Asgi:
 
     async def index(_: Request) -> Response:
         endpoints = [endpoint["url"] for endpoint in world.store.by("webhook_endpoint", status="enabled")]
-        return HTMLResponse(page.index_page(world.base, endpoints, world.clock.http_date()))
+        return HTMLResponse(page.index_page(world.base, endpoints, world.clock.http_date(), test_cards()))
 
     async def stripe(request: Request) -> Response:
         world.seen_as = f"http://{request.headers['host']}" if "host" in request.headers else world.base
@@ -55,6 +58,7 @@ def build(world: World) -> Asgi:
         Route("/", index),
         *PayPage(world, webhook_sender).routes(),
         *Dev(world).routes(),
+        *StripeDev(world).routes(),
         *Identity(world).routes(),
         Route("/stripe/{path:path}", stripe, methods=["GET", "POST", "DELETE", "PUT", "PATCH"]),
     ]

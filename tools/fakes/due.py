@@ -1,22 +1,10 @@
 """What happens by itself when its time comes, in the order of the times."""
 
 import logging
-from collections.abc import Callable
 
-from tools.fakes import checkout, completion, disputes, refunds, renewals, subscriptions
 from tools.fakes.world import World
 
 logger = logging.getLogger(__name__)
-HANDLERS: dict[str, Callable[[World, str], None]] = {
-    "session.expire": checkout.expire_due,
-    "payment.end": completion.settle_delayed,
-    "charge.dispute": disputes.dispute_charge,
-    "refund.end": refunds.end_refund,
-    "subscription.turn": renewals.turn,
-    "subscription.trial_will_end": subscriptions.warn_of_trial_end,
-    "subscription.incomplete": subscriptions.expire_incomplete,
-    "invoice.retry": renewals.retry,
-}
 
 
 def catch_up(world: World, until: int | None = None) -> int:
@@ -28,7 +16,7 @@ def catch_up(world: World, until: int | None = None) -> int:
             at, what, id_ = due
             try:
                 with world.store.transaction(), world.clock.pinned(at):
-                    HANDLERS[what](world, id_)
+                    world.handlers[what](world, id_)
             except Exception:
                 logger.exception("due.failed what=%s id=%s", what, id_)  # else it would stop everything after it
             count += 1

@@ -36,8 +36,8 @@ class Faults:
 
     def delivery_delay(self) -> float:
         """Return how many seconds the next delivery has to wait."""
-        purchase = dice.uniform(0.5, HELD_BACK_S) if self.strikes("stripe", self.shuffle) else 0.0
-        return purchase + (self.delay_ms / 1000 if self.concerns("stripe") else 0.0)
+        held_back = dice.uniform(0.5, HELD_BACK_S) if self.strikes("stripe", self.shuffle) else 0.0
+        return held_back + (self.delay_ms / 1000 if self.concerns("stripe") else 0.0)
 
     def shown(self) -> dict[str, Any]:
         """Return the faults as JSON."""

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import uvicorn
 
-from tools.fakes import app, events
+from tools.fakes import app
 from tools.fakes.clock import Clock
 from tools.fakes.store import Store
-from tools.fakes.world import World
+from tools.fakes.stripe import events
+from tools.fakes.stripe.handlers import HANDLERS
+from tools.fakes.stripe.world import World
 
 HOST = "127.0.0.1"
 API_KEY = "sk_test_local"
@@ -54,7 +56,7 @@ def prepare(
     file = clock_file or state / "clock"
     clock = Clock(file, at_least=store.noted("clock", "offset", 0))
     base = f"http://{HOST}:{sock.getsockname()[1]}"
-    world = World(store=store, clock=clock, api_key=api_key, base=base, seen_as=base)
+    world = World(store=store, clock=clock, base=base, handlers=HANDLERS, api_key=api_key, seen_as=base)
     events.register(world, dict(webhooks))
     config = uvicorn.Config(
         app.build(world),
@@ -86,7 +88,7 @@ def serve(
     """
     sock = listen(port)
     server, world = prepare(sock, state, clock_file, webhooks or {}, api_key)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="standins", daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="fakes", daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.005)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 type Obj = dict[str, Any]
-"""A Stripe object as its API shows it, with every reference as an id."""
+"""An object as its provider's API shows it, with every reference as an id."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -36,16 +36,6 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE INDEX IF NOT EXISTS answers_at ON answers (at);
 CREATE INDEX IF NOT EXISTS notes_value ON notes (name, value);
 """
-REFERENCES = (
-    "customer",
-    "payment_intent",
-    "charge",
-    "subscription",
-    "invoice",
-    "type",
-    "parent.subscription_details.subscription",
-    "payment.payment_intent",
-)
 AS_LETTERS = ((string.ascii_letters + string.digits).encode() * 5)[:256]
 
 
@@ -60,15 +50,18 @@ class Store:
     def __init__(self, folder: Path) -> None:
         """Open, or make, the state kept in *folder*."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.db = sqlite3.connect(folder / "standins.sqlite3", autocommit=True, check_same_thread=False)
+        self.db = sqlite3.connect(folder / "fakes.sqlite3", autocommit=True, check_same_thread=False)
         self.db.row_factory = sqlite3.Row
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")  # an acknowledged write outlives kill -9
         self.db.executescript(SCHEMA)
-        for path in REFERENCES:
+        self._depth = 0
+
+    def index(self, *paths: str) -> None:
+        """Find objects fast by the fields at *paths* (`a.b`)."""
+        for path in paths:
             name = "by_" + path.replace(".", "_")
             self.db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON objects (kind, json_extract(body, '$.{path}'))")
-        self._depth = 0
 
     def close(self) -> None:
         """Close the file."""

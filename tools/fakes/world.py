@@ -1,86 +1,29 @@
-"""The one world that the stand-ins share: state, time, faults, and the events that every change makes."""
+"""The world that the stand-ins share: what they keep, what time it is, what goes wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.fakes import sdk
 from tools.fakes.clock import Clock
 from tools.fakes.faults import Faults
-from tools.fakes.store import Obj, Store, new_id
-from tools.fakes.wire import Refusal, no_such
+from tools.fakes.store import Store
 
 
 @dataclass(kw_only=True)
 class World:
-    """What every part of the stand-ins works on, one request after the other."""
+    """What every stand-in works on, one request after the other.
+
+    `base` is where the stand-ins are, as in http://127.0.0.1:8788. `handlers` do what the store says is due.
+    `changed` is called after every change.
+    """
 
     store: Store
     clock: Clock
-    api_key: str
-    base: str = ""  # where the stand-ins are, as in http://127.0.0.1:8788
-    seen_as: str = ""  # where the request under way found them
+    base: str
     faults: Faults = field(default_factory=Faults)
-    request_id: str | None = None
-    idempotency_key: str | None = None
+    handlers: Mapping[str, Callable[[Any, str], None]] = field(default_factory=dict)
     changed: Callable[[], None] = lambda: None
 
     def now(self) -> int:
         """Return the present in epoch seconds."""
         return self.clock.now()
-
-    def make(self, kind: str, prefix: str, length: int = 24, **fields: Any) -> Obj:
-        """Write a new object of *kind* and return it."""
-        head = {"id": new_id(prefix, length), "object": kind, "created": self.now(), "livemode": False}
-        return self.store.put(head | fields)
-
-    def emit(self, type_: str, obj: Obj, previous: dict[str, Any] | None = None) -> Obj | None:
-        """Make the event *type_* about *obj* and queue it for every endpoint that wants it."""
-        if self.faults.strikes("stripe", self.faults.lose):
-            return None
-        data: dict[str, Any] = {"object": obj}
-        if previous is not None:
-            data["previous_attributes"] = previous
-        event = self.make(
-            "event",
-            "evt_1",
-            23,
-            api_version=sdk.api_version(),
-            data=data,
-            pending_webhooks=0,
-            request={"id": self.request_id, "idempotency_key": self.idempotency_key},
-            type=type_,
-        )
-        for endpoint in self.store.by("webhook_endpoint", status="enabled"):
-            if {"*", type_} & set(endpoint["enabled_events"]):
-                self._queue(event, endpoint)
-        return event
-
-    def change(self, obj: Obj, event: str | None = None, **fields: Any) -> Obj:
-        """Write new *fields* of *obj*; where something did change, make *event* with what was before."""
-        previous = {name: obj.get(name) for name, value in fields.items() if obj.get(name) != value}
-        obj.update(fields)
-        self.store.put(obj)
-        if event and previous:
-            self.emit(event, obj, previous)
-        return obj
-
-    def named(self, id_: str | None, kind: str, param: str = "id", *, deleted: bool = False) -> Obj:
-        """Return the object that a request names in its path (*param* `id`) or in a parameter."""
-        obj = self.store.get(id_, kind)
-        if obj is None or (obj.get("deleted") and not deleted):
-            what = kind.rpartition(".")[2].replace("_", "" if kind == "payment_intent" else " ")
-            shown = kind if kind in ("payment_intent", "checkout.session") else what
-            raise no_such(shown, str(id_), param, status=404 if param == "id" else 400)
-        return obj
-
-    def conflict(self, message: str, *, code: str | None = None, param: str | None = None) -> Refusal:
-        """Return the refusal of a change that the object's state does not allow."""
-        return Refusal(message, code=code, param=param, began=True)
-
-    def _queue(self, event: Obj, endpoint: Obj) -> None:
-        wait = self.faults.delivery_delay()
-        self.store.db.execute(
-            "INSERT INTO deliveries (event, endpoint, next_at) VALUES (?, ?, ?)",
-            (event["id"], endpoint["id"], self.clock.exact() + wait),
-        )

@@ -28,7 +28,7 @@ class Background:
     """A stack that runs: where it is, and the folder with its data and logs."""
 
     url: str
-    standins_url: str
+    fakes_url: str
     folder: Path
     process: subprocess.Popen[bytes]
     where: Mapping[str, Any]
@@ -62,9 +62,7 @@ def running(folder: Path, *arguments: str, environment: Mapping[str, str] | None
     process = _start(folder, arguments, environment or {})
     try:
         where = _wait(folder, process)
-        yield Background(
-            url=where["url"], standins_url=where["standins_url"], folder=folder, process=process, where=where
-        )
+        yield Background(url=where["url"], fakes_url=where["fakes_url"], folder=folder, process=process, where=where)
     finally:
         process.terminate()
         try:

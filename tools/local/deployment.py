@@ -25,7 +25,7 @@ class Addresses:
     """Where the parts of a local stack listen: ports of 127.0.0.1."""
 
     port: int
-    standins_port: int
+    fakes_port: int
     invocations_port: int
     aws_port: int
 
@@ -35,9 +35,9 @@ class Addresses:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def standins_url(self) -> str:
+    def fakes_url(self) -> str:
         """The stand-ins for Stripe and the identity provider."""
-        return f"http://127.0.0.1:{self.standins_port}"
+        return f"http://127.0.0.1:{self.fakes_port}"
 
     @property
     def invocations_url(self) -> str:
@@ -110,7 +110,7 @@ class Deployment:
         """Return what others may want to know of it, as JSON."""
         return {
             "url": self.at.url,
-            "standins_url": self.at.standins_url,
+            "fakes_url": self.at.fakes_url,
             "invocations_url": self.at.invocations_url,
             "aws": self.at.aws.environment,
             "settings": {one.name: self.resolver.environment(one) for one in self.template.functions.values()},
@@ -126,13 +126,13 @@ def deploy(template: Template, at: Addresses, stripe: StripeAccount) -> Deployme
 
     Raises NotStarted when data of earlier runs do not fit the template any more.
     """
-    identity = f"{at.standins_url}/identity"
+    identity = f"{at.fakes_url}/identity"
     given = {
         "AllowedOrigins": [at.url, at.url.replace("127.0.0.1", "localhost")],
         "IdentityIssuer": identity,
         "IdentityAudience": "paidup",
         "IdentityJwksUrl": f"{identity}/.well-known/jwks.json",
-        "StripeApiBase": "" if stripe.api_key else f"{at.standins_url}/stripe",
+        "StripeApiBase": "" if stripe.api_key else f"{at.fakes_url}/stripe",
     }
     try:
         resolver = at.aws.deploy(template, given)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.local.template import Function, Template, Unreadable
+from tools.local.template import Function, Template, Unreadable, is_intrinsic
 
 REGION = "us-east-1"
 STACK_NAME = "paidup"
@@ -32,10 +32,9 @@ class Resolver:
             return [one for one in map(self, value) if one is not NO_VALUE]
         if not isinstance(value, dict):
             return value
-        if len(value) == 1:
-            (key, argument), *_ = value.items()
-            if key == "Ref" or key == "Condition" or key.startswith("Fn::"):
-                return self._intrinsic(key, argument)
+        if is_intrinsic(value):
+            ((key, argument),) = value.items()
+            return self._intrinsic(key, argument)
         worked_out = {key: self(one) for key, one in value.items()}
         return {key: one for key, one in worked_out.items() if one is not NO_VALUE}
 

@@ -6,14 +6,13 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 
 from tools.local import children, deployment, ministack, reload, state, template, triggers
 from tools.local.children import Child, NotStarted
@@ -54,9 +53,9 @@ async def run(options: Options) -> None:
     """
     began = time.monotonic()
     async with AsyncExitStack() as parts:
-        folder = parts.enter_context(state.purchase(options.folder, fresh=options.fresh))
+        folder = parts.enter_context(state.hold(options.folder, fresh=options.fresh))
         front = parts.enter_context(contextlib.closing(children.listen(options.port, "PAIDUP_PORT")))
-        back = parts.enter_context(contextlib.closing(children.listen(0, "port")))
+        back = parts.enter_context(contextlib.closing(children.listen()))
         at = _addresses(options, front, back)
         programs = await _programs(parts, at, folder)
 
@@ -77,13 +76,13 @@ async def run(options: Options) -> None:
 
 
 def _addresses(options: Options, front: socket.socket, back: socket.socket) -> Addresses:
-    port, standins_port = front.getsockname()[1], ministack.free_port()
+    port, fakes_port = front.getsockname()[1], ministack.free_port()
     if options.port:
-        standins_port = port + 1
-        children.listen(standins_port, "PAIDUP_PORT (the stand-ins take the port after it)").close()
+        fakes_port = port + 1
+        children.listen(fakes_port, "PAIDUP_PORT (the stand-ins take the port after it)").close()
     return Addresses(
         port=port,
-        standins_port=standins_port,
+        fakes_port=fakes_port,
         invocations_port=back.getsockname()[1],
         aws_port=ministack.free_port(),
     )
@@ -92,9 +91,9 @@ def _addresses(options: Options, front: socket.socket, back: socket.socket) -> A
 async def _programs(parts: AsyncExitStack, at: Addresses, folder: Path) -> list[Child]:
     """Start MiniStack and the stand-ins, and return them once they listen."""
     (secret,) = ministack.STRIPE_SECRET["webhook_secrets"]
-    places = ["--state", str(folder / "standins"), "--clock-file", str(folder / "clock")]
+    places = ["--state", str(folder / "fakes"), "--clock-file", str(folder / "clock")]
     webhook = ["--webhook", f"{at.url}/webhooks/stripe={secret}"]
-    fakes = [sys.executable, "-m", "tools.fakes", "--port", str(at.standins_port), *places, *webhook]
+    fakes = [sys.executable, "-m", "tools.fakes", "--port", str(at.fakes_port), *places, *webhook]
     aws, aws_environment = ministack.command(at.aws_port, folder, permissions=True)
     plain = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
 
@@ -104,7 +103,7 @@ async def _programs(parts: AsyncExitStack, at: Addresses, folder: Path) -> list[
         child = await children.start(name, argv, environment, log)
         parts.push_async_callback(child.stop)
         started.append(child)
-    await asyncio.gather(*map(Child.listening, started, (at.aws_port, at.standins_port)))
+    await asyncio.gather(*map(Child.listening, started, (at.aws_port, at.fakes_port)))
     return started
 
 
@@ -126,7 +125,7 @@ def _work(
     ]
     schedules = [triggers.keep_schedule(one, functions[one.function], now, warn) for one in described.schedules]
     watch = reload.keep_fresh(functions, deployment.PACKAGE / "paidup", say)
-    return [_serve(door.app, front), _serve(invocations(functions), back), *queues, *schedules, watch]
+    return [serve(door.app, front), serve(invocations(functions), back), *queues, *schedules, watch]
 
 
 async def _until_a_part_ends(tasks: Iterable[asyncio.Task[None]], programs: Iterable[Child]) -> None:
@@ -146,7 +145,8 @@ async def _until_a_part_ends(tasks: Iterable[asyncio.Task[None]], programs: Iter
             end.cancel()
 
 
-async def _serve(app: Starlette, listener: socket.socket) -> None:
+async def serve(app: Callable[..., Awaitable[None]], listener: socket.socket) -> None:
+    """Serve *app* on *listener* until cancelled."""
     settings = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
     )
@@ -182,7 +182,7 @@ paidup is ready, after {took_s:.1f} s. Buyers pay at {provider}.
   Start here   {at.url}/
   Account      {at.url}/account
   API          {at.url}/openapi.json
-  Stand-ins    {at.standins_url}/
+  Stand-ins    {at.fakes_url}/
   Logs         {folder / "logs"}/<function>.log
 """
     )

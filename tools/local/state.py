@@ -22,7 +22,7 @@ class NotRunning(Exception):
 
 
 @contextmanager
-def purchase(folder: Path, *, fresh: bool) -> Iterator[Path]:
+def hold(folder: Path, *, fresh: bool) -> Iterator[Path]:
     """Hold *folder* for one stack alone, emptied first when *fresh*; raises NotStarted when another stack holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:

@@ -129,18 +129,42 @@ def read(path: Path = PATH) -> Template:
 
 
 def _function(logical_id: str, own: Properties, shared: Properties, root: Path) -> Function:
-    merged = {**shared, **own}
-    variables = [one.get("Environment", {}).get("Variables", {}) for one in (shared, own)]
+    whole = merged(shared, own)
     return Function(
-        name=Path(own["CodeUri"]).name,
+        name=Path(whole["CodeUri"]).name,
         logical_id=logical_id,
-        code=root / own["CodeUri"],
-        handler=merged["Handler"],
-        timeout_s=merged["Timeout"],
-        memory_mb=merged["MemorySize"],
-        environment={**variables[0], **variables[1]},
-        policies=tuple(own.get("Policies", ())),
+        code=root / whole["CodeUri"],
+        handler=whole["Handler"],
+        timeout_s=whole["Timeout"],
+        memory_mb=whole["MemorySize"],
+        environment=whole.get("Environment", {}).get("Variables", {}),
+        policies=tuple(whole.get("Policies", ())),
     )
+
+
+def merged(shared: Any, own: Any) -> Any:
+    """Return a function's *own* properties with those that `Globals` shares, merged as SAM merges them.
+
+    Maps are merged, lists are joined, anything else is replaced. An intrinsic function (`!Ref …`) is no map.
+    """
+    if _is_map(shared) and _is_map(own):
+        both = {name: merged(value, own[name]) for name, value in shared.items() if name in own}
+        return {**shared, **own, **both}
+    if isinstance(shared, list) and isinstance(own, list):
+        return [*shared, *own]
+    return own
+
+
+def is_intrinsic(value: Any) -> bool:
+    """Say whether *value* is an intrinsic function in its long form."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    (key,) = value
+    return key in ("Ref", "Condition") or key.startswith("Fn::")
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, dict) and not is_intrinsic(value)
 
 
 def _route(function: str, own: Properties) -> Route:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tools.local import template
+from tools.local import children, template
 
 INIT_S = 30
 
@@ -117,7 +117,7 @@ class Worker:
     async def start(self) -> None:
         """Start the process and wait until its code is imported, or `broken` tells why it could not be."""
         started = time.perf_counter()
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, sock=children.listen())
         port = self._server.sockets[0].getsockname()[1]
         self._process = await asyncio.create_subprocess_exec(
             *(*self.code.within, sys.executable, "-S", "-m", "awslambdaric", self.code.handler),

@@ -21,8 +21,9 @@ from paidup.model.purchase import Purchase
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.table import Table
 
+from tools.fakes.memory.table import MemoryTable
+from tools.fakes.memory.values import Item
 from tools.soak.events import NAME
-from tools.soak.memory import Item, MemoryTable
 from tools.soak.provider import MemoryProvider
 
 ADA = "ada"
@@ -45,7 +46,7 @@ class ClockRules(RuleBasedStateMachine):
         """Begin on an ordinary day, with nothing bought."""
         super().__init__()
         self.now = 1_795_251_600
-        self.rows = MemoryTable(counted=False)
+        self.rows = MemoryTable()
         self.provider = MemoryProvider(lambda: self.now, wait=lambda: self.pass_time(1))
         policy = Policy(credit_unaccepted_bookings=self.credit)
         table = Table(client=cast("Any", self.rows), name="paidup")

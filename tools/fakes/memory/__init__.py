@@ -1,0 +1,1 @@
+"""Stand-ins in memory, for tests and measurements that run thousands of lives."""
