@@ -7,7 +7,8 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import pages, settings
-from paidup.edge.http import api, json_response, lambda_handler
+from paidup.edge.api import api, json_response
+from paidup.edge.http import lambda_handler
 from paidup.model.offer import Offer
 from paidup.outside import providers
 from paidup.outside.dynamo import table
@@ -15,6 +16,10 @@ from pydantic import BaseModel
 
 SITE = Path(__file__).with_name("site")
 DESCRIPTION = Path(__file__).with_name("openapi.json")
+PUBLIC = (
+    *("GET /", "GET /success", "GET /cancel", "GET /account", "GET /sessions"),
+    *("GET /assets/{proxy+}", "GET /offers", "GET /openapi.json"),
+)
 
 settings.require("PAIDUP_TABLE", "PAIDUP_IDENTITY_ISSUER", "PAIDUP_IDENTITY_AUDIENCE")
 app = api()
@@ -87,4 +92,4 @@ def openapi() -> Response[dict[str, Any]]:
     return json_response(json.loads(DESCRIPTION.read_text(encoding="utf-8")))
 
 
-handler = lambda_handler(app)
+handler = lambda_handler(app, public=PUBLIC)
