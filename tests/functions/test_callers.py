@@ -100,7 +100,11 @@ class TestAProtectedRoute:
 
     def test_is_open_to_a_caller(self, world: World, buyer: str, route: template.Route) -> None:
         caller = {"customer_id": buyer, "email": "", "roles": ["customer", "host"]}
-        assert answered(route.function, event_for(route, caller)).status in (200, 201, 404)
+
+        answer = answered(route.function, event_for(route, caller))
+
+        assert answer.status in (200, 201, 404)
+        assert answer.headers["cache-control"] == "no-store"
 
 
 @named(PUBLIC)
