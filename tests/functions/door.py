@@ -30,11 +30,11 @@ def request(
 
 
 def event_for(route: template.Route, caller: Mapping[str, Any] | None, **more: Any) -> dict[str, Any]:
-    """Return the event that API Gateway makes of a request to *route*, every id in its path being `x`.
+    """Return the event that API Gateway makes of a request to *route*, every id in its path being `x`, but for Stripe's.
 
     *caller* is what the authorizer passes on; None: no authorizer stands before the route. *more* replaces fields.
     """
-    path = re.sub(r"\{[^}]+\}", "x", route.path)
+    path = re.sub(r"\{[^}]+\}", "x", route.path.replace("{provider}", "stripe"))
     event = deepcopy(sample(route.function)) | {"routeKey": route.key, "rawPath": path}
     event["requestContext"] |= {"routeKey": route.key}
     event["requestContext"]["http"] |= {"method": route.method, "path": path}
