@@ -118,7 +118,7 @@ class World:
         if customer is None:
             request["requestContext"].pop("authorizer", None)
         elif "authorizer" in request["requestContext"]:
-            caller = {"customer_id": customer, "email": f"{customer}@example.com", "roles": "customer"}
+            caller = {"customer_id": customer, "email": f"{customer}@example.com", "roles": ["customer"]}
             request["requestContext"]["authorizer"]["lambda"] = caller
         if body is not None or raw is not None:
             text = raw if raw is not None else json.dumps(body)

@@ -2,8 +2,8 @@
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
-from paidup.edge.caller import Caller
-from paidup.edge.http import api, json_response, lambda_handler
+from paidup.edge.api import Caller, api, json_response
+from paidup.edge.http import lambda_handler
 from paidup.edge.services import SETTINGS, Services
 from paidup.flows.sync import SyncResult, sync
 

@@ -2,7 +2,8 @@
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
-from paidup.edge.http import api, json_response, lambda_handler, raw_body
+from paidup.edge.api import api, json_response
+from paidup.edge.http import lambda_handler, raw_body
 from paidup.edge.services import SETTINGS, open_services
 from paidup.flows.events import Received, receive
 
@@ -21,4 +22,4 @@ def receive_webhook(provider: str) -> Response[Received]:
     return json_response(receive(event, services, now=now))
 
 
-handler = lambda_handler(app, limit=BODY_LIMIT)
+handler = lambda_handler(app, public=["POST /webhooks/{provider}"], limit=BODY_LIMIT)

@@ -8,13 +8,18 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import pages, settings
-from paidup.edge.http import api, json_response, lambda_handler
+from paidup.edge.api import api, json_response
+from paidup.edge.http import lambda_handler
 from paidup.edge.services import open_services
 from paidup.model.offer import Offer
 from pydantic import BaseModel
 
 SITE = Path(__file__).with_name("site")
 DESCRIPTION = Path(__file__).with_name("openapi.json")
+PUBLIC = (
+    *("GET /", "GET /success", "GET /cancel", "GET /account", "GET /sessions"),
+    *("GET /assets/{proxy+}", "GET /offers", "GET /openapi.json"),
+)
 
 settings.require("PAIDUP_TABLE", "PAIDUP_IDENTITY_ISSUER", "PAIDUP_IDENTITY_AUDIENCE")
 app = api()
@@ -87,4 +92,4 @@ def openapi() -> Response[dict[str, Any]]:
     return json_response(json.loads(DESCRIPTION.read_text(encoding="utf-8")))
 
 
-handler = lambda_handler(app)
+handler = lambda_handler(app, public=PUBLIC)

@@ -5,8 +5,8 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
-from paidup.edge.caller import Caller
-from paidup.edge.http import api, json_response, lambda_handler
+from paidup.edge.api import Caller, api, json_response
+from paidup.edge.http import lambda_handler
 from paidup.edge.services import SETTINGS, Services
 from paidup.edge.views import AccountView, ConfirmationView
 from paidup.flows.confirm import confirm

@@ -112,5 +112,5 @@ def batch(events: Sequence[Mapping[str, Any]]) -> Invocation:
 
 def _of(buyer: str, request: dict[str, Any]) -> dict[str, Any]:
     own = deepcopy(request)
-    own["requestContext"]["authorizer"]["lambda"] = {"customer_id": buyer, "email": f"{buyer}@example.com", "roles": ""}
+    own["requestContext"]["authorizer"]["lambda"] = {"customer_id": buyer, "email": f"{buyer}@example.com", "roles": []}
     return own

@@ -1,5 +1,6 @@
 """The API's door for routes with a method, a query and a role, and how Stripe fails behind it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -8,6 +9,7 @@ from urllib.parse import urlencode
 
 from tests.functions.wire import Exchange
 from tests.world import Answer, Context, World, function, sample
+from tools.local import template
 
 
 def request(
@@ -20,11 +22,31 @@ def request(
     request |= {"rawPath": path, "rawQueryString": urlencode(query or {})}
     if query:
         request["queryStringParameters"] = {key: str(value) for key, value in query.items()}
-    caller = {"customer_id": customer, "email": f"{customer}@example.com", "roles": roles}
+    caller = {"customer_id": customer, "email": f"{customer}@example.com", "roles": roles.split(",")}
     request["requestContext"]["authorizer"]["lambda"] = caller
     if customer is None:
         del request["requestContext"]["authorizer"]
-    found = function(name)(request, Context())
+    return answered(name, request)
+
+
+def event_for(route: template.Route, caller: Mapping[str, Any] | None, **more: Any) -> dict[str, Any]:
+    """Return the event that API Gateway makes of a request to *route*: every id in its path is `x`, Stripe stays Stripe.
+
+    *caller* is what the authorizer passes on; None: no authorizer stands before the route. *more* replaces fields.
+    """
+    path = re.sub(r"\{[^}]+\}", "x", route.path.replace("{provider}", "stripe"))
+    event = deepcopy(sample(route.function)) | {"routeKey": route.key, "rawPath": path}
+    event["requestContext"] |= {"routeKey": route.key}
+    event["requestContext"]["http"] |= {"method": route.method, "path": path}
+    event["requestContext"].pop("authorizer", None)
+    if caller is not None:
+        event["requestContext"]["authorizer"] = {"lambda": dict(caller)}
+    return event | more
+
+
+def answered(name: str, event: Mapping[str, Any]) -> Answer:
+    """Return the answer of the function *name* to *event*."""
+    found = function(name)(event, Context())
     many = {key: values[0] for key, values in found.get("multiValueHeaders", {}).items()}
     headers = {key.lower(): str(value) for key, value in {**many, **found.get("headers", {})}.items()}
     return Answer(found["statusCode"], headers, found["body"])

@@ -1,15 +1,22 @@
 """Bad input: every refusal is problem+json that names what is wrong and what to do next."""
 
 import json
-from base64 import b64encode
+import re
+from base64 import b64encode, urlsafe_b64encode
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tests.functions.door import request
+from tests.functions.door import answered, event_for, request
 from tests.world import ORIGIN, Answer, Context, World, function, sample
+from tools.local import template
 
 KINDS = "urn:paidup:problem:"
+ROUTES = template.read().routes
+WITH_AN_ID = [route for route in ROUTES if "{" in route.path]
+named = pytest.mark.parametrize("route", ROUTES, ids=[route.key for route in ROUTES])
 
 
 @pytest.fixture
@@ -32,6 +39,11 @@ def assert_problem(answer: Answer, status: int, kind: str, field: str | None = N
     assert problem["retryable"] is (status in (429, 503))
     assert problem.get("field") == field
     return problem
+
+
+def caller(customer_id: str, **more: Any) -> dict[str, Any]:
+    """Return what the authorizer passes on of a customer who may do everything."""
+    return {"customer_id": customer_id, "email": "", "roles": ["customer", "host"]} | more
 
 
 def test_an_unknown_offer(world: World, buyer: str) -> None:
@@ -148,10 +160,23 @@ def test_another_content_type(world: World, buyer: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8"]
+    "kind", ["application/json; charset=utf-8", "application/json;charset=UTF-8", "APPLICATION/JSON; charset=utf-8"]
 )
-def test_json_by_any_of_its_names_is_taken(world: World, buyer: str, kind: str) -> None:
-    assert world.buy(customer=buyer, headers={"Content-Type": kind}).status == 201
+def test_json_by_any_of_its_names_is_taken_where_plain_json_is(world: World, kind: str) -> None:
+    def statuses(kind: str) -> list[int]:
+        found = []
+        for route in ROUTES:
+            body = {"body": '{"offer_id": "day_pass"}', "isBase64Encoded": False}
+            event = event_for(route, caller(world.customer()), **body)
+            event["headers"]["content-type"] = kind
+            found.append(answered(route.function, event).status)
+        return found
+
+    expected = statuses("application/json")
+
+    assert statuses(kind) == expected
+    assert expected.count(201) == 1
+    assert set(expected) == {200, 201, 400, 404}
 
 
 @pytest.mark.parametrize("context", ["text", 5, [1], {"x": "y" * 4_100}, {"x": "ü" * 2_050}, {"x": "\ud800"}])
@@ -244,6 +269,126 @@ class TestAnothersCheckout:
         path = f"/subscription-status/{checkout_id}"
         answer = world.call("subscription_status", "subscription_status_checkout", customer=buyer, path=path)
         assert_problem(answer, 404, "not-found")
+
+
+class TestWhateverAStrangerSends:
+    """Every route of the API, each kind of what is no good: refused or of no account, and never a crash."""
+
+    @pytest.mark.parametrize("route", WITH_AN_ID, ids=[route.key for route in WITH_AN_ID])
+    @pytest.mark.parametrize(
+        "an_id",
+        [
+            *("x" * 870, "x" * 3_000, "\U0001f600" * 215, "\U0001f600" * 300, "\ud800", "a\ud800b", "\x00", "a\nb"),
+            *("9" * 40, "-1", "NaN", "1e400", "[", "null", "#", "a#b", "CHECKOUT#x", "../ACCOUNT", "%00", "%ed%a0%80"),
+        ],
+    )
+    def test_an_id_that_nothing_has_is_not_found(
+        self, world: World, buyer: str, route: template.Route, an_id: str
+    ) -> None:
+        event = event_for(route, caller(buyer))
+        path = re.sub(r"\{[^}]+\}", lambda _: an_id, route.path)
+        event["rawPath"] = event["requestContext"]["http"]["path"] = path
+
+        assert_problem(answered(route.function, event), 404, "not-found")
+
+    @named
+    @pytest.mark.parametrize(
+        ("raw", "statuses"),
+        [
+            ("[" * 100_000, {400, 413}),
+            ("[" * 60_000, {200, 400, 404, 422}),
+            ('{"offer_id": "day_pass", "quantity": 1e400}', {200, 400, 404, 422}),
+            ('{"offer_id": "day_pass", "quantity": NaN}', {200, 400, 404, 422}),
+            ('{"offer_id": "day_pass", "quantity": ' + "9" * 40 + "}", {200, 400, 404, 422}),
+            ('{"offer_id": "\\ud800"}', {200, 400, 404, 422}),
+            ('{"\\ud800": 1}', {200, 400, 404, 422}),
+            ('{"offer_id": "\ud800"}', {422}),
+            ("\ud800", {422}),
+        ],
+    )
+    def test_a_body_that_nobody_can_keep_is_refused_where_it_is_read(
+        self, world: World, buyer: str, route: template.Route, raw: str, statuses: set[int]
+    ) -> None:
+        event = event_for(route, caller(buyer), body=raw, isBase64Encoded=False)
+
+        assert answered(route.function, event).status in statuses
+
+    @named
+    @pytest.mark.parametrize("body", ["x", "\ud800", "AAA"])
+    def test_a_body_that_is_no_base64_is_refused(
+        self, world: World, buyer: str, route: template.Route, body: str
+    ) -> None:
+        event = event_for(route, caller(buyer), body=body, isBase64Encoded=True)
+
+        assert_problem(answered(route.function, event), 422, "broken-json")
+
+    @named
+    @pytest.mark.parametrize("where", ["queryStringParameters", "headers"])
+    @pytest.mark.parametrize("given", [{"x": "a\ud800"}, {"\ud800": "x"}])
+    def test_half_a_surrogate_pair_in_a_query_or_a_header_is_refused(
+        self, world: World, buyer: str, route: template.Route, where: str, given: dict[str, str]
+    ) -> None:
+        event = event_for(route, caller(buyer))
+        event[where] = (event.get(where) or {}) | given
+
+        field = {"queryStringParameters": "query", "headers": "headers"}[where]
+        assert_problem(answered(route.function, event), 422, "malformed", field)
+
+    @pytest.mark.parametrize(
+        "limit", ["0", "-1", "101", "9" * 40, "9" * 5_000, "1e400", "NaN", "1.5", "", "x", "[", "\u0663"]
+    )
+    def test_a_limit_that_is_none_is_named(self, world: World, buyer: str, limit: str) -> None:
+        found = request("bookings", "GET /bookings", customer=buyer, query={"limit": limit})
+
+        assert_problem(found, 422, "malformed", "limit")
+
+    @pytest.mark.parametrize(
+        "key", [{"sk": "\ud800"}, {"ref_at": 10**40}, {"ref_at": True}, {"ref_at": 1.5}, {"pk": ""}]
+    )
+    def test_a_page_token_that_no_table_gave_is_refused(self, world: World, buyer: str, key: dict[str, Any]) -> None:
+        made_up = {"pk": "a", "sk": "b", "ref": "bookings#waiting", "ref_at": 1} | key
+        after = urlsafe_b64encode(json.dumps(made_up).encode()).decode()
+        query = {"status": "waiting", "after": after}
+
+        found = request("bookings", "GET /bookings", customer=buyer, roles="host", query=query)
+
+        assert_problem(found, 422, "malformed", "after")
+
+    @named
+    @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(sent=st.data())
+    def test_is_answered(self, world: World, route: template.Route, sent: st.DataObject) -> None:
+        """By a success, or by a refusal that is the caller's to mend."""
+        event = event_for(route, caller(world.customer(), email=sent.draw(ADDRESSES)))
+        path = re.sub(r"\{[^}]+\}", lambda _: sent.draw(TEXTS), route.path)
+        event |= {"rawPath": path, "body": sent.draw(BODIES), "isBase64Encoded": sent.draw(st.booleans())}
+        event["queryStringParameters"] = sent.draw(QUERIES)
+        event["headers"] |= sent.draw(HEADERS)
+
+        answer = answered(route.function, event)
+
+        assert answer.status < 500, answer.text
+        assert answer.headers["cache-control"]
+
+
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=20)  # half surrogate pairs among them
+ADDRESSES = st.text(max_size=20).filter(str.isprintable)
+SCALARS = st.none() | st.booleans() | st.integers() | st.integers(10**38, 10**41) | st.floats() | TEXTS
+ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3))
+CARTS = st.fixed_dictionaries(
+    {"offer_id": st.sampled_from(["day_pass", "monthly"]) | ANYTHING},
+    optional={
+        "quantity": st.integers(1, 10) | ANYTHING,
+        "provider": st.just("stripe") | ANYTHING,
+        "context": st.dictionaries(TEXTS, ANYTHING, max_size=3) | ANYTHING,
+        "success_url": TEXTS.map(f"{ORIGIN}/{{}}".format) | ANYTHING,
+        "cancel_url": ANYTHING,
+        "x": ANYTHING,
+    },
+)
+BODIES = st.none() | TEXTS | CARTS.map(json.dumps) | ANYTHING.map(lambda value: json.dumps(value, ensure_ascii=False))
+QUERIES = st.dictionaries(st.sampled_from(["limit", "status", "after", "x"]), TEXTS, max_size=3)
+HEADERS = st.dictionaries(st.sampled_from(["idempotency-key", "if-none-match", "content-type", "accept"]), TEXTS)
 
 
 @pytest.mark.parametrize(

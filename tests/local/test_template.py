@@ -214,9 +214,10 @@ class TestTheApi:
         assert webhooks == ("POST /webhooks/{provider}", {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 1000})
         assert webhooks[0] in {route.key for route in DEPLOYED.routes}
 
-    def test_keeps_no_verdict_on_a_token_and_its_log_for_a_while(self) -> None:
+    def test_asks_the_authorizer_of_every_request_and_keeps_its_log_for_a_while(self) -> None:
+        """Without an identity source nothing is refused in AWS's own words, and no verdict can be cached."""
         (api,) = template.resources(WRITTEN, "AWS::Serverless::HttpApi").values()
-        assert api["Auth"]["Authorizers"]["Identity"]["Identity"]["ReauthorizeEvery"] == 0
+        assert "Identity" not in api["Auth"]["Authorizers"]["Identity"]
         log = api["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"].removesuffix(".Arn")
         assert resolver()(template.resources(WRITTEN, "AWS::Logs::LogGroup")[log])["RetentionInDays"] == 30
 
@@ -283,6 +284,7 @@ class TestTheOutputs:
         ("Type: Schedule", "Type: S3", "S3"),
         ("rate(1 hour)", "cron(0 12 * * MON *)", "Hourly"),
         ('!Sub "${AWS::StackName}-work"', "!Base64 work", "Fn::Base64"),
+        ("Arn: !GetAtt Authorize.Arn", "Arn: !GetAtt Authorize.Arn, Identity: {Headers: [Authorization]}", "Identity"),
         ("TABLE: !Ref Table", "TABLE: !Ref Nowhere", "Nowhere"),
         ("TABLE: !Ref Table", "TABLE: !GetAtt Table.Colour", "Table.Colour"),
         ("TABLE: !Ref Table", "TABLE: !Ref AllowedOrigins", "AllowedOrigins"),

@@ -11,7 +11,7 @@ def get(path: str, **headers: str) -> dict[str, Any]:
     """Return the handler's answer to GET *path*."""
     event = {
         "version": "2.0",
-        "routeKey": "$default",
+        "routeKey": "GET /assets/{proxy+}" if path.startswith("/assets/") else f"GET {path}",
         "rawPath": path,
         "rawQueryString": "",
         "headers": headers,

@@ -114,6 +114,8 @@ def read(path: Path = PATH) -> Template:
         raise Unreadable(f"template.yaml has events of type {', '.join(sorted(unknown))}: teach tools/local them.")
     (api,) = of_type("AWS::Serverless::HttpApi").values()
     authorizer = api["Auth"]["Authorizers"][api["Auth"]["DefaultAuthorizer"]]
+    if "Identity" in authorizer:
+        raise Unreadable("The authorizer has an Identity; the local stack asks it every time, and keeps no verdict.")
     return Template(
         parameters=document.get("Parameters", {}),
         conditions=document.get("Conditions", {}),

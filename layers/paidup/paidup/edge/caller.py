@@ -1,12 +1,12 @@
-"""Who is calling: the customer that the authorizer found in the identity token."""
+"""Who is calling: what the authorizer passes on to the functions behind it, a caller or why there is none."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Any
 
-from aws_lambda_powertools.event_handler import Depends
-from aws_lambda_powertools.event_handler.request import Request
+from paidup.model.errors import Forbidden, IdentityUnavailable, InvalidToken, Refusal, Unauthorized
 
-from paidup.model.errors import Forbidden, Unauthorized
+REFUSALS = {one.slug: one for one in (Unauthorized, InvalidToken, IdentityUnavailable)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +23,21 @@ class Identity:
             raise Forbidden(role)
 
 
-def identify(request: Request) -> Identity:
-    """Return who is calling; raises Unauthorized where no authorizer stood before the route."""
-    context = request.resolved_event.raw_event.get("requestContext", {})
-    found = (context.get("authorizer") or {}).get("lambda") or {}
+def identify(event: Mapping[str, Any]) -> Identity:
+    """Return who is calling, as the authorizer in front of the route found it in the identity token.
+
+    Raises Unauthorized, InvalidToken or IdentityUnavailable as the authorizer says, and Unauthorized if there is no
+    authorizer in front of the route.
+    """
+    found = (event.get("requestContext", {}).get("authorizer") or {}).get("lambda") or {}
+    if slug := found.get("refused"):
+        raise REFUSALS.get(slug, Unauthorized)(str(found.get("why")))
     if not found.get("customer_id"):
         raise Unauthorized
-    roles = tuple(filter(None, (found.get("roles") or "").split(",")))
+    roles = tuple(found.get("roles") or ())
     return Identity(customer_id=found["customer_id"], email=found.get("email") or None, roles=roles)
 
 
-Caller = Annotated[Identity, Depends(identify)]
+def refused(refusal: Refusal) -> dict[str, str]:
+    """Return what the authorizer passes on if there is no caller: `identify` raises the same *refusal*."""
+    return {"refused": refusal.slug, "why": str(refusal)}

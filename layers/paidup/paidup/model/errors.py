@@ -3,7 +3,9 @@
 Refusal                     base: status, title, what the caller can do next
 ├── Malformed, BrokenJson 422  a field is not as it must be
 ├── NotFound           404  it is not there, or not the caller's
-├── Unauthorized       401  no valid identity token
+├── Unauthorized       401  no identity token
+│   └── InvalidToken   401  an identity token that is not good
+├── IdentityUnavailable 503 nobody can say whether a token is good; trying again helps
 ├── Forbidden          403  the caller's role does not reach this route
 ├── BadSignature       400  a webhook that its provider did not sign
 ├── TooLarge           413  a body over its limit
@@ -68,15 +70,52 @@ class NotFound(Refusal):
 
 
 class Unauthorized(Refusal):
-    """The request carries no valid identity token."""
+    """The request carries no identity token. `challenge` is the answer's WWW-Authenticate (RFC 6750)."""
 
     slug = "unauthorized"
     status = 401
     title = "Sign in first"
     next_step = "Send a valid identity token as 'Authorization: Bearer …'."
 
-    def __init__(self, why: str = "The request carries no valid identity token.") -> None:
-        """Refuse because *why* (a sentence without any part of the token)."""
+    def __init__(self, why: str = "The request carries no identity token.") -> None:
+        """Refuse because *why* (a sentence)."""
+        super().__init__(why)
+
+    @property
+    def challenge(self) -> str:
+        """What the client must bring. Who brought no token is not told that it was wrong."""
+        return "Bearer"
+
+
+class InvalidToken(Unauthorized):
+    """The request carries an identity token that is not good: forged, expired, or made for somebody else."""
+
+    slug = "invalid-token"
+    title = "The identity token is not valid"
+    next_step = "Sign in again, and send the new identity token as 'Authorization: Bearer …'."
+
+    def __init__(self, why: str) -> None:
+        """Refuse because *why* (a sentence in ASCII, without quotes and without any part of the token)."""
+        super().__init__(why)
+
+    @property
+    def challenge(self) -> str:
+        """What the client must bring, and what is wrong with what it brought."""
+        return f'Bearer error="invalid_token", error_description="{self}"'
+
+
+class IdentityUnavailable(Refusal):
+    """The identity provider's keys are not at hand and cannot be read: an outage, not the caller's fault."""
+
+    slug = "identity-unavailable"
+    status = 503
+    title = "Nobody can be identified at the moment"
+    next_step = "Try again in a few seconds; there is no need to sign in again."
+    retryable = True
+    retry_after_s = 5
+
+    def __init__(self, why: str = "The identity provider's keys cannot be read.") -> None:
+        """Refuse because *why* (a sentence)."""
         super().__init__(why)
 
 

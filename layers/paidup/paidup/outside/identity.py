@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from functools import cache
 from http.client import HTTPException
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import jwt
 
-from paidup.model.errors import Unauthorized
+from paidup.model.errors import IdentityUnavailable, InvalidToken
+from paidup.outside.log import logger
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 SKEW_S = 30
@@ -20,12 +21,9 @@ KEYS_KEPT_S = 300.0
 REFETCH_AFTER_S = 5.0
 FETCH_WITHIN_S = 2.0
 MOST_BYTES = 256 * 1024
+MOST_SUBJECT_BYTES = 255  # what OpenID Connect allows
 # no answer, half an answer, or one that is no set of keys
-UNREADABLE = (OSError, HTTPException, ValueError, TypeError, AttributeError, jwt.PyJWTError)
-
-
-class KeysUnreadable(Exception):
-    """The identity provider's keys are not at hand and cannot be read: an outage, no fault of the caller's."""
+UNREADABLE = (OSError, HTTPException, ValueError, TypeError, AttributeError, RecursionError, jwt.PyJWTError)
 
 
 class Keys:
@@ -35,30 +33,36 @@ class Keys:
         """Take the keys at *url* (a JWKS document); nothing is fetched yet."""
         self._url = url
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = float("-inf")
+        self._fetched_at = self._asked_at = float("-inf")
+        self._one_at_a_time = Lock()
 
     def key(self, kid: str) -> jwt.PyJWK:
-        """Return the key called *kid*; refetches once for an unknown one, at most every 5 s, however many ask.
+        """Return the key called *kid*.
 
-        Raises Unauthorized when there is none, and KeysUnreadable when nobody can say.
+        The provider is asked when its keys are 5 minutes old or *kid* is unknown, but at most every 5 s, however many
+        ask and whether it answered or not. While it does not answer, the keys at hand are used.
+
+        Raises InvalidToken if there is no such key, and IdentityUnavailable if the provider does not say.
         """
-        age = time.monotonic() - self._fetched_at
-        if age > KEYS_KEPT_S or (kid not in self._keys and age > REFETCH_AFTER_S):
-            self._fetch()
-        if kid not in self._keys:
-            raise Unauthorized("The token is signed by an unknown key.")
-        return self._keys[kid]
+        with self._one_at_a_time:
+            now = time.monotonic()
+            wanted = kid not in self._keys or now - self._fetched_at > KEYS_KEPT_S
+            if wanted and now - self._asked_at > REFETCH_AFTER_S:
+                self._fetch()
+            if kid in self._keys:
+                return self._keys[kid]
+            if self._fetched_at < self._asked_at:
+                raise IdentityUnavailable
+            raise InvalidToken("The token is signed by an unknown key.")
 
     def _fetch(self) -> None:
         """Fetch the keys within 2 s; the ones at hand are kept when the identity provider does not answer."""
         try:
-            keys = _read(self._url)
+            self._keys = {key.key_id: key for key in _read(self._url) if key.key_id}
+            self._asked_at = self._fetched_at = time.monotonic()
         except UNREADABLE as error:
-            if not self._keys:
-                raise KeysUnreadable(f"The identity provider's keys at {self._url} cannot be read.") from error
-            keys = list(self._keys.values())
-        self._keys = {key.key_id: key for key in keys if key.key_id}
-        self._fetched_at = time.monotonic()
+            self._asked_at = time.monotonic()
+            logger.error("keys.unreadable", url=self._url, why=type(error).__name__, at_hand=len(self._keys))
 
 
 def _read(url: str) -> list[jwt.PyJWK]:
@@ -89,13 +93,13 @@ def _fetched(url: str) -> bytes | Exception:
 def verify(token: str, keys: Keys, *, issuer: str, audience: str, now: int) -> Mapping[str, Any]:
     """Return the claims of *token*, signed by one of *keys* with RS256, ES256 or EdDSA, good at *now* (epoch seconds).
 
-    Raises Unauthorized: another algorithm (`none`, HS256 with the public key), issuer or audience, expired, not valid
-    yet (30 s of skew allowed), or without exp, iss, aud or sub. Raises KeysUnreadable.
+    Raises InvalidToken: another algorithm (`none`, HS256 with the public key), issuer or audience, expired, not valid
+    yet (30 s of skew allowed), or without exp, iss, aud or sub. Raises IdentityUnavailable.
     """
     try:
         header = jwt.get_unverified_header(token)
         if header.get("alg") not in ALGORITHMS:
-            raise Unauthorized("The token is signed with an algorithm that is not accepted.")
+            raise InvalidToken("The token is signed with an algorithm that is not accepted.")
         claims: dict[str, Any] = jwt.decode(
             token,
             keys.key(str(header.get("kid"))),
@@ -110,27 +114,32 @@ def verify(token: str, keys: Keys, *, issuer: str, audience: str, now: int) -> M
             },
         )
         ends, begins = int(claims["exp"]), max(int(claims.get("nbf", 0)), int(claims.get("iat", 0)))
-    except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-        raise Unauthorized(f"The token is not valid ({type(error).__name__}).") from error
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise InvalidToken(f"The token is not valid ({type(error).__name__}).") from error
     # the times are held against our own clock, the one that every other deadline here is held against
     if now >= ends:
-        raise Unauthorized("The token has expired.")
+        raise InvalidToken("The token has expired.")
     if begins > now + SKEW_S:
-        raise Unauthorized("The token is not valid yet.")
-    if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= 255:
-        raise Unauthorized("The token's subject is not usable as a customer id.")
+        raise InvalidToken("The token is not valid yet.")
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not subject.isprintable() or not 0 < len(subject.encode()) <= MOST_SUBJECT_BYTES:
+        raise InvalidToken("The token's subject is not usable as a customer id.")
     return claims
 
 
-def caller_in(claims: Mapping[str, Any]) -> dict[str, str]:
-    """Return what functions learn of the caller: `customer_id`, a verified `email` or nothing, `roles` with commas."""
+def caller_in(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what functions learn of the caller: `customer_id`, a verified `email` or nothing, a list of `roles`."""
     verified = claims.get("email_verified", True) in (True, "true")
-    roles = claims.get("roles") or ()
+    email, roles = claims.get("email"), claims.get("roles") or ()
     return {
         "customer_id": claims["sub"],
-        "email": str(claims.get("email") or "") if verified else "",
-        "roles": ",".join(str(role) for role in roles) if isinstance(roles, list | tuple) else str(roles),
+        "email": email if verified and _is_printable(email) else "",
+        "roles": [role for role in (roles if isinstance(roles, list) else [roles]) if _is_printable(role)],
     }
+
+
+def _is_printable(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 @cache
