@@ -30,7 +30,7 @@ def request(
 
 
 def event_for(route: template.Route, caller: Mapping[str, Any] | None, **more: Any) -> dict[str, Any]:
-    """Return the event that API Gateway makes of a request to *route*: every id in its path is `x`, Stripe stays Stripe.
+    """Return the event of a request to *route*; every id in its path is `x`, and a provider is `stripe`.
 
     *caller* is what the authorizer passes on; None: no authorizer stands before the route. *more* replaces fields.
     """
