@@ -18,10 +18,10 @@ from paidup.model.policy import Policy
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.table import Table
 
+from tools.fakes.memory.events import NAME
+from tools.fakes.memory.provider import MemoryProvider, Sheet
 from tools.fakes.memory.table import MemoryTable
 from tools.soak.clock import no_queue
-from tools.soak.events import NAME
-from tools.soak.provider import MemoryProvider, Sheet
 
 NOW = 1_795_251_600
 DUE = 1_000

@@ -21,10 +21,10 @@ from paidup.model.purchase import Purchase
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.table import Table
 
+from tools.fakes.memory.events import NAME
+from tools.fakes.memory.provider import MemoryProvider
 from tools.fakes.memory.table import MemoryTable
 from tools.fakes.memory.values import Item
-from tools.soak.events import NAME
-from tools.soak.provider import MemoryProvider
 
 ADA = "ada"
 A_MINUTE = (60,)

@@ -16,8 +16,8 @@ from paidup.model.fact import PaymentStatus
 from paidup.model.offer import Interval, Kind, Offer
 from paidup.model.provider import PageStatus
 
+from tools.fakes.memory.provider import Sheet
 from tools.soak.clock import ADA, ClockRules
-from tools.soak.provider import Sheet
 
 HOSTS = ("mia", "max")
 OFFERS = (

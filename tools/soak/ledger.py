@@ -11,9 +11,9 @@ from paidup.model.offer import Kind
 from paidup.model.provider import PageStatus
 from paidup.model.purchase import Purchase, end_of_day
 
-from tools.soak.charges import TAKEN, Charge
-from tools.soak.plans import DAY_S, Plan
-from tools.soak.provider import MemoryProvider, Sheet
+from tools.fakes.memory.charges import TAKEN, Charge
+from tools.fakes.memory.plans import DAY_S, Plan
+from tools.fakes.memory.provider import MemoryProvider, Sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ from paidup.model.fact import DisputeStatus, SubscriptionStatus
 from paidup.model.offer import Kind
 from paidup.model.purchase import Purchase
 
-from tools.soak.charges import Charge
+from tools.fakes.memory.charges import Charge
+from tools.fakes.memory.plans import DAY_S, DRAFT_S, Plan
 from tools.soak.customer_rules import OFFERS, picks
 from tools.soak.faults import Unlucky
 from tools.soak.ledger import Ledger
-from tools.soak.plans import DAY_S, DRAFT_S, Plan
 
 A_WHILE = (1, 1, 3, 59, 119, 121, 899, 900, 3_600, 86_400, 90_000)
 OPENING_ENDS_S = 120

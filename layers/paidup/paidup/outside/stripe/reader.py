@@ -75,7 +75,8 @@ class Reader:
             page = self.api.v1.events.list(asked)
             found = page.auto_paging_iter() if cursor else reversed(list(page.auto_paging_iter()))
             for event in found:
-                yield webhook.read(json.dumps(event.to_dict()), api_key=self.api_key())
+                body = json.dumps(event.to_dict(), default=str)  # the library reads decimal texts as Decimal
+                yield webhook.read(body, api_key=self.api_key())
 
     def _facts_of(self, event: webhook.Event, find: Find) -> list[Fact]:
         with translate_errors(f"about {event.type}"), not_before(event.created):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from paidup.model.checkout import Checkout
 from paidup.model.fact import Subscription, SubscriptionStatus
 
-from tools.soak.charges import Charge
+from tools.fakes.memory.charges import Charge
 
 DAY_S = 86_400
 PERIOD_S = 30 * DAY_S

@@ -6,7 +6,7 @@ from functools import partial
 from math import inf
 
 from paidup.model.checkout import Checkout
-from paidup.model.errors import ProviderUnavailable
+from paidup.model.errors import ObjectMissing, ProviderUnavailable
 from paidup.model.fact import (
     Dispute,
     Entry,
@@ -22,8 +22,8 @@ from paidup.model.fact import (
 from paidup.model.provider import Known, Listing, Page, PageStatus, Report
 from paidup.model.purchase import Purchase
 
-from tools.soak.charges import Charge
-from tools.soak.plans import Plan
+from tools.fakes.memory.charges import Charge
+from tools.fakes.memory.plans import Plan
 
 NAME = "memory"
 LISTED_S = 29 * 86_400
@@ -76,7 +76,7 @@ class ProviderEvents:
     def page(self, token: str) -> Page:
         """Return the page with what it tells."""
         self._asked("page")
-        sheet = self.sheets[token]
+        sheet = self._sheet(token)
         return replace(self._page(sheet), facts=tuple(self._of_sheet(sheet, with_plan=True)))
 
     def purchase_facts(self, purchase: Purchase) -> list[Fact]:
@@ -118,8 +118,8 @@ class ProviderEvents:
     ) -> Iterator[Listing]:
         """See `Provider.history`: there is one customer, whose name here never changes."""
         mine = [f"{NAME}#customer_{customer_id}"]
-        yield Listing(name="subscriptions", reports=self._subscriptions() if customer_refs == mine else iter(()))
-        yield Listing(name="payment pages", reports=self._pages(since) if customer_refs == mine else iter(()))
+        yield Listing(name="subscriptions", reports=self._subscriptions() if [*customer_refs] == mine else iter(()))
+        yield Listing(name="payment pages", reports=self._pages(since) if [*customer_refs] == mine else iter(()))
 
     def _subscriptions(self) -> Iterator[Report]:
         self._asked("list subscriptions")
@@ -252,6 +252,11 @@ class ProviderEvents:
             raise ProviderUnavailable("memory", f"it was asked to {what}")
         self.tick()
         return self.before(what)
+
+    def _sheet(self, token: str) -> Sheet:
+        if token not in self.sheets:
+            raise ObjectMissing(NAME, "it was asked for a page")
+        return self.sheets[token]
 
     def _page(self, sheet: Sheet) -> Page:
         return Page(

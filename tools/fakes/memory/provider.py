@@ -12,9 +12,9 @@ from paidup.model.offer import Kind
 from paidup.model.provider import Known, Page, PageStatus, WebhookEvent
 from paidup.model.purchase import Purchase
 
-from tools.soak.charges import TAKEN, Charge
-from tools.soak.events import NAME, ProviderEvents, Sheet
-from tools.soak.plans import Plan, begun
+from tools.fakes.memory.charges import TAKEN, Charge
+from tools.fakes.memory.events import NAME, ProviderEvents, Sheet
+from tools.fakes.memory.plans import Plan, begun
 
 __all__ = ["MemoryProvider", "Sheet"]
 
@@ -57,7 +57,7 @@ class MemoryProvider(ProviderEvents):
     def close_page(self, token: str) -> Page:
         """See `Provider.close_page`."""
         after = self._asked("close_page")
-        sheet = self.sheets[token]
+        sheet = self._sheet(token)
         if sheet.status is PageStatus.OPEN:
             sheet.status = PageStatus.EXPIRED
         if after:
