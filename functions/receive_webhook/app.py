@@ -7,7 +7,7 @@ from paidup.edge.http import lambda_handler, raw_body
 from paidup.edge.services import SETTINGS, open_services
 from paidup.flows.events import Received, receive
 
-BODY_LIMIT = 1024 * 1024
+BODY_LIMIT = 1_000_000  # bytes; the queue takes 1,048,576 with the attributes
 
 settings.require(*SETTINGS, "PAIDUP_WEBHOOK_QUEUE_URL")
 app = api()

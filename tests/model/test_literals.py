@@ -8,6 +8,7 @@ from typing import get_args
 import paidup
 from paidup.model.errors import IdempotencyKeySpent, ObjectMissing, Refusal
 from paidup.model.fact import Value
+from paidup.outside.stripe.client import Unreadable
 
 
 def every_refusal() -> list[type[Refusal]]:
@@ -20,7 +21,11 @@ def every_refusal() -> list[type[Refusal]]:
 
 
 def test_every_refusal_has_a_slug_of_its_own() -> None:
-    seen_as_their_base = {IdempotencyKeySpent, ObjectMissing}  # the difference is for flows, not for clients
+    seen_as_their_base = {
+        IdempotencyKeySpent,
+        ObjectMissing,
+        Unreadable,
+    }  # the difference is for flows, not for clients
 
     refusals = [one for one in every_refusal() if one not in seen_as_their_base]
 

@@ -6,16 +6,19 @@ pass.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+import re
+from collections.abc import Hashable
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import ClassVar
+from functools import cache
+from typing import ClassVar, get_args, get_origin, get_type_hints
 
 from paidup.model.errors import Malformed
 from paidup.model.offer import Kind
 
 LONGEST_TEXT = 255  # no id of a provider or of ours is longer, and every key has room for it
 LARGEST = 10**12  # beyond any amount in minor units, and any epoch second
-TEXTS = ("fact_id", "customer_id", "purchase_id", "offer_id", "source", "about", "provider_ref", "customer_ref")
+HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class Channel(StrEnum):
@@ -227,16 +230,12 @@ class Fact:
 
     def __post_init__(self) -> None:
         """Refuse what nobody can have said: Malformed names the field. Nothing of it may reach a key or a sum."""
-        for name in TEXTS:
-            _check_text(name, getattr(self, name))
+        _check(self)
+        _check(self.entry.value)
+        if not 0 <= self.entry.at <= LARGEST:
+            raise Malformed("at", f"must be from 0 to {LARGEST}")
         if not self.customer_id or not self.purchase_id:
             raise Malformed("customer_id", "is missing, or its purchase is")
-        value = self.entry.value
-        for field in fields(value):
-            said = getattr(value, field.name)
-            if isinstance(said, int) and not 0 <= said <= LARGEST:
-                raise Malformed(field.name, f"must be from 0 to {LARGEST}")
-            _check_text(field.name, said)
 
     @property
     def register(self) -> str:
@@ -245,11 +244,22 @@ class Fact:
         return f"{name}#{self.about}" if self.about else name
 
 
-def _check_text(name: str, text: object) -> None:
-    """Raise Malformed if *text* is a string too long for a key, or one that UTF-8 cannot hold."""
-    if not isinstance(text, str):
-        return
-    if len(text) > LONGEST_TEXT:
-        raise Malformed(name, f"must have at most {LONGEST_TEXT} characters")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise Malformed(name, "holds half a surrogate pair")
+def _check(said: Fact | Value) -> None:
+    """Raise Malformed for a field of another type, a number out of bounds, or a text that no key can hold."""
+    for name, kinds in _kinds(type(said)).items():
+        value = getattr(said, name)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise Malformed(name, "is of another type than it must be")
+        if isinstance(value, int) and not 0 <= value <= LARGEST:
+            raise Malformed(name, f"must be from 0 to {LARGEST}")
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            raise Malformed(name, f"must have at most {LONGEST_TEXT} characters")
+        if isinstance(value, str) and not value.isascii() and HALF_A_PAIR.search(value):
+            raise Malformed(name, "holds half a surrogate pair")
+
+
+@cache
+def _kinds(of: Hashable) -> dict[str, tuple[type, ...]]:
+    """Return which types each field of the dataclass *of* may have."""
+    hints = {name: hint for name, hint in get_type_hints(of).items() if get_origin(hint) is not ClassVar}
+    return {name: get_args(hint) or (hint,) for name, hint in hints.items()}

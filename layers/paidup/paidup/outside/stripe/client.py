@@ -28,6 +28,10 @@ _took_s: ContextVar[float] = ContextVar("took_s", default=0.0)
 _not_before: ContextVar[int] = ContextVar("told_at", default=0)
 
 
+class Unreadable(ProviderRefused):
+    """What Stripe said lacks what it must have, or has it of another type. Clients see a `provider-refused`."""
+
+
 class WithinDeadline(HTTPAdapter):
     """A transport that never waits longer than the caller's deadline allows."""
 
@@ -91,7 +95,7 @@ def translate_errors(what: str) -> Iterator[None]:
         raise ProviderRefused("stripe", f"it was asked {what} ({error.http_status})") from error
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, Malformed) as error:
         why = f"it was asked {what}, and answered what cannot be read ({type(error).__name__})"
-        raise ProviderRefused("stripe", why) from error
+        raise Unreadable("stripe", why) from error
     except stripe.StripeError as error:
         dead = (error.http_status or 0) >= 500
         kind_of_outage = IdempotencyKeySpent if dead else ProviderUnavailable

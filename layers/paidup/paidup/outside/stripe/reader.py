@@ -3,20 +3,20 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import stripe
 
 from paidup.model.account import Owner
-from paidup.model.errors import NotYetKnown
+from paidup.model.errors import Malformed, NotYetKnown, ObjectMissing
 from paidup.model.fact import Dispute, Fact, Payment, Refund, Subscription
 from paidup.model.provider import Known, Listing, Report, WebhookEvent
 from paidup.model.purchase import Purchase
 from paidup.outside.deadline import remaining
 from paidup.outside.stripe import facts, webhook
-from paidup.outside.stripe.client import client, not_before, stamp, translate_errors
+from paidup.outside.stripe.client import Unreadable, client, not_before, stamp, translate_errors
 from paidup.outside.stripe.facts import Bill, Observed
 from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, sale_in, sale_of, sale_of_plan
 
@@ -44,7 +44,7 @@ class Reader:
         A subscription does not say what was paid for it. If its payment is not known yet, the page on which it was
         bought is fetched too: only the payment shows whether the right amount was paid.
         """
-        found = self._facts_of(webhook.parse(event.body), known.find_owner)
+        found = self._read_or_fetched(webhook.parse(event.body), known.find_owner)
         plans = [fact for fact in found if isinstance(fact.entry.value, Subscription) and fact.asked]
         if not plans or any(isinstance(fact.entry.value, Payment) for fact in found):
             return found
@@ -54,6 +54,21 @@ class Reader:
         paid = [one for plan in plans for one in self._bought_by(plan.source)]
         whose = (plans[0].customer_id, plans[0].purchase_id)
         return found + [one for one in paid if (one.customer_id, one.purchase_id) == whose]
+
+    def _read_or_fetched(self, event: webhook.Event, find: Find) -> list[Fact]:
+        """Return what *event* says. If its object cannot be read as it was sent, the object is fetched by its id.
+
+        Raises Malformed if that helps nothing either: the event will never be better.
+        """
+        try:
+            return self._facts_of(event, find)
+        except Unreadable:
+            if event.thing is None:
+                raise
+        try:
+            return self._facts_of(replace(event, thing=None), find)
+        except (Unreadable, ObjectMissing) as error:
+            raise Malformed("data.object", "cannot be read, and cannot be fetched by its id") from error
 
     def purchase_facts(self, purchase: Purchase) -> list[Fact]:
         """See `Provider.purchase_facts`: the subscription, or the refunds and disputes of a single payment."""

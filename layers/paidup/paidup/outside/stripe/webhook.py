@@ -115,17 +115,19 @@ def parse(text: str) -> Event:
         created = datetime.fromisoformat(raw["created"]).timestamp() if thin else raw["created"]
         event = Event(
             event_id=raw["id"],
-            type=raw["type"].removeprefix("v1."),
+            type=str.removeprefix(raw["type"], "v1."),
             created=int(created),
             object_id=related.get("id", ""),
             thing=thing,
             livemode=bool(raw.get("livemode")),
-            account=raw.get("context" if thin else "account"),
+            account=raw.get("context" if thin else "account") or None,
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BrokenJson("The body is not a Stripe event.") from error
+    if not isinstance(event.thing, Mapping | None):
+        raise BrokenJson("The body is not a Stripe event: it is about nothing.")
     for an_id in (event.event_id, event.object_id):
-        if not isinstance(an_id, str) or len(an_id) > LONGEST_ID:
+        if not isinstance(an_id, str) or len(an_id) > LONGEST_ID or not an_id.isprintable():
             raise BrokenJson("The body is not a Stripe event: its ids are no ids.")
     if not event.event_id or not 0 <= event.created < 10**10:
         raise BrokenJson("The body is not a Stripe event: it has no id, or no time.")
