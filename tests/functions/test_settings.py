@@ -24,7 +24,7 @@ SECONDS = [name for name in PARAMETERS if name.endswith("_S")]
 SELLS = {"PAIDUP_TABLE", "PAIDUP_STRIPE_SECRET"}
 NEEDS = {
     "authorize": {"PAIDUP_IDENTITY_ISSUER", "PAIDUP_IDENTITY_AUDIENCE", "PAIDUP_IDENTITY_JWKS_URL"},
-    "bookings": SELLS,
+    "bookings": {"PAIDUP_TABLE"},
     "create_payment_token": SELLS | {"PAIDUP_ALLOWED_ORIGINS"},
     "expire_sessions": SELLS,
     "manage_checkout": SELLS,
