@@ -7,11 +7,10 @@ pass.
 
 import json
 import re
-from collections.abc import Hashable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
-from typing import ClassVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 from paidup.model.errors import Malformed
 from paidup.model.offer import Kind
@@ -246,7 +245,8 @@ class Fact:
 
 def _check(said: Fact | Value) -> None:
     """Raise Malformed for a field of another type, a number out of bounds, or a text that no key can hold."""
-    for name, kinds in _kinds(type(said)).items():
+    kind: Any = type(said)
+    for name, kinds in _kinds(kind).items():
         value = getattr(said, name)
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise Malformed(name, "is of another type than it must be")
@@ -259,7 +259,7 @@ def _check(said: Fact | Value) -> None:
 
 
 @cache
-def _kinds(of: Hashable) -> dict[str, tuple[type, ...]]:
+def _kinds(of: type[Any]) -> dict[str, tuple[type, ...]]:
     """Return which types each field of the dataclass *of* may have."""
     hints = {name: hint for name, hint in get_type_hints(of).items() if get_origin(hint) is not ClassVar}
     return {name: get_args(hint) or (hint,) for name, hint in hints.items()}
