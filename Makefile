@@ -89,9 +89,9 @@ build: .venv/.sam
 	.venv/sam/bin/sam build
 
 bench: setup
-	.venv/bin/python -m tools.bench
-	.venv/bin/python -m tools.bench_sweep
-	.venv/bin/python -m tools.bench_stack
+	.venv/bin/python -m tools.bench.functions
+	.venv/bin/python -m tools.bench.sweep
+	.venv/bin/python -m tools.bench.stack
 
 SEQUENCES ?= 100000
 soak: .venv/.app
