@@ -23,7 +23,7 @@ from paidup.model.checkout import Checkout
 from paidup.model.offer import Interval, Kind, Offer
 from paidup.model.policy import Policy
 from paidup.model.snapshot import ChangeSet, Snapshot
-from paidup.outside import identity, queue, secrets
+from paidup.outside import aws, identity, queue, secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import client
 
@@ -282,9 +282,8 @@ def settle_in(environment: Mapping[str, str], fakes: Fakes) -> None:
         "PAIDUP_IDENTITY_ISSUER": fakes.issuer,
         "PAIDUP_IDENTITY_JWKS_URL": f"{fakes.issuer}/.well-known/jwks.json",
     }
-    for cached in (table.connect, queue.connect, identity.connect):
+    for cached in (aws.session, table.connect, queue.connect, secrets.connect, identity.connect):
         cached.cache_clear()
-    secrets.connect.cache_clear()
     boto3.setup_default_session()
 
 
