@@ -58,7 +58,7 @@ help:
 	@touch $@
 
 # The layer as it is deployed, but for this machine.
-.venv/.layer: .venv/.uv layers/dependencies/requirements.txt layers/dependencies/Makefile
+.venv/.layer: .venv/.uv $(wildcard layers/dependencies/*)
 	@echo "Building the layer of dependencies …"
 	@rm -rf .venv/layer
 	@$(MAKE) --silent -C layers/dependencies build-DependenciesLayer PAIDUP_LAYER_PLATFORM= ARTIFACTS_DIR=$(CURDIR)/.venv/layer
