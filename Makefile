@@ -58,7 +58,7 @@ help:
 	@touch $@
 
 # The layer as it is deployed, but for this machine.
-.venv/.layer: .venv/.uv layers/dependencies/requirements.txt layers/dependencies/Makefile
+.venv/.layer: .venv/.uv $(wildcard layers/dependencies/*)
 	@echo "Building the layer of dependencies …"
 	@rm -rf .venv/layer
 	@$(MAKE) --silent -C layers/dependencies build-DependenciesLayer PAIDUP_LAYER_PLATFORM= ARTIFACTS_DIR=$(CURDIR)/.venv/layer
@@ -89,9 +89,9 @@ build: .venv/.sam
 	.venv/sam/bin/sam build
 
 bench: setup
-	.venv/bin/python -m tools.bench
-	.venv/bin/python -m tools.bench_sweep
-	.venv/bin/python -m tools.bench_stack
+	.venv/bin/python -m tools.bench.functions
+	.venv/bin/python -m tools.bench.sweep
+	.venv/bin/python -m tools.bench.stack
 
 SEQUENCES ?= 100000
 soak: .venv/.app

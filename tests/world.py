@@ -3,15 +3,18 @@
 import importlib
 import json
 import os
+import re
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 import httpx
@@ -23,11 +26,12 @@ from paidup.model.checkout import Checkout
 from paidup.model.offer import Interval, Kind, Offer
 from paidup.model.policy import Policy
 from paidup.model.snapshot import ChangeSet, Snapshot
-from paidup.outside import identity, queue, secrets
+from paidup.outside import aws, identity, queue, secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import client
 
 from tools.fakes.server import Fakes
+from tools.local import template
 
 EVENTS = Path(__file__).parents[1] / "events"
 ORIGIN = "http://127.0.0.1:8787"
@@ -84,6 +88,28 @@ def sample(name: str) -> dict[str, Any]:
     return found
 
 
+def addressed(event: Mapping[str, Any], method: str, path: str) -> dict[str, Any]:
+    """Return *event* as API Gateway makes it of a request to *path*, with the template's route and the ids in it."""
+    found = next((one for one in _routes() if one.method == method and matched(one.path, path) is not None), None)
+    key, ids = (found.key, matched(found.path, path)) if found else ("$default", None)
+    http = {**event["requestContext"]["http"], "method": method, "path": path}
+    context = {**event["requestContext"], "http": http, "routeKey": key}
+    return {**event, "routeKey": key, "rawPath": path, "pathParameters": ids or {}, "requestContext": context}
+
+
+@cache
+def _routes() -> list[template.Route]:
+    """Return the template's routes, the most exact ones first."""
+    return sorted(template.read().routes, key=lambda route: route.path.count("{"))
+
+
+def matched(pattern: str, path: str) -> dict[str, str] | None:
+    """Return what *path* has in the gaps of a route's *pattern*; None if it is of another route."""
+    gaps = re.sub(r"\\{(\w+)(\\\+)?\\}", lambda gap: f"(?P<{gap[1]}>{'.+' if gap[2] else '[^/]+'})", re.escape(pattern))
+    found = re.fullmatch(gaps, path, re.DOTALL)
+    return None if found is None else {name: unquote(value) for name, value in found.groupdict().items()}
+
+
 def function(name: str) -> Any:
     """Return the handler of functions/<name>/app.py."""
     return importlib.import_module(f"functions.{name}.app").handler
@@ -114,7 +140,7 @@ class World:
         """Invoke the function *name* with the sample *event*, as *customer* (None: nobody signed in)."""
         request = deepcopy(sample(event))
         if path:
-            request["rawPath"] = request["requestContext"]["http"]["path"] = path
+            request = addressed(request, request["requestContext"]["http"]["method"], path)
         if customer is None:
             request["requestContext"].pop("authorizer", None)
         elif "authorizer" in request["requestContext"]:
@@ -282,9 +308,8 @@ def settle_in(environment: Mapping[str, str], fakes: Fakes) -> None:
         "PAIDUP_IDENTITY_ISSUER": fakes.issuer,
         "PAIDUP_IDENTITY_JWKS_URL": f"{fakes.issuer}/.well-known/jwks.json",
     }
-    for cached in (table.connect, queue.connect, identity.connect):
+    for cached in (aws.session, table.connect, queue.connect, secrets.connect, identity.connect):
         cached.cache_clear()
-    secrets.connect.cache_clear()
     boto3.setup_default_session()
 
 

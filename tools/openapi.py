@@ -3,11 +3,18 @@
 `python -m tools.openapi` writes it to where the storefront answers GET /openapi.json from.
 """
 
+import inspect
 import json
 import os
+from collections.abc import Callable
+from functools import update_wrapper
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 from unittest.mock import patch
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from paidup.edge.routes import Route, Routes, Text, Whole
 
 from tools.local import template
 
@@ -57,9 +64,10 @@ def describe() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Refusal": REFUSAL}
     for folder in sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py")):
         with patch.dict(os.environ, {**SETTINGS, **os.environ}):
-            resolver = getattr(import_module(f"functions.{folder}.app"), "app", None)
-        if resolver is None:
+            app = getattr(import_module(f"functions.{folder}.app"), "app", None)
+        if app is None:
             continue
+        resolver = _twin(app) if isinstance(app, Routes) else app
         part = resolver.get_openapi_schema(title="paidup").model_dump(mode="json", exclude_none=True, by_alias=True)
         schemas |= {name: one for name, one in part["components"]["schemas"].items() if name not in NOT_OURS}
         says = {route.func.__name__: route.func.__doc__ for route in resolver._static_routes + resolver._dynamic_routes}
@@ -77,6 +85,38 @@ def describe() -> dict[str, Any]:
             "securitySchemes": {"identity": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+
+
+def _twin(routes: Routes) -> APIGatewayHttpResolver:
+    """Return a resolver that describes *routes*, which nothing ever calls."""
+    resolver = APIGatewayHttpResolver(enable_validation=True)
+    for key, route in routes.by_key.items():
+        method, path = key.split()
+        resolver.route(path.replace("{", "<").replace("}", ">"), method=method)(_declared(route))
+    return resolver
+
+
+def _declared(route: Route) -> Callable[..., Any]:
+    """Return a function with the name and words of the route's endpoint that declares its parameters to a resolver."""
+    endpoint = inspect.signature(route.endpoint)
+    _, *parameters = endpoint.parameters.values()  # the first is the event
+
+    def declared() -> None:
+        """Do nothing."""
+
+    update_wrapper(declared, route.endpoint)
+    signature = endpoint.replace(parameters=[_parameter(one, route.query.get(one.name)) for one in parameters])
+    declared.__signature__ = signature  # type: ignore[attr-defined]  # what inspect looks for first
+    return declared
+
+
+def _parameter(one: inspect.Parameter, query: Whole | Text | None) -> inspect.Parameter:
+    match query:
+        case Whole(least=least, most=most, default=default):
+            return one.replace(annotation=Annotated[int, Query(ge=least, le=most)], default=default)
+        case Text(most=most):
+            return one.replace(annotation=Annotated[str | None, Query(max_length=most)], default=None)
+    return one
 
 
 def _told(operation: dict[str, Any], name: str, says: str, *, protected: bool) -> dict[str, Any]:

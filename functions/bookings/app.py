@@ -1,16 +1,15 @@
 """/bookings: live sessions that were paid for are listed, accepted, finished and cancelled."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
-from paidup.edge.api import Caller, api, json_response
+from paidup.edge.api import Caller, Services, api, json_response
 from paidup.edge.http import lambda_handler
-from paidup.edge.services import Services
 from paidup.edge.views import BookingView
 from paidup.flows import book
-from pydantic import BaseModel
 
 HOST = "host"
 
@@ -18,7 +17,8 @@ settings.require("PAIDUP_TABLE")
 app = api()
 
 
-class Bookings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookings:
     """A page of bookings; `next` asks for the following one."""
 
     bookings: list[BookingView]

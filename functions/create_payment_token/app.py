@@ -5,10 +5,10 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header
 from paidup.edge import clock, settings
-from paidup.edge.api import Caller, api, json_response
+from paidup.edge.api import Caller, Services, api, json_response
 from paidup.edge.http import lambda_handler
 from paidup.edge.requests import CartRequest
-from paidup.edge.services import SETTINGS, Services
+from paidup.edge.services import SETTINGS
 from paidup.edge.views import PaymentToken
 from paidup.flows.buy import buy
 

@@ -2,9 +2,9 @@
 
 from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
-from paidup.edge.api import Caller, api, json_response
+from paidup.edge.api import Caller, Services, api, json_response
 from paidup.edge.http import lambda_handler
-from paidup.edge.services import SETTINGS, Services
+from paidup.edge.services import SETTINGS
 from paidup.edge.views import CheckoutStory
 from paidup.flows import recover
 

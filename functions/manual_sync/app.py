@@ -1,20 +1,21 @@
-"""POST /sync: a customer misses a pass, so everything that the provider knows of them is settled."""
+"""POST /sync: a customer misses a purchase, so everything that the provider knows of them is settled."""
 
-from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
-from paidup.edge.api import Caller, api, json_response
-from paidup.edge.http import lambda_handler
-from paidup.edge.services import SETTINGS, Services
+from paidup.edge.caller import identify
+from paidup.edge.http import Event, lambda_handler
+from paidup.edge.routes import Routes
+from paidup.edge.services import SETTINGS, open_services
 from paidup.flows.sync import SyncResult, sync
 
 settings.require(*SETTINGS)
-app = api()
+app = Routes()
 
 
-@app.post("/sync")
-def sync_customer(caller: Caller, services: Services) -> Response[SyncResult]:
+@app.route("POST /sync")
+def sync_customer(request: Event) -> SyncResult:
     """Settle the caller's last 30 days at the provider, and tell what that brought."""
-    return json_response(sync(caller.customer_id, caller.email, services, now=clock.now()))
+    caller = identify(request)
+    return sync(caller.customer_id, caller.email, open_services(), now=clock.now())
 
 
 handler = lambda_handler(app)

@@ -1,25 +1,24 @@
 """POST /webhooks/{provider}: verify the raw body, settle or queue it, and only then answer."""
 
-from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
-from paidup.edge.api import api, json_response
-from paidup.edge.http import lambda_handler, raw_body
+from paidup.edge.http import Event, lambda_handler, raw_body
+from paidup.edge.routes import Routes
 from paidup.edge.services import SETTINGS, open_services
 from paidup.flows.events import Received, receive
 
+ROUTE = "POST /webhooks/{provider}"
 BODY_LIMIT = 1_000_000  # bytes; the queue takes 1,048,576 with the attributes
 
 settings.require(*SETTINGS, "PAIDUP_WEBHOOK_QUEUE_URL")
-app = api()
+app = Routes()
 
 
-@app.post("/webhooks/<provider>")
-def receive_webhook(provider: str) -> Response[Received]:
+@app.route(ROUTE)
+def receive_webhook(request: Event, provider: str) -> Received:
     """Answer 200 once the event is settled, on the queue, or known to be of no concern."""
-    now, request, services = clock.now(), app.current_event, open_services()
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    event = services.provider(provider).verify(raw_body(request.raw_event), headers, now=now)
-    return json_response(receive(event, services, now=now))
+    now, services = clock.now(), open_services()
+    event = services.provider(provider).verify(raw_body(request), request["headers"], now=now)
+    return receive(event, services, now=now)
 
 
-handler = lambda_handler(app, public=["POST /webhooks/{provider}"], limit=BODY_LIMIT)
+handler = lambda_handler(app, public=[ROUTE], limit=BODY_LIMIT)

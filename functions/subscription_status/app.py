@@ -1,39 +1,31 @@
 """GET /subscription-status: what the customer may use; with a checkout's id: how that purchase stands."""
 
-from typing import Annotated
-
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
-from paidup.edge.api import Caller, api, json_response
-from paidup.edge.http import lambda_handler
-from paidup.edge.services import SETTINGS, Services
+from paidup.edge.caller import identify
+from paidup.edge.http import Event, lambda_handler
+from paidup.edge.routes import Routes, Text, Whole
+from paidup.edge.services import SETTINGS, open_services
 from paidup.edge.views import AccountView, ConfirmationView
 from paidup.flows.confirm import confirm
 
 settings.require(*SETTINGS)
-app = api()
+app = Routes()
 
 
-@app.get("/subscription-status/<checkout_id>")
-def status_of_checkout(checkout_id: str, caller: Caller, services: Services) -> Response[ConfirmationView]:
+@app.route("GET /subscription-status/{checkout_id}")
+def status_of_checkout(request: Event, checkout_id: str) -> ConfirmationView:
     """Return how one purchase stands, and when to ask again."""
-    now = clock.now()
+    now, caller, services = clock.now(), identify(request), open_services()
     found = confirm(caller.customer_id, checkout_id, services, now=now)
-    return json_response(ConfirmationView.of(found, now=now, grace_s=services.policy.grace_s))
+    return ConfirmationView.of(found, now=now, grace_s=services.policy.grace_s)
 
 
-@app.get("/subscription-status")
-def status_of_account(
-    caller: Caller,
-    services: Services,
-    limit: Annotated[int, Query(ge=1, le=200)] = 100,
-    after: Annotated[str | None, Query(max_length=1_000)] = None,
-) -> Response[AccountView]:
+@app.route("GET /subscription-status", limit=Whole(least=1, most=200, default=100), after=Text(most=1_000))
+def status_of_account(request: Event, limit: int, after: str | None) -> AccountView:
     """Return the whole account in one snapshot, its purchases page by page."""
-    now = clock.now()
+    now, caller, services = clock.now(), identify(request), open_services()
     snapshot, purchases, following = services.table.load_account(caller.customer_id, most=limit, after=after)
-    return json_response(AccountView.of(snapshot, purchases, following, now=now, policy=services.policy))
+    return AccountView.of(snapshot, purchases, following, now=now, policy=services.policy)
 
 
 handler = lambda_handler(app)

@@ -295,6 +295,27 @@ def test_functions_find_their_layers_at_opt(layers: Layers, tmp_path: Path) -> N
     assert told(answer) == ["/opt/python/paidup/__init__.py", "/opt/python/stripe/__init__.py"]
 
 
+def test_layers_know_the_services_that_are_called_and_no_other(layers: Layers, tmp_path: Path) -> None:
+    asks = """
+from importlib.util import find_spec
+from botocore.exceptions import UnknownServiceError
+from botocore.session import get_session
+
+def handler(event, context):
+    session = get_session()
+    try:
+        session.create_client("s3")
+    except UnknownServiceError:
+        return [session.get_available_services(), find_spec("boto3")]
+"""
+    (tmp_path / "app.py").write_text(asks)
+    code = layers.code(DESCRIBED.functions["storefront"], tmp_path, {}, runtime_folder(tmp_path / "runtime"))
+
+    (answer,) = in_a_thread(_ask(code, tmp_path / "log", [{}]))
+
+    assert told(answer) == [["dynamodb", "secretsmanager", "sqs"], None]
+
+
 def test_a_function_with_its_layers_fits_lambda(built: Path) -> None:
     def size(folder: Path) -> int:
         return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -16,7 +16,7 @@ from typing import Any
 
 from stripe import WebhookSignature
 
-from tests.world import WEBHOOK_SECRET, Answer, Context, function, sample, settle_in
+from tests.world import WEBHOOK_SECRET, Answer, Context, addressed, function, sample, settle_in
 from tools.fakes.server import Fakes
 
 AT_ONCE = 20
@@ -85,9 +85,7 @@ def click(buyer: str, offer_id: str = "day_pass", **more: Any) -> Invocation:
 def poll(buyer: str, checkout_id: str) -> Invocation:
     """Return *buyer*'s question how a purchase stands."""
     request = _of(buyer, sample("subscription_status_checkout"))
-    path = f"/subscription-status/{checkout_id}"
-    request["requestContext"]["http"]["path"] = path
-    return "subscription_status", request | {"rawPath": path}
+    return "subscription_status", addressed(request, "GET", f"/subscription-status/{checkout_id}")
 
 
 def look(buyer: str) -> Invocation:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.functions.wire import Exchange
-from tests.world import Answer, Context, World, function, sample
+from tests.world import Answer, Context, World, addressed, function, sample
 from tools.local import template
 
 
@@ -17,9 +17,7 @@ def request(
 ) -> Answer:
     """Ask the function *name* for *route* (`DELETE /checkouts/co_1`), as API Gateway hands the request on."""
     method, path = route.split(" ")
-    request = deepcopy(sample(name))
-    request["requestContext"]["http"] |= {"method": method, "path": path}
-    request |= {"rawPath": path, "rawQueryString": urlencode(query or {})}
+    request = addressed(deepcopy(sample(name)), method, path) | {"rawQueryString": urlencode(query or {})}
     if query:
         request["queryStringParameters"] = {key: str(value) for key, value in query.items()}
     caller = {"customer_id": customer, "email": f"{customer}@example.com", "roles": roles.split(",")}
@@ -35,9 +33,7 @@ def event_for(route: template.Route, caller: Mapping[str, Any] | None, **more: A
     *caller* is what the authorizer passes on; None: no authorizer stands before the route. *more* replaces fields.
     """
     path = re.sub(r"\{[^}]+\}", "x", route.path.replace("{provider}", "stripe"))
-    event = deepcopy(sample(route.function)) | {"routeKey": route.key, "rawPath": path}
-    event["requestContext"] |= {"routeKey": route.key}
-    event["requestContext"]["http"] |= {"method": route.method, "path": path}
+    event = addressed(deepcopy(sample(route.function)), route.method, path)
     event["requestContext"].pop("authorizer", None)
     if caller is not None:
         event["requestContext"]["authorizer"] = {"lambda": dict(caller)}

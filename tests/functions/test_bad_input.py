@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.functions.door import answered, event_for, request
-from tests.world import ORIGIN, Answer, Context, World, function, sample
+from tests.world import ORIGIN, Answer, Context, World, addressed, function, sample
 from tools.local import template
 
 KINDS = "urn:paidup:problem:"
@@ -287,7 +287,7 @@ class TestWhateverAStrangerSends:
     ) -> None:
         event = event_for(route, caller(buyer))
         path = re.sub(r"\{[^}]+\}", lambda _: an_id, route.path)
-        event["rawPath"] = event["requestContext"]["http"]["path"] = path
+        event = addressed(event, route.method, path)
 
         assert_problem(answered(route.function, event), 404, "not-found")
 
@@ -361,7 +361,8 @@ class TestWhateverAStrangerSends:
         """By a success, or by a refusal that is the caller's to mend."""
         event = event_for(route, caller(world.customer(), email=sent.draw(ADDRESSES)))
         path = re.sub(r"\{[^}]+\}", lambda _: sent.draw(TEXTS), route.path)
-        event |= {"rawPath": path, "body": sent.draw(BODIES), "isBase64Encoded": sent.draw(st.booleans())}
+        event = addressed(event, route.method, path)
+        event |= {"body": sent.draw(BODIES), "isBase64Encoded": sent.draw(st.booleans())}
         event["queryStringParameters"] = sent.draw(QUERIES)
         event["headers"] |= sent.draw(HEADERS)
 

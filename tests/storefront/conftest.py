@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
 import pytest
 from paidup.edge import pages
+from paidup.outside.aws import session
 from paidup.outside.dynamo import table
 from paidup.outside.dynamo.table import Table
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -45,6 +45,12 @@ def forget() -> None:
     pages.guards.cache_clear()
 
 
+def aws_anew() -> None:
+    """Let the storefront find its account anew."""
+    session.cache_clear()
+    table.connect.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The storefront's settings, and no memory of any others."""
@@ -61,11 +67,9 @@ def shelf(aws: ministack.Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[T
     environment = aws.account()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    table.connect.cache_clear()
-    boto3.setup_default_session()
+    aws_anew()
     yield table.connect(environment["PAIDUP_TABLE"])
-    table.connect.cache_clear()
-    boto3.setup_default_session()
+    aws_anew()
 
 
 def _chromium(own: str) -> str | None:

@@ -114,6 +114,12 @@ class Worker:
         """Whether it can take an event."""
         return self._process is not None and self._process.returncode is None and self.broken is None
 
+    @property
+    def pid(self) -> int:
+        """The id of its process, once that was started."""
+        assert self._process
+        return self._process.pid
+
     async def start(self) -> None:
         """Start the process and wait until its code is imported, or `broken` tells why it could not be."""
         started = time.perf_counter()

@@ -11,6 +11,8 @@ from aws_lambda_powertools.event_handler.request import Request
 
 from paidup.edge.caller import Identity, identify
 from paidup.edge.http import JSON
+from paidup.edge.services import open_services
+from paidup.flows.services import Services as _Services
 from paidup.model.errors import BrokenJson, Malformed, NotFound, Refusal
 
 
@@ -19,6 +21,7 @@ def _caller(request: Request) -> Identity:
 
 
 Caller = Annotated[Identity, Depends(_caller)]
+Services = Annotated[_Services, Depends(open_services)]
 
 
 def api() -> APIGatewayHttpResolver:

@@ -75,7 +75,8 @@ def _admitted(event: Event, limit: int) -> Event:
     can be about.
     """
     path, headers = event.get("rawPath", ""), event.get("headers") or {}
-    if not _is_text(path) or len(path.encode()) > PATH_LIMIT:
+    names = (path, *(event.get("pathParameters") or {}).values())
+    if not all(_is_text(one) and len(one.encode()) <= PATH_LIMIT for one in names):
         raise NotFound("route", path[:100].encode(errors="replace").decode() + "…")
     for where, given in (("query", event.get("queryStringParameters") or {}), ("headers", headers)):
         if not all(_is_text(f"{name}{value}") for name, value in given.items()):

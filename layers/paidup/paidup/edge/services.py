@@ -1,12 +1,9 @@
 """How a function gets its services: the table, the providers and the policy that its settings name."""
 
 from functools import partial
-from typing import Annotated
-
-from aws_lambda_powertools.event_handler import Depends
 
 from paidup.edge import settings
-from paidup.flows.services import Services as _Services
+from paidup.flows.services import Services
 from paidup.model.errors import NotFound
 from paidup.model.provider import Provider
 from paidup.outside import providers, queue, secrets
@@ -15,10 +12,10 @@ from paidup.outside.dynamo import table
 SETTINGS = ("PAIDUP_TABLE", "PAIDUP_STRIPE_SECRET")
 
 
-def open_services() -> _Services:
+def open_services() -> Services:
     """Return the services; clients are kept for the life of the process, secrets for five minutes."""
     policy = settings.policy()
-    return _Services(
+    return Services(
         table=table.connect(settings.text("PAIDUP_TABLE")),
         provider=provider,
         providers=providers.NAMES,
@@ -34,6 +31,3 @@ def provider(name: str) -> Provider:
     secret = settings.text(f"PAIDUP_{name.upper()}_SECRET")
     base = settings.optional(f"PAIDUP_{name.upper()}_API_BASE")
     return providers.connect(name, partial(secrets.read, secret), base)
-
-
-Services = Annotated[_Services, Depends(open_services)]

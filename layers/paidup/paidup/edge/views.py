@@ -1,8 +1,8 @@
 """What the API shows: passes, access and checkouts as front-end developers read them."""
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
-
-from pydantic import BaseModel, Field
 
 from paidup.flows.buy import is_paid
 from paidup.flows.confirm import Confirmation, State
@@ -16,7 +16,8 @@ from paidup.model.snapshot import Snapshot
 from paidup.model.timeline import TimelineEntry
 
 
-class AccessView(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessView:
     """Something that the customer may use now, until `until` (epoch seconds; absent: for good)."""
 
     purchase_id: str
@@ -37,7 +38,8 @@ class AccessView(BaseModel):
         )
 
 
-class PurchaseView(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseView:
     """What was bought: `amount` in minor units of `currency`; times in epoch seconds.
 
     Where paidup itself decided to give the money back, `refund_why` is the reason, as a clause for people, and
@@ -87,7 +89,8 @@ class PurchaseView(BaseModel):
         )
 
 
-class PaymentToken(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentToken:
     """One way to the provider's page; `token` and `url` are there while it can be paid. `expires_at`: epoch seconds."""
 
     checkout_id: str
@@ -126,7 +129,8 @@ def access_of(account: Account, *, now: int) -> list[AccessView]:
     return [AccessView.of(one) for one in account.current_access(now=now)]
 
 
-class BookingView(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingView:
     """A live session: `accept_by` and the other times in epoch seconds; `checkout_id` is where it was paid.
 
     `if_called_off` is what becomes of what was paid where nobody accepts it in time, or it is cancelled: `refunded`, or
@@ -164,14 +168,15 @@ class BookingView(BaseModel):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutStory(PaymentToken):
     """A checkout as its buyer finds it again: what remains (seconds), their own `context`, and what to do `next`."""
 
     remaining_s: int
     next: Literal["pay", "recover", "done"]
     replaced_by: str | None = None
-    context: dict[str, Any] | None = None
-    purchase: PurchaseView | None = Field(default=None, alias="purchase", serialization_alias="purchase")
+    context: Mapping[str, Any] | None = None
+    purchase: PurchaseView | None = None
 
     @classmethod
     def of(cls, snapshot: Snapshot, *, now: int, grace_s: int) -> Self:
@@ -181,18 +186,18 @@ class CheckoutStory(PaymentToken):
         checkout, purchase = snapshot.checkout, snapshot.purchase
         payable = checkout.holds_slot(now=now) and checkout.url is not None
         done = is_paid(checkout, purchase, now=now)
-        story = {
-            **PaymentToken.of_checkout(checkout, now=now).model_dump(),
-            "remaining_s": max(0, checkout.expires_at - now) if payable else 0,
-            "next": "done" if done else "pay" if payable else "recover",
-            "replaced_by": checkout.replaced_by,
-            "context": checkout.context,
-            "purchase": PurchaseView.of(purchase, now=now, grace_s=grace_s) if purchase else None,
-        }
-        return cls.model_validate(story)
+        return cls(
+            **asdict(PaymentToken.of_checkout(checkout, now=now)),
+            remaining_s=max(0, checkout.expires_at - now) if payable else 0,
+            next="done" if done else "pay" if payable else "recover",
+            replaced_by=checkout.replaced_by,
+            context=checkout.context,
+            purchase=PurchaseView.of(purchase, now=now, grace_s=grace_s) if purchase else None,
+        )
 
 
-class Moment(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
     """Something that happened to a purchase: what, when (epoch seconds), who said it, and how it reached us.
 
     `said_by` is a payment provider, `paidup` or `clock`; `settled_at` is when it took effect here.
@@ -205,14 +210,15 @@ class Moment(BaseModel):
     settled_at: int
 
 
-class ConfirmationView(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationView:
     """How one purchase stands; ask again after `attempt_after_ms` (0: the answer is known)."""
 
     state: State
     attempt_after_ms: int
     checkout_id: str
     billing_version: int
-    purchase: PurchaseView | None = Field(default=None, alias="purchase", serialization_alias="purchase")
+    purchase: PurchaseView | None = None
     timeline: list[Moment]
 
     @classmethod
@@ -229,7 +235,8 @@ class ConfirmationView(BaseModel):
         )
 
 
-class AccountView(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
     """The whole account as of one version; `next` asks for the following page of `purchases`.
 
     `access_cut` says that there is more access than is listed: each offer's longest is listed, and 200 in all.

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
+from paidup.outside import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 # SQS takes no such characters. In JSON they stand in texts alone, where an escape is the same.
 NOT_SENDABLE = re.compile("[\ufffe\uffff]")
-TIMEOUTS = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,4 +31,4 @@ class Queue:
 @cache
 def connect(url: str) -> Queue:
     """Return the queue at *url*, with one client a process."""
-    return Queue(client=boto3.client("sqs", config=TIMEOUTS), url=url)
+    return Queue(client=aws.client("sqs", read_s=3, tries=2), url=url)

@@ -1,29 +1,83 @@
 """Secrets: read from Secrets Manager by name, kept for five minutes, never logged, never in the environment."""
 
+import json
+import time
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from paidup.outside import aws
+from paidup.outside.log import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 KEPT_S = 300
-TIMEOUTS = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+ASKED_AGAIN_S = 30
 
 
 class BadSecret(Exception):
     """A secret that does not hold what it must; the message names the secret and the field, never a value."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """Secrets Manager, and the last good value of every secret with the monotonic second until which it is kept."""
+
+    client: "SecretsManagerClient"
+    _kept: dict[str, tuple[dict[str, Any], float]] = field(default_factory=dict)
+
+    def read(self, name: str, *fields: str) -> dict[str, Any]:
+        """Return the JSON secret called *name*; it is read again after five minutes.
+
+        While Secrets Manager is away, the last good value is used, and it is asked again every 30 s.
+        Raises BadSecret when one of *fields* is missing or empty: such a value is not kept.
+        """
+        value, until = self._kept.get(name, ({}, 0.0))
+        if time.monotonic() < until and not _missing(value, fields):
+            return value
+        found: dict[str, Any]
+        try:
+            found, kept_s = self._fetch(name), KEPT_S
+        except (BotoCoreError, ClientError) as error:
+            if not value or not _is_outage(error):
+                raise
+            logger.warning("secret.unread", secret=name, why=type(error).__name__)
+            found, kept_s = value, ASKED_AGAIN_S
+        if missing := _missing(found, fields):
+            raise BadSecret(f"The secret {name!r} must be a JSON object with {missing!r}.")
+        self._kept[name] = found, time.monotonic() + kept_s
+        return found
+
+    def _fetch(self, name: str) -> Any:
+        text = self.client.get_secret_value(SecretId=name).get("SecretString", "")
+        try:
+            return json.loads(text)
+        except ValueError:
+            return None
+
+
 def read(name: str, *fields: str) -> dict[str, Any]:
     """Return the JSON secret called *name*; raises BadSecret when one of *fields* is missing or empty."""
-    secret: Any = connect().get(name, transform="json", max_age=KEPT_S)
-    for field in fields:
-        if not isinstance(secret, dict) or not secret.get(field):
-            raise BadSecret(f"The secret {name!r} must be a JSON object with {field!r}.")
-    return dict(secret)
+    return connect().read(name, *fields)
+
+
+def _missing(value: Any, fields: tuple[str, ...]) -> str | None:
+    """Return the first of *fields* that *value* does not hold, if there is one."""
+    return next((one for one in fields if not isinstance(value, dict) or not value.get(one)), None)
+
+
+def _is_outage(error: BotoCoreError | ClientError) -> bool:
+    """Whether Secrets Manager did not answer, or not now. That there is no such secret is an answer."""
+    if isinstance(error, BotoCoreError):
+        return True
+    told = error.response
+    return told["ResponseMetadata"]["HTTPStatusCode"] >= 500 or told["Error"]["Code"] == "ThrottlingException"
 
 
 @cache
-def connect() -> SecretsProvider:
+def connect() -> Secrets:
     """Return Secrets Manager, with one client and one memory a process."""
-    return SecretsProvider(boto_config=TIMEOUTS)
+    return Secrets(client=aws.client("secretsmanager", read_s=3, tries=2))

@@ -4,7 +4,6 @@ import json
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
@@ -56,8 +55,6 @@ def _read(hint: Any, plain: Any) -> Any:
         return {name: _read(args[1], item) for name, item in plain.items()}
     if is_dataclass(hint):
         return from_plain(cast("type[Any]", hint), plain)
-    if isinstance(plain, Decimal):
-        return int(plain)
     return hint(plain) if isinstance(hint, type) and issubclass(hint, StrEnum) else plain
 
 

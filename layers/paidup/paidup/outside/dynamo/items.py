@@ -22,8 +22,6 @@ from hashlib import sha256
 from typing import Any
 from zlib import crc32
 
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
-
 from paidup.model import booking as bookings
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
@@ -52,9 +50,6 @@ NOT_THERE_YET = "attribute_not_exists(pk)"
 NOT_SETTLED_YET = "attribute_not_exists(pk) OR #status <> :settled"
 LARGEST_BODY = 300 * 1024  # bytes; an item may have 400 KB in all
 NAMED_STATUS = {"#status": "status"}
-
-_to_attribute = TypeSerializer().serialize
-_from_attribute = TypeDeserializer().deserialize
 
 
 def account_key(customer_id: str) -> Key:
@@ -205,9 +200,9 @@ def offer_item(offer: Offer) -> Item:
 
 def read_item[T](kind: type[T], item: Item) -> T:
     """Return the *kind* that *row* holds."""
-    plain = {name: _from_attribute(value) for name, value in item.items()}
-    if isinstance(plain.get("body"), Binary):
-        plain["body"] = gzip.decompress(plain["body"].value).decode()
+    plain = deserialize(item)
+    if isinstance(plain.get("body"), bytes):
+        plain["body"] = gzip.decompress(plain["body"]).decode()
     return from_plain(kind, plain)
 
 
@@ -219,6 +214,43 @@ def serialize(key: Mapping[str, Any]) -> Item:
 def deserialize(item: Item) -> dict[str, Any]:
     """Return a row's names and plain values."""
     return {name: _from_attribute(value) for name, value in item.items()}
+
+
+def _to_attribute(value: Any) -> Item:
+    """Return *value* in DynamoDB's words: text, whole numbers, truth, nothing, bytes, lists and maps of them."""
+    match value:
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case None:
+            return {"NULL": True}
+        case bytes():
+            return {"B": value}
+        case Mapping():
+            return {"M": serialize(value)}
+        case list() | tuple():
+            return {"L": [_to_attribute(one) for one in value]}
+    raise TypeError(f"The table holds no {type(value).__name__}.")
+
+
+def _from_attribute(attribute: Item) -> Any:
+    """Return the value that DynamoDB's *attribute* holds; sets and fractions are nothing that was written here."""
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "S" | "BOOL" | "B":
+            return value
+        case "N":
+            return int(value)
+        case "NULL":
+            return None
+        case "M":
+            return deserialize(value)
+        case "L":
+            return [_from_attribute(one) for one in value]
+    raise TypeError(f"The table holds no attribute of type {kind}.")
 
 
 def _item(key: Key, thing: object, **extra: Any) -> Item:

@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from paidup.model.account import Account, Owner
 from paidup.model.booking import Booking
 from paidup.model.case import ReviewCase
@@ -18,6 +15,7 @@ from paidup.model.offer import Offer
 from paidup.model.purchase import Purchase
 from paidup.model.snapshot import ChangeSet, Due, Snapshot
 from paidup.model.timeline import TimelineEntry
+from paidup.outside import aws
 from paidup.outside.dynamo import items
 from paidup.outside.dynamo.client import PAGE, TableClient, refuse_when_late
 from paidup.outside.dynamo.items import Item, Key
@@ -27,9 +25,6 @@ from paidup.outside.retry import attempts
 EVERY = 1_000_000  # every query is bounded; nothing of one customer comes near this
 PURCHASES = "purchases"
 MOST_ITEMS = 1_000
-
-# It answers in milliseconds: who waits longer had better ask again.
-TIMEOUTS = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,6 +339,7 @@ def _due(item: Item) -> Due:
 @cache
 def connect(name: str) -> Table:
     """Return the table called *name*, with one client a process."""
-    client = boto3.client("dynamodb", config=TIMEOUTS)
+    # It answers in milliseconds: who waits longer had better ask again.
+    client = aws.client("dynamodb", read_s=2, tries=3)
     client.meta.events.register("before-send.dynamodb", refuse_when_late)
     return Table(client=client, name=name)

@@ -4,7 +4,12 @@ import os
 import time
 from typing import Any
 
-import boto3
+from botocore.session import get_session
+
+
+def dynamodb() -> Any:
+    """Return a client of the table's."""
+    return get_session().create_client("dynamodb")
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
@@ -20,9 +25,9 @@ def handler(event: dict[str, Any], context: Any) -> Any:
             time.sleep(60)
         case "put":
             row = {"pk": {"S": "here"}, "sk": {"S": "before"}}
-            boto3.client("dynamodb").put_item(TableName=os.environ["TABLE"], Item=row)
+            dynamodb().put_item(TableName=os.environ["TABLE"], Item=row)
         case "scan":
-            boto3.client("dynamodb").scan(TableName=os.environ["TABLE"])
+            dynamodb().scan(TableName=os.environ["TABLE"])
         case "cookies":
             return {
                 "statusCode": 201,

@@ -1,0 +1,20 @@
+"""Batches of SQS: each message by itself, so that what fails goes back to the queue alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+from paidup.outside.log import logger
+
+type Record = dict[str, Any]
+
+
+def each_record(event: dict[str, Any], work: Callable[[Record], None]) -> dict[str, Any]:
+    """Let *work* deal with every record of *event*, and return which of them the queue must hand out again."""
+    failed = []
+    for record in event["Records"]:
+        try:
+            work(record)
+        except Exception as error:
+            logger.warning("message.failed", message_id=record["messageId"], why=type(error).__name__)
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}

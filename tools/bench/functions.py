@@ -1,0 +1,224 @@
+"""How the functions start and answer on this machine, beside the least that a function can do: `make bench`.
+
+Each runs as it is deployed, under Lambda's own runtime: its code as source, since nobody can write byte code beside
+it, and both layers with the byte code that they carry; against MiniStack and the fakes.
+
+The floor is a function that makes one put with boto3, as plain `sam build` ships it: all of boto3, without byte code.
+A cold start counts the processor's time of a process, for its imports, its clients and its first event. That depends on
+the machine; its ratio to the floor hardly does. All are started in turns, and each is held against the floor of its own
+turn, since a busy minute slows down whatever runs in it.
+"""
+
+import asyncio
+import importlib.metadata
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tools import offers
+from tools.bench.operations import Customers, Event
+from tools.fakes.server import Fakes, serve
+from tools.local import ministack, template
+from tools.local.cloud import Cloud
+from tools.local.deployment import DEPENDENCIES
+from tools.local.functions import runtime_folder
+from tools.local.template import ROOT
+from tools.local.worker import Answer, Code, Worker
+
+STARTS = 7
+EVENTS = 50
+
+FLOOR = """
+import os, boto3
+table = boto3.client("dynamodb")
+def handler(event, context):
+    row = {"pk": {"S": context.aws_request_id}, "sk": {"S": "FLOOR"}}
+    table.put_item(TableName=os.environ["PAIDUP_TABLE"], Item=row, ConditionExpression="attribute_not_exists(pk)")
+"""
+BOTO3 = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
+AS_BUILT, WITH_BYTE_CODE = "floor: one put", "the same with byte code"
+
+# Nobody can write where Lambda keeps a function and its layers.
+READ_ONLY = {"PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of one operation, a figure for each time: wall time and processor time, in ms."""
+
+    start: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    cold: list[float] = field(default_factory=list)
+    further: list[float] = field(default_factory=list)
+    warm: list[float] = field(default_factory=list)
+
+    async def start_one(self, code: Code, ask: Callable[[], Awaitable[Event]], log: Path, *, further: int) -> None:
+        """Start a process, let it answer one event, and after that as many as *further* says."""
+        event = await ask()
+        with log.open("ab") as file:
+            worker = Worker(code, file)
+            await worker.start()
+            self.start.append(worker.init_ms)
+            self.first.append(await _answered(worker, event))
+            self.cold.append(_cpu_ms(worker))
+            for _ in range(further):
+                event, before = await ask(), _cpu_ms(worker)
+                self.further.append(await _answered(worker, event))
+                self.warm.append(_cpu_ms(worker) - before)
+            await worker.stop()
+
+
+async def _answered(worker: Worker, event: Event) -> float:
+    """Return the ms until *event* was answered; whatever is no success would be measured in vain."""
+    began = time.perf_counter()
+    answer = await worker.invoke(json.dumps(event).encode())
+    took = (time.perf_counter() - began) * 1000
+    if not _succeeded(answer):
+        raise SystemExit(f"{worker.code.name} answered {answer.payload.decode()}")
+    return took
+
+
+def _succeeded(answer: Answer) -> bool:
+    found: Any = json.loads(answer.payload) or {}
+    return not (
+        answer.failed
+        or found.get("statusCode", 200) >= 300
+        or found.get("batchItemFailures")
+        or found.get("isAuthorized") is False
+    )
+
+
+def _cpu_ms(worker: Worker) -> float:
+    """Return the processor's time that a worker's process has taken so far: user and system, of all its threads."""
+    clock = (~worker.pid << 3) | 2  # what clock_getcpuclockid(3) returns on Linux
+    return time.clock_gettime(clock) * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Everything that is measured, ready to run; the sweep has an account of its own, where nothing is ever due."""
+
+    folder: Path
+    fakes: Fakes
+    settings: Mapping[str, str]
+    quiet: Mapping[str, str]
+
+    def code(self, function: str) -> Code:
+        """Return the code of *function* as it is deployed, which leaves the byte code in the tree behind."""
+        described, folder = template.read().functions[function], self.folder / function
+        if not folder.exists():
+            shutil.copytree(described.code, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        settings = self.quiet if function == "expire_sessions" else self.settings
+        return self._code(described, folder, (DEPENDENCIES, self.folder / "layer/python"), settings)
+
+    def floor(self, libraries: Path) -> Code:
+        """Return the code of the floor with *libraries*."""
+        folder = self.folder / "floor"
+        folder.mkdir(exist_ok=True)
+        (folder / "app.py").write_text(FLOOR)
+        any_of_them = next(iter(template.read().functions.values()))
+        return self._code(any_of_them, folder, (libraries,), self.settings)
+
+    def _code(
+        self, described: template.Function, folder: Path, path: tuple[Path, ...], settings: Mapping[str, str]
+    ) -> Code:
+        path = (*path, runtime_folder(self.folder / "runtime"))
+        return Code.of(described, path=path, environment={**settings, **READ_ONLY}, folder=folder)
+
+    async def measure(self) -> dict[str, Measured]:
+        """Start everything in turns, and return what was measured, by the operation's name."""
+        log = self.folder / "log"
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(httpx.AsyncClient(timeout=20))
+            warm = []
+            for name in ("create_payment_token", "receive_webhook"):
+                worker = Worker(self.code(name), stack.enter_context(log.open("ab")))
+                await worker.start()
+                stack.push_async_callback(worker.stop)
+                warm.append(worker)
+            customers = Customers(fakes=self.fakes, http=http, opener=warm[0], receiver=warm[1])
+            everything = {
+                AS_BUILT: (self.floor(_as_built(self.folder / "plain")), _nothing),
+                WITH_BYTE_CODE: (self.floor(_compiled(_as_built(self.folder / "compiled"))), _nothing),
+                **{one.name: (self.code(one.function), one.event) for one in await customers.operations()},
+            }
+            measured = {name: Measured() for name in everything}
+            for n in range(STARTS):
+                for name, (code, ask) in everything.items():
+                    await measured[name].start_one(code, ask, log, further=EVENTS if n == STARTS - 1 else 0)
+            return measured
+
+
+async def _nothing() -> Event:
+    return {}
+
+
+def _as_built(folder: Path) -> Path:
+    """Return *folder* with boto3 and what it needs as plain `sam build` ships them: everything, and no byte code."""
+    for name in BOTO3:
+        distribution = importlib.metadata.distribution(name)
+        for file in distribution.files or ():
+            if file.parts[0] == ".." or file.suffix == ".pyc":
+                continue
+            link = folder / file
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(Path(str(distribution.locate_file(file))))
+    return folder
+
+
+def _compiled(folder: Path) -> Path:
+    """Return *folder* with byte code as the layers have it."""
+    how = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run([sys.executable, "-m", "compileall", *how, folder], check=True)
+    return folder
+
+
+def report(measured: Mapping[str, Measured]) -> None:
+    """Print a row for each operation."""
+    print(f"{'medians':32}{'ms: start':>10}{'first':>8}{'further':>9}{'CPU ms: cold':>14}{'/ floor':>9}{'further':>9}")
+    floor = measured[AS_BUILT].cold
+    for name, one in measured.items():
+        start, first, further, cold, warm = (
+            statistics.median(figures) for figures in (one.start, one.first, one.further, one.cold, one.warm)
+        )
+        ratio = statistics.median(own / least for own, least in zip(one.cold, floor, strict=True))
+        walls = f"{start:>10.0f}{first:>8.0f}{further:>9.1f}"
+        print(f"{name:32}{walls}{cold:>14.0f}{ratio:>9.2f}{warm:>9.1f}")
+
+
+def main() -> None:
+    """Measure with everything that the functions call beside them, and leave nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="paidup-bench-") as name:
+        folder = Path(name)
+        build = ["make", "--silent", "-C", str(ROOT / "layers/paidup"), "build-PaidupLayer"]
+        subprocess.run([*build, f"ARTIFACTS_DIR={folder / 'layer'}"], check=True)
+        with (
+            ministack.running() as aws,
+            serve(state=folder / "fakes", clock_file=folder / "clock") as fakes,
+        ):
+            where = {
+                "StripeApiBase": f"{fakes.url}/stripe",
+                "IdentityIssuer": fakes.issuer,
+                "IdentityJwksUrl": f"{fakes.issuer}/.well-known/jwks.json",
+            }
+            accounts = [aws.account(**where) for _ in range(2)]
+            for settings in accounts:
+                offers.load(Cloud.of(settings).table(settings["PAIDUP_TABLE"]), offers.read())
+            settings, quiet = accounts
+            bench = Bench(folder=folder, fakes=fakes, settings=settings, quiet=quiet)
+            report(asyncio.run(bench.measure()))
+
+
+if __name__ == "__main__":
+    main()
