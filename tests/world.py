@@ -27,6 +27,7 @@ from paidup.outside import identity, queue, secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import client
 
+from tests import declared
 from tools.fakes.server import Fakes
 
 EVENTS = Path(__file__).parents[1] / "events"
@@ -85,8 +86,15 @@ def sample(name: str) -> dict[str, Any]:
 
 
 def function(name: str) -> Any:
-    """Return the handler of functions/<name>/app.py."""
-    return importlib.import_module(f"functions.{name}.app").handler
+    """Return the handler of functions/<name>/app.py, held to what its routes declare."""
+    handler = importlib.import_module(f"functions.{name}.app").handler
+
+    def invoke(event: Any, context: Any) -> Any:
+        answer = handler(event, context)
+        declared.hold(event, answer)
+        return answer
+
+    return invoke
 
 
 @dataclass(slots=True)

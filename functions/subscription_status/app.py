@@ -7,15 +7,17 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
 from paidup.edge.api import Caller, api, json_response
 from paidup.edge.http import lambda_handler
+from paidup.edge.refusals import refusals
 from paidup.edge.services import SETTINGS, Services
 from paidup.edge.views import AccountView, ConfirmationView
 from paidup.flows.confirm import confirm
+from paidup.model.errors import Contended, NotFound
 
 settings.require(*SETTINGS)
 app = api()
 
 
-@app.get("/subscription-status/<checkout_id>")
+@app.get("/subscription-status/<checkout_id>", responses=refusals(NotFound, Contended))
 def status_of_checkout(checkout_id: str, caller: Caller, services: Services) -> Response[ConfirmationView]:
     """Return how one purchase stands, and when to ask again."""
     now = clock.now()
@@ -23,7 +25,7 @@ def status_of_checkout(checkout_id: str, caller: Caller, services: Services) -> 
     return json_response(ConfirmationView.of(found, now=now, grace_s=services.policy.grace_s))
 
 
-@app.get("/subscription-status")
+@app.get("/subscription-status", responses=refusals(Contended))
 def status_of_account(
     caller: Caller,
     services: Services,
