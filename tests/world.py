@@ -30,6 +30,7 @@ from paidup.outside import aws, identity, queue, secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import client
 
+from tests import declared
 from tools.fakes.server import Fakes
 from tools.local import template
 
@@ -111,8 +112,15 @@ def matched(pattern: str, path: str) -> dict[str, str] | None:
 
 
 def function(name: str) -> Any:
-    """Return the handler of functions/<name>/app.py."""
-    return importlib.import_module(f"functions.{name}.app").handler
+    """Return the handler of functions/<name>/app.py, held to what its routes declare."""
+    handler = importlib.import_module(f"functions.{name}.app").handler
+
+    def invoke(event: Any, context: Any) -> Any:
+        answer = handler(event, context)
+        declared.hold(event, answer)
+        return answer
+
+    return invoke
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The description of the whole HTTP API, built from the functions' own routes and models.
+"""The description of the whole HTTP API, merged from what each function says of its routes, models and refusals.
 
 `python -m tools.openapi` writes it to where the storefront answers GET /openapi.json from.
 """
@@ -6,31 +6,26 @@
 import inspect
 import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from functools import update_wrapper
 from importlib import import_module
+from types import ModuleType
 from typing import Annotated, Any
 from unittest.mock import patch
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.event_handler.openapi import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from paidup.edge.refusals import schema_name
 from paidup.edge.routes import Route, Routes, Text, Whole
+from paidup.model.errors import Malformed, Refusal
 
 from tools.local import template
+from tools.local.intrinsics import Resolver
+from tools.local.ministack import LOCAL_PARAMETERS
 
-FUNCTIONS = template.ROOT / "functions"
-PATH = FUNCTIONS / "storefront/openapi.json"
-
-# What the functions want to see before they can be imported; the description depends on none of it.
-SETTINGS = {
-    "PAIDUP_TABLE": "paidup",
-    "PAIDUP_STRIPE_SECRET": "paidup/stripe",
-    "PAIDUP_WEBHOOK_QUEUE_URL": "https://queue.example",
-    "PAIDUP_ALLOWED_ORIGINS": "https://shop.example",
-    "PAIDUP_IDENTITY_ISSUER": "https://identity.example",
-    "PAIDUP_IDENTITY_AUDIENCE": "paidup",
-    "PAIDUP_IDENTITY_JWKS_URL": "https://identity.example/jwks",
-}
+PATH = template.ROOT / "functions/storefront/openapi.json"
 
 ABOUT = """Money is a whole number of minor units beside a lower-case ISO 4217 currency; times are epoch seconds.
 Every refusal is problem+json (RFC 9457) that says what the caller can do next. Unknown fields are refused."""
@@ -50,41 +45,28 @@ REFUSAL: dict[str, Any] = {
         "field": {"type": "string", "description": "The field that is not as it must be (422)"},
     },
 }
-REFUSED = {
-    "description": "Refused; 429 and 503 carry Retry-After (seconds)",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
-}
-NOT_OURS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
+SECURITY = {"identity": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+NOT_OURS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")  # the library's own refusals
 
 
 def describe() -> dict[str, Any]:
     """Return the OpenAPI document of every route that the template gives to a function."""
-    protected = {route.key for route in template.read().routes if route.protected}
-    paths: dict[str, Any] = {}
-    schemas: dict[str, Any] = {"Refusal": REFUSAL}
-    for folder in sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py")):
-        with patch.dict(os.environ, {**SETTINGS, **os.environ}):
-            app = getattr(import_module(f"functions.{folder}.app"), "app", None)
-        if app is None:
-            continue
-        resolver = _twin(app) if isinstance(app, Routes) else app
-        part = resolver.get_openapi_schema(title="paidup").model_dump(mode="json", exclude_none=True, by_alias=True)
-        schemas |= {name: one for name, one in part["components"]["schemas"].items() if name not in NOT_OURS}
-        says = {route.func.__name__: route.func.__doc__ for route in resolver._static_routes + resolver._dynamic_routes}
-        for path, operations in part.get("paths", {}).items():
-            for method, operation in operations.items():
-                key = f"{method.upper()} {path}"
-                name = max((one for one in says if operation["operationId"].startswith(one)), key=len)
-                paths.setdefault(path, {})[method] = _told(operation, name, says[name], protected=key in protected)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "paidup", "version": "1", "description": ABOUT},
-        "paths": dict(sorted(paths.items())),
-        "components": {
-            "schemas": dict(sorted(schemas.items())),
-            "securitySchemes": {"identity": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-        },
-    }
+    described = template.read()
+    protected = {route.key for route in described.routes if route.protected}
+    merge = OpenAPIMerge(title="paidup", version="1", description=ABOUT, on_conflict="error")
+    for module in _modules(described):
+        if app := getattr(module, "app", None):
+            resolver = _twin(app) if isinstance(app, Routes) else app
+            part = resolver.get_openapi_schema().model_dump(mode="json", exclude_none=True, by_alias=True)
+            for path, operations in part["paths"].items():
+                for method, operation in operations.items():
+                    operation |= _own(operation, path, method, module)
+                    operation["security"] = [{"identity": []}] if f"{method.upper()} {path}" in protected else []
+            for name in NOT_OURS:
+                part["components"]["schemas"].pop(name, None)
+            merge.add_schema(part)
+    merge.add_schema({"components": {"schemas": _refusals(), "securitySchemes": SECURITY}})
+    return _in_order(merge.get_openapi_schema())
 
 
 def _twin(routes: Routes) -> APIGatewayHttpResolver:
@@ -92,7 +74,8 @@ def _twin(routes: Routes) -> APIGatewayHttpResolver:
     resolver = APIGatewayHttpResolver(enable_validation=True)
     for key, route in routes.by_key.items():
         method, path = key.split()
-        resolver.route(path.replace("{", "<").replace("}", ">"), method=method)(_declared(route))
+        template_path = path.replace("{", "<").replace("}", ">")
+        resolver.route(template_path, method=method, responses=dict(route.responses))(_declared(route))
     return resolver
 
 
@@ -119,15 +102,51 @@ def _parameter(one: inspect.Parameter, query: Whole | Text | None) -> inspect.Pa
     return one
 
 
-def _told(operation: dict[str, Any], name: str, says: str, *, protected: bool) -> dict[str, Any]:
-    """Return *operation* under its function's own *name* and words, with our refusals in place of the library's."""
-    responses = {status: one for status, one in operation["responses"].items() if status != "422"}
-    return operation | {
-        "operationId": name,
-        "summary": says.splitlines()[0],
-        "responses": responses | {"default": REFUSED},
-        "security": [{"identity": []}] if protected else [],
-    }
+def _own(operation: dict[str, Any], path: str, method: str, module: ModuleType) -> dict[str, Any]:
+    """Return what *operation* is called, as its generated id begins, and the words of the function of that name."""
+    name = operation["operationId"].removesuffix(re.sub(r"\W", "_", path) + f"_{method}")
+    words = _words(getattr(module, name))
+    first, stop, _ = words.partition(". ")
+    return {"operationId": name, "summary": first + stop.rstrip(), "description": words}
+
+
+def _refusals() -> dict[str, Any]:
+    """Return the schemas of all refusals, by the names under which routes declare theirs."""
+    schemas: dict[str, Any] = {}
+    kinds = [Refusal]
+    for kind in kinds:  # which grows meanwhile: kinds that share a slug are one, described by the first
+        kinds += kind.__subclasses__()
+        fixed = {"type": f"urn:paidup:problem:{kind.slug}", "title": kind.title, "status": kind.status}
+        own: dict[str, Any] = {"properties": {name: {"const": value} for name, value in fixed.items()}}
+        if issubclass(kind, Malformed):
+            own["required"] = ["field"]
+        one = {"description": _words(kind), "allOf": [{"$ref": "#/components/schemas/Refusal"}, own]}
+        schemas.setdefault(schema_name(kind), one)
+    return schemas | {"Refusal": REFUSAL}
+
+
+def _in_order(whole: dict[str, Any]) -> dict[str, Any]:
+    """Return the document *whole* in an order that a change leaves as it is, without the refusals of no route."""
+    paths, components = dict(sorted(whole["paths"].items())), whole["components"]
+    for operations in paths.values():
+        for operation in operations.values():
+            operation["responses"] = dict(sorted(operation["responses"].items()))
+    named = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(whole)))
+    schemas = {name: one for name, one in sorted(components["schemas"].items()) if name in named}
+    return whole | {"paths": paths, "components": components | {"schemas": schemas}}
+
+
+def _words(documented: object) -> str:
+    return " ".join((inspect.getdoc(documented) or "").split())
+
+
+def _modules(described: template.Template) -> Iterator[ModuleType]:
+    """Yield the functions' modules, each imported with the settings that the template gives it."""
+    resolver = Resolver(template=described, given=LOCAL_PARAMETERS, account="123456789012")
+    resolver.refs |= {name: name for name in (*described.tables, *described.queues)}
+    for function in described.functions.values():
+        with patch.dict(os.environ, {**resolver.environment(function), **os.environ}):
+            yield import_module(f"functions.{function.name}.app")
 
 
 def render() -> str:

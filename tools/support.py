@@ -1,46 +1,56 @@
-"""What support does at the command line: see what needs somebody, and decide about a customer's payment."""
+"""What support decides about a customer's payment, and how the purchase stood before and stands after it."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from getpass import getuser
 
 from paidup.edge import clock
 from paidup.flows.services import Services
 from paidup.flows.support import review
+from paidup.model.access import PurchaseStatus
 from paidup.model.purchase import Purchase
 
 
-def attention(services: Services) -> int:
-    """Print the events that failed and the payments in quarantine, the oldest first."""
-    cases, events = services.table.open_cases(), services.table.failed_events()
-    for case in cases:
-        when = datetime.fromtimestamp(case.opened_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        print(f"{when}  case  {case.reason}  {case.purchase_id} of {case.customer_id}  {case.why}")
-    for row in events:
-        when = datetime.fromtimestamp(row.received_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        print(
-            f"{when}  {row.status:11}  {row.type}  {row.event_id}  {row.purchase_id or '-'}  {row.error or ''}".rstrip()
-        )
-    if not cases and not events:
-        print("Nothing needs anybody.")
-    return 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a purchase stands; `refunded` of `paid` is back with the customer, in minor units of `currency`."""
+
+    status: PurchaseStatus
+    paid: int
+    refunded: int
+    currency: str | None
+
+    def __str__(self) -> str:
+        """Return it in a few words."""
+        back = f" ({self.refunded} of {self.paid} {self.currency} back)" if self.refunded else ""
+        return f"{self.status}{back}"
 
 
-def decide(customer_id: str, purchase_id: str, services: Services, *, grant: bool) -> int:
-    """Grant the payment or give it back, and print how the pass stood before and stands now. Raises NotFound."""
-    before = services.table.purchase(customer_id, purchase_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A decision, carried out."""
+
+    customer_id: str
+    purchase_id: str
+    before: Standing | None
+    after: Standing | None
+
+
+def decide(customer_id: str, purchase_id: str, services: Services, *, grant: bool) -> Decided:
+    """Grant the payment or give it back, in the name of who runs this. Raises what `review` raises."""
+    before = _standing(customer_id, purchase_id, services)
     review(customer_id, purchase_id, services, grant=grant, by=getuser(), now=clock.now())
-    after = services.table.purchase(customer_id, purchase_id)
-    print(f"{purchase_id} of {customer_id}: {_standing(before, services)} -> {_standing(after, services)}")
-    return 0
+    after = _standing(customer_id, purchase_id, services)
+    return Decided(customer_id=customer_id, purchase_id=purchase_id, before=before, after=after)
 
 
-def _standing(purchase: Purchase | None, services: Services) -> str:
-    """Return how *held* stands, and what of its money is back."""
-    if purchase is None:
-        return "none"
-    status = purchase.status_at(now=clock.now(), grace_s=services.policy.grace_s)
-    payment = purchase.payment
-    back = (
-        f" ({purchase.refunded} of {payment.amount} {payment.currency} back)" if payment and purchase.refunded else ""
+def _standing(customer_id: str, purchase_id: str, services: Services) -> Standing | None:
+    found: Purchase | None = services.table.purchase(customer_id, purchase_id)
+    if found is None:
+        return None
+    payment = found.payment
+    return Standing(
+        status=found.status_at(now=clock.now(), grace_s=services.policy.grace_s).state,
+        paid=payment.amount if payment else 0,
+        refunded=found.refunded,
+        currency=payment.currency if payment else None,
     )
-    return f"{status.state}{back}"

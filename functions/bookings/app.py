@@ -8,8 +8,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
 from paidup.edge.api import Caller, Services, api, json_response
 from paidup.edge.http import lambda_handler
+from paidup.edge.refusals import refusals
 from paidup.edge.views import BookingView
 from paidup.flows import book
+from paidup.model.booking import BookingClosed, NotYourBooking
+from paidup.model.errors import Contended, Forbidden, NotFound
 
 HOST = "host"
 
@@ -25,7 +28,7 @@ class Bookings:
     next: str | None = None
 
 
-@app.get("/bookings")
+@app.get("/bookings", responses=refusals())
 def list_bookings(
     caller: Caller,
     services: Services,
@@ -44,7 +47,7 @@ def list_bookings(
     return json_response(Bookings(bookings=views, next=following))
 
 
-@app.post("/bookings/<booking_id>/accept")
+@app.post("/bookings/<booking_id>/accept", responses=refusals(Forbidden, NotFound, BookingClosed, Contended))
 def accept_booking(booking_id: str, caller: Caller, services: Services) -> Response[BookingView]:
     """Take a waiting booking; of two who accept at once exactly one has it."""
     caller.require_role(HOST)
@@ -53,7 +56,10 @@ def accept_booking(booking_id: str, caller: Caller, services: Services) -> Respo
     return json_response(BookingView.of(accepted, now=now, policy=services.policy))
 
 
-@app.post("/bookings/<booking_id>/finish")
+@app.post(
+    "/bookings/<booking_id>/finish",
+    responses=refusals(Forbidden, NotFound, BookingClosed, NotYourBooking, Contended),
+)
 def finish_booking(booking_id: str, caller: Caller, services: Services) -> Response[BookingView]:
     """End a live session that took place."""
     caller.require_role(HOST)
@@ -62,7 +68,7 @@ def finish_booking(booking_id: str, caller: Caller, services: Services) -> Respo
     return json_response(BookingView.of(finished, now=now, policy=services.policy))
 
 
-@app.post("/bookings/<booking_id>/cancel")
+@app.post("/bookings/<booking_id>/cancel", responses=refusals(NotFound, BookingClosed, NotYourBooking, Contended))
 def cancel_booking(booking_id: str, caller: Caller, services: Services) -> Response[BookingView]:
     """Call a booking off: its customer while it waits, or the one who accepted it. `if_called_off` says what becomes
     of the money.

@@ -7,17 +7,35 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from paidup.edge import clock, settings
 from paidup.edge.api import Caller, Services, api, json_response
 from paidup.edge.http import lambda_handler
+from paidup.edge.refusals import refusals
 from paidup.edge.requests import CartRequest
 from paidup.edge.services import SETTINGS
 from paidup.edge.views import PaymentToken
 from paidup.flows.buy import buy
+from paidup.flows.open_page import Replaced
+from paidup.model.booking import BookingInTheWay
+from paidup.model.errors import Contended, ProviderRefused, ProviderUnavailable, TooManyRequests, UnknownOffer
 
 settings.require(*SETTINGS)
 settings.origins()
 app = api()
 
+ANSWERS = {
+    200: {"description": "The checkout that was open for the same cart."},
+    201: {"description": "A new checkout."},
+}
+REFUSALS = (
+    UnknownOffer,
+    Replaced,
+    BookingInTheWay,
+    TooManyRequests,
+    ProviderRefused,
+    ProviderUnavailable,
+    Contended,
+)
 
-@app.post("/payment-tokens")
+
+@app.post("/payment-tokens", responses=refusals(*REFUSALS) | ANSWERS)
 def create_payment_token(
     cart: CartRequest,
     caller: Caller,

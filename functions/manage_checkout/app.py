@@ -4,15 +4,25 @@ from aws_lambda_powertools.event_handler import Response
 from paidup.edge import clock, settings
 from paidup.edge.api import Caller, Services, api, json_response
 from paidup.edge.http import lambda_handler
+from paidup.edge.refusals import refusals
 from paidup.edge.services import SETTINGS
 from paidup.edge.views import CheckoutStory
 from paidup.flows import recover
+from paidup.flows.open_page import Replaced
+from paidup.model.booking import BookingInTheWay
+from paidup.model.errors import Contended, NotFound, ProviderRefused, ProviderUnavailable, TooManyRequests
 
 settings.require(*SETTINGS)
 app = api()
 
+RECOVERED = {
+    200: {"description": "The checkout that can be paid, or was paid."},
+    201: {"description": "A new checkout."},
+}
+RECOVERY = (NotFound, Replaced, BookingInTheWay, TooManyRequests, ProviderRefused, ProviderUnavailable, Contended)
 
-@app.get("/checkouts/<checkout_id>")
+
+@app.get("/checkouts/<checkout_id>", responses=refusals(NotFound, Contended))
 def validate_checkout(checkout_id: str, caller: Caller, services: Services) -> Response[CheckoutStory]:
     """Return how a checkout stands, what remains of it, the caller's context, and what to do next."""
     now = clock.now()
@@ -20,7 +30,7 @@ def validate_checkout(checkout_id: str, caller: Caller, services: Services) -> R
     return json_response(CheckoutStory.of(seen, now=now, grace_s=services.policy.grace_s))
 
 
-@app.delete("/checkouts/<checkout_id>")
+@app.delete("/checkouts/<checkout_id>", responses=refusals(NotFound, Contended))
 def cancel_checkout(checkout_id: str, caller: Caller, services: Services) -> Response[CheckoutStory]:
     """End a checkout that its buyer does not want any more; one that was paid is told as paid."""
     now = clock.now()
@@ -28,7 +38,7 @@ def cancel_checkout(checkout_id: str, caller: Caller, services: Services) -> Res
     return json_response(CheckoutStory.of(seen, now=now, grace_s=services.policy.grace_s))
 
 
-@app.post("/checkouts/<checkout_id>/recover")
+@app.post("/checkouts/<checkout_id>/recover", responses=refusals(*RECOVERY) | RECOVERED)
 def recover_checkout(checkout_id: str, caller: Caller, services: Services) -> Response[CheckoutStory]:
     """Go on with a checkout: the same while it can be paid (200), a new one with its cart and context (201)."""
     now = clock.now()

@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from paidup.edge import pages, settings
 from paidup.edge.api import api, json_response
 from paidup.edge.http import lambda_handler
+from paidup.edge.refusals import refusals
 from paidup.edge.services import open_services
 from paidup.model.offer import Offer
 from pydantic import BaseModel
@@ -79,14 +80,14 @@ def known() -> str:
     return app.current_event.headers.get("if-none-match") or ""
 
 
-@app.get("/offers")
+@app.get("/offers", responses=refusals(public=True))
 def offers() -> Response[Offers]:
     """List everything on sale."""
     services = open_services()
     return json_response(Offers(offers=[OfferView.of(one, services.providers) for one in services.table.offers()]))
 
 
-@app.get("/openapi.json")
+@app.get("/openapi.json", responses=refusals(public=True))
 def openapi() -> Response[dict[str, Any]]:
     """Describe the whole API (OpenAPI 3.1)."""
     return json_response(json.loads(DESCRIPTION.read_text(encoding="utf-8")))

@@ -3,16 +3,18 @@
 from paidup.edge import clock, settings
 from paidup.edge.caller import identify
 from paidup.edge.http import Event, lambda_handler
+from paidup.edge.refusals import refusals
 from paidup.edge.routes import Routes, Text, Whole
 from paidup.edge.services import SETTINGS, open_services
 from paidup.edge.views import AccountView, ConfirmationView
 from paidup.flows.confirm import confirm
+from paidup.model.errors import Contended, NotFound
 
 settings.require(*SETTINGS)
 app = Routes()
 
 
-@app.route("GET /subscription-status/{checkout_id}")
+@app.route("GET /subscription-status/{checkout_id}", responses=refusals(NotFound, Contended))
 def status_of_checkout(request: Event, checkout_id: str) -> ConfirmationView:
     """Return how one purchase stands, and when to ask again."""
     now, caller, services = clock.now(), identify(request), open_services()
@@ -20,7 +22,12 @@ def status_of_checkout(request: Event, checkout_id: str) -> ConfirmationView:
     return ConfirmationView.of(found, now=now, grace_s=services.policy.grace_s)
 
 
-@app.route("GET /subscription-status", limit=Whole(least=1, most=200, default=100), after=Text(most=1_000))
+@app.route(
+    "GET /subscription-status",
+    responses=refusals(Contended),
+    limit=Whole(least=1, most=200, default=100),
+    after=Text(most=1_000),
+)
 def status_of_account(request: Event, limit: int, after: str | None) -> AccountView:
     """Return the whole account in one snapshot, its purchases page by page."""
     now, caller, services = clock.now(), identify(request), open_services()

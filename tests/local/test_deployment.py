@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,6 +17,7 @@ from tests.alone import in_a_thread
 from tests.world import sample
 from tools.local import deployment, ministack, template
 from tools.local.__main__ import options
+from tools.local.cloud import Cloud
 from tools.local.deployment import Addresses, Deployment, StripeAccount
 from tools.local.functions import Function
 from tools.signing import signed
@@ -117,8 +117,7 @@ def deploy(aws: ministack.Running, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def deploy(**variables: str) -> Deployed:
         for name in ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"):
             monkeypatch.setenv(name, variables.get(name, ""))
-        port = urlsplit(aws.endpoint).port or 0
-        at = Addresses(port=1, fakes_port=2, invocations_port=3, aws_port=port)  # nobody listens but MiniStack
+        at = Addresses(port=1, fakes_port=2, invocations_port=3, aws=Cloud(endpoint=aws.endpoint))
         stripe = options([]).stripe
         return Deployed(deployment.deploy(template.read(), at, stripe), stripe, tmp_path)
 

@@ -78,15 +78,16 @@ def serve(
     state: Path,
     clock_file: Path | None = None,
     webhooks: Mapping[str, str] | None = None,
-    port: int = 0,
+    sock: socket.socket | None = None,
     api_key: str = API_KEY,
 ) -> Iterator[Fakes]:
     """Run the stand-ins in a thread while the block runs.
 
     *state* is the folder that they keep their state in, *clock_file* what they publish their clock's offset in
-    (default: a file in *state*), *webhooks* the secret of every endpoint's URL that gets all events.
+    (default: a file in *state*), *webhooks* the secret of every endpoint's URL that gets all events, *sock* a socket
+    that listens already (default: one on a free port).
     """
-    sock = listen(port)
+    sock = sock or listen(0)
     server, world = prepare(sock, state, clock_file, webhooks or {}, api_key)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="fakes", daemon=True)
     thread.start()

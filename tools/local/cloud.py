@@ -1,4 +1,4 @@
-"""An account at MiniStack, and what of template.yaml is made in it: tables, queues and secrets."""
+"""An account at what stands in for AWS, and what of template.yaml is made in it: tables, queues and secrets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from tools.local.intrinsics import REGION, STACK_NAME, Resolver
 from tools.local.template import Properties, Template
 
 FIRST_ACCOUNT = "000000000000"
-SECRET_KEY = "local"  # noqa: S105 - of no account but MiniStack's
+SECRET_KEY = "local"  # noqa: S105 - of no account of AWS's own
 
 # One try, which may take as long as the slowest function.
 PATIENT = Config(connect_timeout=5, read_timeout=90, retries={"total_max_attempts": 1})
@@ -26,9 +26,12 @@ class KeysChanged(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
-    """An account at MiniStack. Accounts share nothing: an access key of 12 digits is an account of its own."""
+    """An account at MiniStack, or at moto in this process, which has no endpoint.
 
-    endpoint: str
+    Accounts at MiniStack share nothing: an access key of 12 digits is an account of its own.
+    """
+
+    endpoint: str | None
     account: str = FIRST_ACCOUNT
 
     @classmethod
@@ -39,8 +42,7 @@ class Cloud:
     @property
     def environment(self) -> dict[str, str]:
         """The environment in which boto3 works on this account."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
+        return ({"AWS_ENDPOINT_URL": self.endpoint} if self.endpoint else {}) | {
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": self.account,

@@ -1,4 +1,4 @@
-"""What template.yaml becomes on this machine: its resources at MiniStack, and its functions as processes."""
+"""What template.yaml becomes on this machine: its resources at MiniStack or moto, and its functions as processes."""
 
 import os
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ PACKAGE = ROOT / "layers/paidup"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the parts of a local stack listen: ports of 127.0.0.1."""
+    """Where the parts of a local stack listen (ports of 127.0.0.1), and what stands in for AWS."""
 
     port: int
     fakes_port: int
     invocations_port: int
-    aws_port: int
+    aws: Cloud
 
     @property
     def url(self) -> str:
@@ -43,11 +43,6 @@ class Addresses:
     def invocations_url(self) -> str:
         """Lambda's Invoke API."""
         return f"http://127.0.0.1:{self.invocations_port}"
-
-    @property
-    def aws(self) -> Cloud:
-        """MiniStack."""
-        return Cloud(endpoint=f"http://127.0.0.1:{self.aws_port}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +117,7 @@ class Deployment:
 
 
 def deploy(template: Template, at: Addresses, stripe: StripeAccount) -> Deployment:
-    """Make what the template describes at MiniStack, fill the secret, and put the offers on sale.
+    """Make what the template describes at `at.aws`, fill the secret, and put the offers on sale.
 
     Raises NotStarted when data of earlier runs do not fit the template any more.
     """

@@ -16,6 +16,7 @@ import uvicorn
 
 from tools.local import children, deployment, ministack, reload, state, template, triggers
 from tools.local.children import Child, NotStarted
+from tools.local.cloud import Cloud
 from tools.local.deployment import Addresses, Deployment, StripeAccount
 from tools.local.door import Door
 from tools.local.functions import Function
@@ -56,8 +57,9 @@ async def run(options: Options) -> None:
         folder = parts.enter_context(state.hold(options.folder, fresh=options.fresh))
         front = parts.enter_context(contextlib.closing(children.listen(options.port, "PAIDUP_PORT")))
         back = parts.enter_context(contextlib.closing(children.listen()))
-        at = _addresses(options, front, back)
-        programs = await _programs(parts, at, folder)
+        aws_port = ministack.free_port()
+        at = _addresses(options, front, back, aws_port)
+        programs = await _programs(parts, at, aws_port, folder)
 
         described = template.read(options.template)
         deployed = await asyncio.to_thread(deployment.deploy, described, at, options.stripe)
@@ -75,7 +77,7 @@ async def run(options: Options) -> None:
         await _until_a_part_ends(tasks, programs)
 
 
-def _addresses(options: Options, front: socket.socket, back: socket.socket) -> Addresses:
+def _addresses(options: Options, front: socket.socket, back: socket.socket, aws_port: int) -> Addresses:
     port, fakes_port = front.getsockname()[1], ministack.free_port()
     if options.port:
         fakes_port = port + 1
@@ -84,17 +86,17 @@ def _addresses(options: Options, front: socket.socket, back: socket.socket) -> A
         port=port,
         fakes_port=fakes_port,
         invocations_port=back.getsockname()[1],
-        aws_port=ministack.free_port(),
+        aws=Cloud(endpoint=f"http://127.0.0.1:{aws_port}"),
     )
 
 
-async def _programs(parts: AsyncExitStack, at: Addresses, folder: Path) -> list[Child]:
+async def _programs(parts: AsyncExitStack, at: Addresses, aws_port: int, folder: Path) -> list[Child]:
     """Start MiniStack and the stand-ins, and return them once they listen."""
     (secret,) = ministack.STRIPE_SECRET["webhook_secrets"]
     places = ["--state", str(folder / "fakes"), "--clock-file", str(folder / "clock")]
     webhook = ["--webhook", f"{at.url}/webhooks/stripe={secret}"]
     fakes = [sys.executable, "-m", "tools.fakes", "--port", str(at.fakes_port), *places, *webhook]
-    aws, aws_environment = ministack.command(at.aws_port, folder, permissions=True)
+    aws, aws_environment = ministack.command(aws_port, folder, permissions=True)
     plain = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
 
     started = []
@@ -103,7 +105,7 @@ async def _programs(parts: AsyncExitStack, at: Addresses, folder: Path) -> list[
         child = await children.start(name, argv, environment, log)
         parts.push_async_callback(child.stop)
         started.append(child)
-    await asyncio.gather(*map(Child.listening, started, (at.aws_port, at.fakes_port)))
+    await asyncio.gather(*map(Child.listening, started, (aws_port, at.fakes_port)))
     return started
 
 

@@ -12,6 +12,11 @@ from typing import Any
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as SafeLoader  # ten times as fast
+except ImportError:  # where PyYAML was built without libyaml
+    from yaml import SafeLoader  # type: ignore[assignment]
+
 ROOT = Path(__file__).parents[2]
 PATH = ROOT / "template.yaml"
 
@@ -191,7 +196,7 @@ def _schedule(function: str, rule: str, own: Properties) -> Schedule:
     return Schedule(function=function, rule=rule, every_s=every_s)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(SafeLoader):
     """YAML with CloudFormation's short forms (`!Ref`, `!GetAtt`, …), read as their long ones."""
 
 

@@ -46,9 +46,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One route: who answers it, and the parameters of its query."""
+    """One route: who answers it, the responses that the API's description gives it, and the parameters of its query."""
 
     endpoint: Endpoint
+    responses: Mapping[int, Any]
     query: Mapping[str, Whole | Text]
 
 
@@ -59,11 +60,14 @@ class Routes:
         """Begin without a route."""
         self.by_key: dict[str, Route] = {}
 
-    def route(self, key: str, **query: Whole | Text) -> Callable[[Endpoint], Endpoint]:
-        """Let the decorated endpoint answer the route *key*; *query* declares the parameters of its query."""
+    def route(self, key: str, *, responses: Mapping[int, Any], **query: Whole | Text) -> Callable[[Endpoint], Endpoint]:
+        """Let the decorated endpoint answer the route *key*, with these *responses* (see `edge.refusals`).
+
+        *query* declares the parameters of its query.
+        """
 
         def register(endpoint: Endpoint) -> Endpoint:
-            self.by_key[key] = Route(endpoint=endpoint, query=query)
+            self.by_key[key] = Route(endpoint=endpoint, responses=responses, query=query)
             return endpoint
 
         return register

@@ -1,0 +1,122 @@
+"""Functions in one process: `paidup invoke --in-process`, run as an engineer runs it, with nothing else running."""
+
+import json
+import os
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.world import EVENTS
+from tools import offers
+from tools.local import template
+
+PAIDUP = Path(sysconfig.get_path("scripts")) / "paidup"
+
+
+def invoke(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `paidup invoke --in-process` with *words*, and more variables in its *environment*."""
+    command = [PAIDUP, "invoke", "--in-process", *words]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+
+
+def answers(text: str) -> list[Any]:
+    """Return the JSON documents that stand one after the other in *text*."""
+    decoder, found = json.JSONDecoder(), []
+    while text := text.lstrip():
+        answer, end = decoder.raw_decode(text)
+        found.append(answer)
+        text = text[end:]
+    return found
+
+
+def body(answer: Any) -> Any:
+    """Return the body of an HTTP answer, with the status in it."""
+    found = json.loads(answer["body"])
+    assert found.setdefault("status", answer["statusCode"])
+    return found
+
+
+def is_a_page_to_pay_on(answer: Any) -> bool:
+    told, price = body(answer), {one.offer_id: one.amount for one in offers.read()}
+    return told["amount"] == price["ten_class_pass"] and "/stripe/pay/cs_test_" in told["url"]
+
+
+SHOWS: dict[str, Callable[[Any], bool]] = {
+    "authorize": lambda answer: answer["context"]["refused"] == "invalid-token",
+    "bookings": lambda answer: body(answer)["bookings"] == [],
+    "create_payment_token": is_a_page_to_pay_on,
+    "expire_sessions": lambda answer: (answer["ended"], answer["failed"]) == (0, 0),
+    "manage_checkout": lambda answer: body(answer)["type"] == "urn:paidup:problem:not-found",
+    "manual_sync": lambda answer: body(answer)["scanned"] == 0,
+    "process_webhook": lambda answer: answer == {"batchItemFailures": []},
+    "receive_webhook": lambda answer: body(answer)["received"] == "settled",
+    "storefront": lambda answer: "<title>Shop" in answer["body"],
+    "subscription_status": lambda answer: body(answer)["customer_id"] == "ada",
+    "subscription_status_checkout": lambda answer: body(answer)["type"] == "urn:paidup:problem:not-found",
+}
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in EVENTS.iterdir()))
+def test_every_sample_event_is_answered_from_nothing(name: str) -> None:
+    function = max((one for one in template.read().functions if name.startswith(one)), key=len)
+    sign = ["--sign"] if name == "receive_webhook" else []
+
+    done = invoke(function, EVENTS / f"{name}.json", "--json", *sign)
+
+    (answer,) = answers(done.stdout)
+    assert SHOWS[name](answer), done.stdout
+    assert done.returncode == 0
+
+
+def test_functions_that_are_invoked_together_work_on_the_same_data() -> None:
+    webhook = ("receive_webhook", EVENTS / "receive_webhook.json")
+    polls = ("subscription_status", EVENTS / "subscription_status_checkout.json")
+
+    done = invoke(*polls, *webhook, *polls, "--sign", "--json")
+
+    before, received, after = (body(answer) for answer in answers(done.stdout))
+    assert (before["status"], received["received"], after["state"]) == (404, "settled", "active")
+
+
+def test_the_log_is_on_standard_error_and_the_answer_alone_on_standard_output() -> None:
+    done = invoke("create_payment_token", EVENTS / "create_payment_token.json")
+
+    head, _, told = done.stdout.partition("\n\n")
+    assert head.startswith("HTTP 201\n")
+    assert json.loads(told)["offer_id"] == "ten_class_pass"
+    logged = [json.loads(line)["message"] for line in done.stderr.splitlines()]
+    assert logged == ["checkout.reserved", "checkout.opened"]
+
+
+def test_a_handler_that_raises_fails_the_command_and_shows_where(tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text("{}")
+
+    done = invoke("process_webhook", event)
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["errorType"] == "UnexpectedBatchTypeError"
+    assert "functions/process_webhook/app.py" in done.stderr
+
+
+def test_a_function_that_is_not_there_is_named_in_one_sentence() -> None:
+    done = invoke("nobody", EVENTS / "bookings.json")
+
+    assert done.returncode == 1
+    there = ", ".join(sorted(template.read().functions))
+    assert done.stderr == f"paidup: Function not found: nobody. There are {there}.\n"
+
+
+def test_nothing_of_the_engineers_own_aws_reaches_a_function(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile work]\nendpoint_url = http://127.0.0.1:9\n")
+    own = {"AWS_PROFILE": "work", "AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+
+    done = invoke("bookings", EVENTS / "bookings.json", **own, PAIDUP_TABLE="production", PAIDUP_GRACE_S="none")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("HTTP 200\n")
