@@ -105,7 +105,7 @@ class Inbox:
     def types(self) -> list[str]:
         return [delivery["event"]["type"] for delivery in self.deliveries]
 
-    def wait_for(self, found: Callable[["Inbox"], bool], timeout_s: float = 10) -> None:
+    def wait_for(self, found: Callable[["Inbox"], bool], timeout_s: float = 60) -> None:
         end = time.monotonic() + timeout_s
         while not found(self):
             assert time.monotonic() < end, f"never came; had {self.types()}"
