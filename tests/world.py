@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -237,14 +236,17 @@ class World:
         """Let time pass for Stripe and for the functions alike."""
         self.http.post(f"{self.fakes.url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
 
-    def begin_a_second(self) -> None:
-        """Wait for the next second where this one is half over, so that what is done next is done within it."""
-        over = time.time() % 1
-        time.sleep(1 - over if over > 0.5 else 0)
+    def stand_still(self, still: bool = True) -> None:
+        """Stop the clock of Stripe and of the functions, so that time passes by `pass_time` alone; or let it run."""
+        self.http.post(f"{self.fakes.url}/dev/clock", json={"stand_still": still}).raise_for_status()
 
     def faults(self, **faults: Any) -> None:
         """Make Stripe as bad as the world."""
         self.http.post(f"{self.fakes.url}/dev/faults", json=faults).raise_for_status()
+
+    def stripes_now(self) -> int:
+        """Return the time of Stripe's clock."""
+        return int(self.http.get(f"{self.fakes.url}/dev/clock").raise_for_status().json()["now"])
 
     def now(self) -> int:
         """Return the time of the functions' clock."""
@@ -297,6 +299,7 @@ def opened(environment: Mapping[str, str], fakes: Fakes) -> Iterator[World]:
         made = World(fakes, http)
         for offer in OFFERS:
             made.services.table.put_offer(offer)
+        made.stand_still()
         yield made
     os.environ.clear()
     os.environ.update(before)

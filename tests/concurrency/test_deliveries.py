@@ -50,7 +50,9 @@ class TestTheSameEventAHundredTimesAtOnce:
 
         answers = crowd.call(place, [webhook(event, at=world.now())] * 100)
 
-        assert [(answer.status, answer.json) for answer in answers] == [(200, {"received": "settled"})] * 100
+        received = [(answer.status, answer.json["received"]) for answer in answers]
+        assert set(received) <= {(200, "settled"), (200, "queued")}  # queued: what a slow machine leaves no time for
+        assert world.work_queue(100) == []
         self.assert_one_effect(world, buyer, token["checkout_id"], event, version)
 
     def test_has_one_effect_when_it_is_queued(self, world: World, crowd: Crowd, place: Place, buyer: str) -> None:
@@ -218,8 +220,8 @@ def deliver(world: World, crowd: Crowd, place: Place, events: Sequence[Event], *
 def test_a_thousand_events_in_any_order_and_number_end_like_each_once_in_order(
     world: World, crowd: Crowd, place: Place, aws: ministack.Running
 ) -> None:
-    module_world = Town(world)
-    events = module_world.populate()
+    town = Town(world)
+    events = town.populate()
     assert {event["type"] for event in events} >= {"charge.refunded", "customer.subscription.updated"}
     dice = random.Random(20_261_121)  # noqa: S311 - the same throw every time
     copies = [*events, *dice.choices(events, k=DELIVERIES - len(events))]
@@ -229,17 +231,17 @@ def test_a_thousand_events_in_any_order_and_number_end_like_each_once_in_order(
     deliver(world, crowd, place, copies[:half])
     # those of one customer side by side, each to a function of its own: as many as can be write one account at once
     deliver(world, crowd, place, sorted(copies[half:], key=customer_of), at_a_time=1)
-    ended = {customer: everything(world, customer) for customer in module_world.expected}
+    ended = {customer: everything(world, customer) for customer in town.expected}
 
     with opened(aws.account(), world.fakes) as elsewhere:
         for event in events:
             assert elsewhere.deliver(event).status == 200
         assert elsewhere.work_queue(200) == []
-        in_order = {customer: everything(elsewhere, customer) for customer in module_world.expected}
+        in_order = {customer: everything(elsewhere, customer) for customer in town.expected}
         assert log(world, events) == log(elsewhere, events)
 
     assert len(in_order) == CUSTOMERS
-    for customer, expected in module_world.expected.items():
+    for customer, expected in town.expected.items():
         (purchase,) = in_order[customer]["account"]["purchases"]
         assert purchase.items() >= {"purchase_id": f"co_{customer}", **expected}.items()
         assert ended[customer] == in_order[customer]

@@ -36,9 +36,17 @@ def wire(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
         yield made
 
 
+@pytest.fixture
+def running_clock(world: World) -> Iterator[None]:
+    """Time passes by itself: for a function that waits until the second is over. It stands still again afterwards."""
+    world.stand_still(False)
+    yield
+    world.stand_still()
+
+
 @pytest.fixture(params=[-60, 60])
 def skewed(world: World, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Skewed:
-    """The functions' clock a minute behind Stripe's, and a minute ahead of it."""
+    """The functions' clock a minute behind Stripe's, and a minute ahead of it; both stand still."""
     monkeypatch.setenv("PAIDUP_CLOCK_FILE", str(tmp_path / "clock"))
     return Skewed(world, tmp_path / "clock", request.param)
 

@@ -113,7 +113,7 @@ class TestTwoStatesInOneSecond:
         assert story.purchase["cancel_at"] is None
 
     def test_of_this_very_second_are_asked_about_until_the_answer_is_final(
-        self, story: Story, wire: Wire, resumed: dict[str, Any]
+        self, story: Story, wire: Wire, resumed: dict[str, Any], running_clock: None
     ) -> None:
         """What Stripe answers within the second could itself be changed before the second is over."""
         at = story.world.now()
