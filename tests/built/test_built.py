@@ -20,8 +20,9 @@ import pytest
 from paidup.model.fact import Channel
 
 from tests.alone import in_a_thread
+from tests.handlers import sample
 from tests.skipping import skip
-from tests.world import WEBHOOK_SECRET, sample
+from tests.world import WEBHOOK_SECRET
 from tools import offers
 from tools.fakes.server import Fakes, serve
 from tools.local import ministack, template

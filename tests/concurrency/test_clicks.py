@@ -30,15 +30,9 @@ def pages_of(world: World, *buyers: str) -> list[Any]:
     return [page for page in pages if page["client_reference_id"] in buyers]
 
 
-@pytest.fixture
-def buyer(world: World) -> str:
-    """A customer whom no other test has."""
-    return world.customer()
-
-
 def test_a_hundred_buyers_at_once_get_one_open_checkout_each(world: World, crowd: Crowd, place: Place) -> None:
     buyers = [f"buyer-{n}" for n in range(100)]
-    answers = crowd.call(place, [click(buyer) for buyer in buyers])
+    answers = crowd.request(place, [click(buyer) for buyer in buyers])
     assert {answer.status for answer in answers} == {201}, [a.text for a in answers if a.status != 201][:3]
     pages = pages_of(world, *buyers)
     opened = {page["client_reference_id"]: page["id"] for page in pages}
@@ -59,7 +53,7 @@ def test_twenty_clicks_of_one_buyer_at_once_end_in_one_checkout_and_one_token(
         world.pay(earlier["url"])
         world.pass_time(3)
         assert world.status(earlier["checkout_id"], customer=buyer)["state"] == "active"
-    answers = crowd.call(place, [click(buyer)] * 20)
+    answers = crowd.request(place, [click(buyer)] * 20)
     assert Counter(answer.status for answer in answers) == {201: 1, 200: 19}
     assert len({answer.text for answer in answers}) == 1
     *_, checkout = checkouts_of(world, buyer)
@@ -72,7 +66,7 @@ def test_clicks_on_two_offers_at_once_leave_one_checkout_open_and_no_page_that_i
     world: World, crowd: Crowd, place: Place, buyer: str
 ) -> None:
     """Two tabs: whichever choice came last holds, the other is told or replaced, and can be paid no more."""
-    answers = crowd.call(place, [click(buyer, offer_id) for offer_id in ["day_pass", "ten_class_pass"] * 8])
+    answers = crowd.request(place, [click(buyer, offer_id) for offer_id in ["day_pass", "ten_class_pass"] * 8])
     assert {answer.status for answer in answers} <= {200, 201, 409, 503}
     assert {answer.status for answer in answers} & {200, 201}
     seen = world.services.table.load_open(buyer)
@@ -90,7 +84,7 @@ def test_polls_at_once_ask_stripe_once(world: World, crowd: Crowd, place: Place,
     world.pass_time(3)
     with wire_to(f"{world.fakes.url}/stripe") as wire:
         near = Place({**place.environment, "PAIDUP_STRIPE_API_BASE": wire.url}, place.fakes)
-        answers = crowd.call(near, [poll(buyer, token["checkout_id"])] * 20)
+        answers = crowd.request(near, [poll(buyer, token["checkout_id"])] * 20)
     assert {answer.status for answer in answers} == {200}
     assert {answer.json["state"] for answer in answers} <= {"confirming", "active"}
     assert [request.partition("?")[0] for request in wire.asked] == [f"GET /v1/checkout/sessions/{token['token']}"]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
 
-import pytest
 from paidup.outside.dynamo import items
 from paidup.outside.stripe.webhook import HANDLED, URGENT
 
@@ -16,12 +15,6 @@ from tools.local import ministack
 
 type Event = Mapping[str, Any]
 CUSTOMERS, DELIVERIES = 100, 1_000
-
-
-@pytest.fixture
-def buyer(world: World) -> str:
-    """A customer whom no other test has."""
-    return world.customer()
 
 
 def rows_of(world: World, buyer: str) -> list[str]:
@@ -48,7 +41,7 @@ class TestTheSameEventAHundredTimesAtOnce:
         event = world.events(types=["checkout.session.completed"])[-1]
         version = world.services.table.account(buyer).version
 
-        answers = crowd.call(place, [webhook(event, at=world.now())] * 100)
+        answers = crowd.request(place, [webhook(event, at=world.now())] * 100)
 
         received = [(answer.status, answer.json["received"]) for answer in answers]
         assert set(received) <= {(200, "settled"), (200, "queued")}  # queued: what a slow machine leaves no time for

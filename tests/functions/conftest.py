@@ -1,4 +1,4 @@
-"""What the functions' tests share: a world for a whole module, a buyer of one's own, and the wire to Stripe."""
+"""What the functions' tests share: the wire to Stripe, two clocks that differ, and a story."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,24 +8,7 @@ import pytest
 from tests.functions.skew import Skewed
 from tests.functions.story import Story
 from tests.functions.wire import Wire, wire_to
-from tests.world import World, opened
-from tools.fakes.server import serve
-from tools.local import ministack
-
-
-@pytest.fixture(scope="module")
-def module_world(aws: ministack.Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world for all tests of a module, which use it as `world` and keep apart by a buyer of their own each."""
-    folder = tmp_path_factory.mktemp("town")
-    state, clock = folder / "fakes", folder / "clock"
-    with serve(state=state, clock_file=clock) as fakes, opened(aws.account(), fakes) as made:
-        yield made
-
-
-@pytest.fixture
-def buyer(world: World) -> str:
-    """A customer whom no other test has."""
-    return world.customer()
+from tests.world import World
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from paidup.outside import identity
 
-from tests.world import Context, function, sample
+from tests.handlers import invoke, sample
 from tools.fakes.server import Fakes
 
 ISSUER, AUDIENCE = "https://identity.example", "paidup"
@@ -157,7 +157,7 @@ def call(authorization: str | None) -> Any:
     del event["headers"]["authorization"]
     if authorization is not None:
         event["headers"]["authorization"] = authorization
-    return function("authorize")(event, Context())
+    return invoke("authorize", event)
 
 
 def passed_on(authorization: str | None) -> Any:

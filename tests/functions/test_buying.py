@@ -15,11 +15,6 @@ from tests.world import ORIGIN, World, changed
 CREATE = "POST /v1/checkout/sessions"
 
 
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
-
-
 def session(world: World, token: str) -> Session:
     return world.stripe.v1.checkout.sessions.retrieve(token, {"expand": ["payment_intent", "subscription"]})
 

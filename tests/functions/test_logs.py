@@ -13,14 +13,9 @@ from paidup.outside.log import logger
 
 from tests.functions.story import Story
 from tests.functions.wire import Spoil, Wire, lose_the_request
-from tests.world import Context, World, function, sample
+from tests.handlers import invoke, request, sample
 
 SECRET = "a-secret-that-the-caller-sent"
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 @pytest.fixture
@@ -72,7 +67,7 @@ def test_a_refused_request_leaves_no_part_of_it(story: Story, lines: Callable[[]
     story.world.buy(customer=story.buyer, quantity=SECRET)
     story.world.buy(customer=story.buyer, context=SECRET)
     story.world.buy(customer=story.buyer, success_url=f"https://evil.example/?{SECRET}=eve@example.com")
-    story.world.call("create_payment_token", "create_payment_token", customer=story.buyer, raw="{" + SECRET)
+    request("POST /payment-tokens", customer=story.buyer, raw="{" + SECRET)
     text = lines()
     assert text.count("request.refused") == 5
     assert_discreet(text, story)
@@ -126,7 +121,7 @@ def test_a_caller_who_is_let_in_or_not_leaves_no_token(story: Story, lines: Call
     for bearer in (good, old, SECRET, good + SECRET):
         event["headers"]["authorization"] = f"Bearer {bearer}"
         with suppress(Exception):
-            function("authorize")(event, Context())
+            invoke("authorize", event)
     text = lines()
     assert text.count("caller.refused") == 3
     assert_discreet(text, story, *good.split("."), *old.split("."))

@@ -11,15 +11,11 @@ import pytest
 from paidup.outside import secrets as kept
 
 from tests.functions.wire import Exchange, Wire, never_answer, pass_on
-from tests.world import Answer, World
+from tests.handlers import Answer
+from tests.world import World
 
 CUSTOMERS, SESSIONS = "POST /v1/customers", "POST /v1/checkout/sessions"
 BROKEN = json.dumps({"error": {"type": "api_error", "message": "sk_test_local broke on ada@example.com"}}).encode()
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 def answer(status: int, error: dict[str, Any] | None = None, **headers: str) -> Any:

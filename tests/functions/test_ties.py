@@ -9,15 +9,9 @@ import pytest
 
 from tests.functions.story import Story
 from tests.functions.wire import Exchange, Wire, be_down
-from tests.world import World
 
 PLAN = "customer.subscription"
 ASK = "GET /v1/"
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 def twin(event: Mapping[str, Any], **changed: Any) -> dict[str, Any]:

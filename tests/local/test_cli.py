@@ -7,7 +7,7 @@ import httpx
 import pytest
 from paidup.outside.stripe import webhook
 
-from tests.world import EVENTS
+from tests.handlers import EVENTS
 from tools import cli, offers
 from tools.local.background import Background
 from tools.offers import BadOffers

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.alone import in_a_thread
-from tests.world import sample
+from tests.handlers import sample
 from tools.local import deployment, ministack, template
 from tools.local.__main__ import options
 from tools.local.deployment import Addresses, Deployment, StripeAccount
