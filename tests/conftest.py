@@ -1,6 +1,7 @@
 """What every test that drives a function needs: MiniStack, the stand-ins, and a world of its own."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -30,6 +31,14 @@ LONGEST = ("test_browser.py", "test_stack.py", "test_deliveries.py", "test_state
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no processor waits for them in the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line for each reason how many tests it skipped."""
+    reports = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[-1].removeprefix("Skipped: ") for report in reports)
+    for reason, count in reasons.items():
+        terminalreporter.line(f"{count} skipped: {reason}", yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from paidup.outside import identity, queue, secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import client
 
+from tests import patient
 from tests.handlers import Answer, Context, invoke, queue_event, request, sample
 from tools.fakes.server import Fakes
 
@@ -240,7 +241,7 @@ def opened(environment: Mapping[str, str], fakes: Fakes) -> Iterator[World]:
     """
     before = dict(os.environ)
     settle_in(environment, fakes)
-    with httpx.Client(timeout=20) as http:
+    with httpx.Client(timeout=patient.WAIT_S) as http:
         made = World(fakes, http)
         for offer in OFFERS:
             made.services.table.put_offer(offer)

@@ -17,7 +17,7 @@ def crowd() -> Iterator[Crowd]:
 
 
 @pytest.fixture
-def place(world: World) -> Place:
+def here(world: World) -> Place:
     """Where the functions are."""
     names = [name for name in os.environ if name.startswith(("AWS_", "PAIDUP_"))]
     return Place({name: os.environ[name] for name in names}, world.fakes)

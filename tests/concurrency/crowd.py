@@ -47,8 +47,13 @@ class Crowd:
         return list(self.pool.map(_invoke, [place] * len(invocations), invocations))
 
     def request(self, place: Place, invocations: Sequence[Invocation]) -> list[Answer]:
-        """Invoke functions that answer HTTP."""
-        return list(map(answer_of, self.invoke(place, invocations)))
+        """Invoke functions that answer HTTP. What was too much for the machine just now (503) is asked again."""
+        answers = list(map(answer_of, self.invoke(place, invocations)))
+        while turned_away := [n for n, answer in enumerate(answers) if answer.status == 503]:
+            again = self.invoke(place, [invocations[n] for n in turned_away])
+            for n, found in zip(turned_away, again, strict=True):
+                answers[n] = answer_of(found)
+        return answers
 
 
 _at: Place | None = None

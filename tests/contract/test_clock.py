@@ -3,10 +3,10 @@
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 from paidup.edge import clock
 
+from tests import patient
 from tests.contract.drive import Driver
 from tools.fakes.server import serve
 from tools.local import state
@@ -59,7 +59,7 @@ def test_a_clock_stands_still_over_a_restart(tmp_path: Path) -> None:
     told = []
     for change in ({"stand_still": True}, {"advance_s": 60}):
         with serve(state=tmp_path / "state", clock_file=tmp_path / "clock") as fakes:
-            told.append(httpx.post(f"{fakes.url}/dev/clock", json=change, trust_env=False).json())
+            told.append(patient.post(f"{fakes.url}/dev/clock", json=change).json())
 
     assert told[1]["now"] == told[0]["now"] + 60
 

@@ -1,13 +1,12 @@
 """Faults, time and misfortunes at will."""
 
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import stripe
 
+from tests import patient
 from tests.contract.drive import DAY, Driver
 from tools.fakes.server import serve
 
@@ -83,7 +82,7 @@ def test_time_goes_on_over_a_restart_even_without_the_file(tmp_path: Path) -> No
     file = tmp_path / "clock"
     for advance in (DAY, 0):
         with serve(state=tmp_path / "state", clock_file=file) as fakes:
-            answer = httpx.post(f"{fakes.url}/dev/clock", json={"advance_s": advance}, trust_env=False)
+            answer = patient.post(f"{fakes.url}/dev/clock", json={"advance_s": advance})
             assert answer.json()["offset_s"] == DAY
         assert int(file.read_text()) == DAY
         file.unlink()
@@ -93,8 +92,8 @@ def test_what_is_due_happens_by_itself_too(driver: Driver) -> None:
     session = driver.session(driver.customer().id)
     driver.pay(session, "delayed_success")
     driver.dev("clock", {"stand_still": False, "advance_s": 2})
-    while driver.client.v1.checkout.sessions.retrieve(session.id).payment_status != "paid":
-        time.sleep(0.02)  # for ever, if it never ends: pytest's own time-out says so
+    sessions = driver.client.v1.checkout.sessions
+    patient.eventually(lambda: sessions.retrieve(session.id).payment_status == "paid")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import stripe
 
+from tests import patient
 from tests.contract.drive import DAY, Driver
 from tools.fakes.stripe.wire import Refusal, decode
 
@@ -127,7 +128,7 @@ def test_a_key_in_use_by_a_request_under_way_is_409(driver: Driver) -> None:
     url, headers = "/stripe/v1/customers", AUTH | {"Idempotency-Key": "twice"}
     answers: list[httpx.Response] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(httpx.post(driver.fakes.url + url, headers=headers)))
+        threading.Thread(target=lambda: answers.append(patient.post(driver.fakes.url + url, headers=headers)))
         for _ in range(2)
     ]
     for thread in threads:

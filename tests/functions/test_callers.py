@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import pytest
 from paidup.edge.api import Caller, api, json_response
 from paidup.edge.http import lambda_handler
 
+from tests import patient
 from tests.handlers import Answer, Context, answered, event_for, invoke, sample
 from tests.world import World
 from tools.local import template
@@ -164,7 +164,7 @@ class TestATokenOfTheIdentityProvider:
         return answered(route.function, event_for(route, invoke("authorize", asked)["context"]))
 
     def token(self, world: World, **claims: Any) -> str:
-        answer = httpx.post(f"{world.fakes.issuer}/token", json=claims)
+        answer = patient.post(f"{world.fakes.issuer}/token", json=claims)
         return str(answer.raise_for_status().json()["token"])
 
     def test_opens_the_customers_account(self, world: World, buyer: str) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import httpx
 import pytest
 from paidup.outside.log import logger
 
+from tests import patient
 from tests.functions.story import Story
 from tests.functions.wire import Spoil, Wire, lose_the_request
 from tests.handlers import invoke, request, sample
@@ -115,8 +115,8 @@ def answer(status: int, error: dict[str, str]) -> Spoil:
 def test_a_caller_who_is_let_in_or_not_leaves_no_token(story: Story, lines: Callable[[], str]) -> None:
     claims: Any = {"sub": story.buyer, "email": "ada@example.com"}
     issuer = os.environ["PAIDUP_IDENTITY_ISSUER"]
-    good = httpx.post(f"{issuer}/token", json=claims).json()["token"]
-    old = httpx.post(f"{issuer}/token", json=claims | {"expires_in": -1}).json()["token"]
+    good = patient.post(f"{issuer}/token", json=claims).json()["token"]
+    old = patient.post(f"{issuer}/token", json=claims | {"expires_in": -1}).json()["token"]
     event = sample("authorize")
     for bearer in (good, old, SECRET, good + SECRET):
         event["headers"]["authorization"] = f"Bearer {bearer}"

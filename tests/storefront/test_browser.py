@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests import patient
 from tests.handlers import EVENTS
 from tests.storefront.conftest import visiting
 from tools.local import background
@@ -31,15 +31,15 @@ class Stack:
 
     def faults(self, **faults: float) -> None:
         """Let providers misbehave from now on as *faults* say; without any, behave."""
-        httpx.post(f"{self.running.fakes_url}/dev/faults", json=faults).raise_for_status()
+        patient.post(f"{self.running.fakes_url}/dev/faults", json=faults).raise_for_status()
 
     def pass_time(self, seconds: int) -> None:
         """Let time pass for the providers and the functions alike."""
-        httpx.post(f"{self.running.fakes_url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
+        patient.post(f"{self.running.fakes_url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
 
     def begin_a_minute(self) -> None:
         """Be at the beginning of a minute: the sweep has just run, and does not close a page for almost another."""
-        now: int = httpx.get(f"{self.running.fakes_url}/dev/clock").json()["now"]
+        now: int = patient.get(f"{self.running.fakes_url}/dev/clock").json()["now"]
         self.pass_time(61 - now % 60)
         self.sweep()
 
@@ -137,7 +137,7 @@ def test_a_buyer_who_closed_the_tab_finds_the_missing_pass(visitor: Page, stack:
     expect(visitor.get_by_label("Card number")).to_be_visible()
     page = visitor.url
     visitor.close()
-    assert httpx.post(page, data={"card": PAYS}).is_redirect
+    assert patient.post(page, data={"card": PAYS}).is_redirect
 
     other = visitor.context.new_page()
     other.route("**/checkouts/*", lambda route: route.abort())  # so that nothing but the button finds it
