@@ -1,7 +1,9 @@
 """What every test that drives a function needs: MiniStack, the stand-ins, and a world of its own."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line for each reason how many tests it skipped."""
+    reports = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[-1].removeprefix("Skipped: ") for report in reports)
+    for reason, count in reasons.items():
+        terminalreporter.line(f"{count} skipped: {reason}", yellow=True)
+
+
 @pytest.fixture(scope="session")
 def aws() -> Iterator[ministack.Running]:
     """MiniStack, for as long as the tests run."""
@@ -38,15 +48,33 @@ def aws() -> Iterator[ministack.Running]:
         yield running
 
 
-@pytest.fixture
-def fakes(tmp_path: Path) -> Iterator[Fakes]:
-    """Stripe and the identity provider, empty, with a clock of their own."""
-    with serve(state=tmp_path / "fakes", clock_file=tmp_path / "clock") as running:
+@pytest.fixture(scope="module")
+def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
+    """Stripe and the identity provider, for all tests of a module."""
+    with fakes_in(tmp_path_factory.mktemp("fakes")) as running:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def world(aws: ministack.Running, fakes: Fakes) -> Iterator[World]:
-    """A world where nothing has happened yet but that there are offers."""
+    """A world for all tests of a module, which keep apart by a buyer of their own each. Its clock stands still."""
     with opened(aws.account(), fakes) as made:
         yield made
+
+
+@pytest.fixture
+def fresh_world(aws: ministack.Running, tmp_path: Path) -> Iterator[World]:
+    """A world of one test's own, where nothing has happened yet but that there are offers."""
+    with fakes_in(tmp_path) as running, opened(aws.account(), running) as made:
+        yield made
+
+
+@pytest.fixture
+def buyer(world: World) -> str:
+    """A customer whom no other test has."""
+    return world.customer()
+
+
+def fakes_in(folder: Path) -> AbstractContextManager[Fakes]:
+    """Run fakes that keep their state and their clock in *folder*."""
+    return serve(state=folder / "fakes", clock_file=folder / "clock")

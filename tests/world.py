@@ -1,20 +1,12 @@
 """A whole small world for tests: the real handlers, a fresh account at MiniStack, and Stripe's stand-in."""
 
-import importlib
 import json
 import os
-import re
-import time
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from itertools import count
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import boto3
 import httpx
@@ -30,14 +22,14 @@ from paidup.outside import aws, identity, queue, secrets
 from paidup.outside.dynamo import table
 from paidup.outside.stripe import client
 
-from tests import declared
+from tests import patient
+from tests.handlers import Answer, Context, invoke, queue_event, request, sample
 from tools.fakes.server import Fakes
-from tools.local import template
 
-EVENTS = Path(__file__).parents[1] / "events"
 ORIGIN = "http://127.0.0.1:8787"
 WEBHOOK_SECRET = "whsec_localstackonly000000000000"
 
+LIVE = Offer(offer_id="live_session", name="Live session", kind=Kind.LIVE_SESSION, amount=6_500, currency="eur")
 OFFERS = (
     Offer(offer_id="ten_class_pass", name="Ten classes", kind=Kind.PASS, amount=12_000, currency="eur", valid_days=180),
     Offer(offer_id="day_pass", name="A day", kind=Kind.PASS, amount=1_500, currency="eur"),
@@ -52,75 +44,18 @@ OFFERS = (
     Offer(
         offer_id="yearly", name="Yearly", kind=Kind.SUBSCRIPTION, amount=49_000, currency="eur", interval=Interval.YEAR
     ),
+    LIVE,
+    replace(LIVE, offer_id="double_session", amount=13_000),
+    Offer(
+        offer_id="try_monthly",
+        name="Monthly, two weeks free",
+        kind=Kind.SUBSCRIPTION,
+        amount=4_900,
+        currency="eur",
+        interval=Interval.MONTH,
+        trial_days=14,
+    ),
 )
-
-
-class Context:
-    """Lambda's context, as far as a function sees it."""
-
-    function_name = "paidup"
-    memory_limit_in_mb = 1024
-    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:paidup"
-    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
-
-    def __init__(self, time_left_s: float = 60.0) -> None:
-        self._time_left_s = time_left_s
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self._time_left_s * 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer of a function."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
-
-def sample(name: str) -> dict[str, Any]:
-    """Return the event events/<name>.json."""
-    found: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
-    return found
-
-
-def addressed(event: Mapping[str, Any], method: str, path: str) -> dict[str, Any]:
-    """Return *event* as API Gateway makes it of a request to *path*, with the template's route and the ids in it."""
-    found = next((one for one in _routes() if one.method == method and matched(one.path, path) is not None), None)
-    key, ids = (found.key, matched(found.path, path)) if found else ("$default", None)
-    http = {**event["requestContext"]["http"], "method": method, "path": path}
-    context = {**event["requestContext"], "http": http, "routeKey": key}
-    return {**event, "routeKey": key, "rawPath": path, "pathParameters": ids or {}, "requestContext": context}
-
-
-@cache
-def _routes() -> list[template.Route]:
-    """Return the template's routes, the most exact ones first."""
-    return sorted(template.read().routes, key=lambda route: route.path.count("{"))
-
-
-def matched(pattern: str, path: str) -> dict[str, str] | None:
-    """Return what *path* has in the gaps of a route's *pattern*; None if it is of another route."""
-    gaps = re.sub(r"\\{(\w+)(\\\+)?\\}", lambda gap: f"(?P<{gap[1]}>{'.+' if gap[2] else '[^/]+'})", re.escape(pattern))
-    found = re.fullmatch(gaps, path, re.DOTALL)
-    return None if found is None else {name: unquote(value) for name, value in found.groupdict().items()}
-
-
-def function(name: str) -> Any:
-    """Return the handler of functions/<name>/app.py, held to what its routes declare."""
-    handler = importlib.import_module(f"functions.{name}.app").handler
-
-    def invoke(event: Any, context: Any) -> Any:
-        answer = handler(event, context)
-        declared.hold(event, answer)
-        return answer
-
-    return invoke
 
 
 @dataclass(slots=True)
@@ -133,42 +68,16 @@ class World:
 
     # -- what customers do
 
-    def call(
+    def buy(
         self,
-        name: str,
-        event: str,
+        offer_id: str = "ten_class_pass",
         *,
-        customer: str | None = "ada",
-        body: Any = None,
-        raw: str | None = None,
-        path: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        base64: bool = False,
+        customer: str = "ada",
+        headers: Mapping[str, str | None] | None = None,
+        **more: Any,
     ) -> Answer:
-        """Invoke the function *name* with the sample *event*, as *customer* (None: nobody signed in)."""
-        request = deepcopy(sample(event))
-        if path:
-            request = addressed(request, request["requestContext"]["http"]["method"], path)
-        if customer is None:
-            request["requestContext"].pop("authorizer", None)
-        elif "authorizer" in request["requestContext"]:
-            caller = {"customer_id": customer, "email": f"{customer}@example.com", "roles": ["customer"]}
-            request["requestContext"]["authorizer"]["lambda"] = caller
-        if body is not None or raw is not None:
-            text = raw if raw is not None else json.dumps(body)
-            request["body"] = b64encode(text.encode()).decode() if base64 else text
-            request["isBase64Encoded"] = base64
-        request["headers"] |= {key.lower(): value for key, value in (headers or {}).items()}
-        found = function(name)(request, Context())
-        many = {key: values[0] for key, values in found.get("multiValueHeaders", {}).items()}
-        named = {**many, **found.get("headers", {})}
-        return Answer(found["statusCode"], {key.lower(): str(value) for key, value in named.items()}, found["body"])
-
-    def buy(self, offer_id: str = "ten_class_pass", *, customer: str = "ada", **more: Any) -> Answer:
         """Ask for a payment token."""
-        headers = more.pop("headers", None)
-        body = {"offer_id": offer_id, **more}
-        return self.call("create_payment_token", "create_payment_token", customer=customer, body=body, headers=headers)
+        return request("POST /payment-tokens", customer=customer, body={"offer_id": offer_id, **more}, headers=headers)
 
     def pay(self, url: str, card: str = "4242424242424242") -> httpx.Response:
         """Pay on the provider's page, as the buyer does."""
@@ -176,20 +85,19 @@ class World:
 
     def status(self, checkout_id: str, *, customer: str = "ada") -> Any:
         """Poll how a purchase stands."""
-        path = f"/subscription-status/{checkout_id}"
-        found = self.call("subscription_status", "subscription_status_checkout", customer=customer, path=path)
+        found = request(f"GET /subscription-status/{checkout_id}", customer=customer)
         assert found.status == 200, found.text
         return found.json
 
     def account(self, *, customer: str = "ada") -> Any:
         """Read the whole account."""
-        found = self.call("subscription_status", "subscription_status", customer=customer)
+        found = request("GET /subscription-status", customer=customer)
         assert found.status == 200, found.text
         return found.json
 
     def sync(self, *, customer: str = "ada") -> Answer:
         """Press "Missing a pass?"."""
-        return self.call("manual_sync", "manual_sync", customer=customer)
+        return request("POST /sync", customer=customer)
 
     # -- what Stripe and the clock do
 
@@ -215,9 +123,7 @@ class World:
         """Deliver a Stripe event to receive_webhook, signed as Stripe signs."""
         raw = json.dumps(event)
         signature = stripe.WebhookSignature.generate_signature_header(raw, secret, at or self.now())
-        return self.call(
-            "receive_webhook", "receive_webhook", customer=None, raw=raw, headers={"Stripe-Signature": signature}
-        )
+        return request("POST /webhooks/stripe", raw=raw, headers={"Stripe-Signature": signature})
 
     def work_queue(self, most: int = 10) -> list[str]:
         """Let process_webhook work on what is queued now, and return the ids of the messages that failed."""
@@ -233,23 +139,7 @@ class World:
             ).get("Messages")
             if not messages:
                 break
-            batch = sample("process_webhook")
-            template = batch["Records"][0]
-            batch["Records"] = [
-                {
-                    **template,
-                    "messageId": message["MessageId"],
-                    "receiptHandle": message["ReceiptHandle"],
-                    "body": message["Body"],
-                    "attributes": {**template["attributes"], **message["Attributes"]},
-                    "messageAttributes": {
-                        name: {"stringValue": one["StringValue"], "dataType": one["DataType"]}
-                        for name, one in message["MessageAttributes"].items()
-                    },
-                }
-                for message in messages
-            ]
-            answer = function("process_webhook")(batch, Context())
+            answer = invoke(*queue_event(*map(_record, messages)))
             bad = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
             failed += bad
             for message in messages:
@@ -263,22 +153,25 @@ class World:
             assert self.deliver(event).status == 200
         assert self.work_queue(100) == []
 
-    def sweep(self, time_left_s: float = 60.0) -> Any:
-        """Let EventBridge run expire_sessions."""
-        return function("expire_sessions")(sample("expire_sessions"), Context(time_left_s))
+    def sweep(self, *time_left_s: float) -> Any:
+        """Let EventBridge run expire_sessions, which has that much time left each time that it looks."""
+        return invoke("expire_sessions", sample("expire_sessions"), Context(*time_left_s))
 
     def pass_time(self, seconds: int) -> None:
         """Let time pass for Stripe and for the functions alike."""
         self.http.post(f"{self.fakes.url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
 
-    def begin_a_second(self) -> None:
-        """Wait for the next second where this one is half over, so that what is done next is done within it."""
-        over = time.time() % 1
-        time.sleep(1 - over if over > 0.5 else 0)
+    def stand_still(self, still: bool = True) -> None:
+        """Stop the clock of Stripe and of the functions, so that time passes by `pass_time` alone; or let it run."""
+        self.http.post(f"{self.fakes.url}/dev/clock", json={"stand_still": still}).raise_for_status()
 
     def faults(self, **faults: Any) -> None:
         """Make Stripe as bad as the world."""
         self.http.post(f"{self.fakes.url}/dev/faults", json=faults).raise_for_status()
+
+    def stripes_now(self) -> int:
+        """Return the time of Stripe's clock."""
+        return int(self.http.get(f"{self.fakes.url}/dev/clock").raise_for_status().json()["now"])
 
     def now(self) -> int:
         """Return the time of the functions' clock."""
@@ -307,6 +200,20 @@ def changed(before: Account, after: Account, *checkouts: Checkout, now: int) -> 
     return change
 
 
+def _record(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a function gets of a *message* in the queue."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {
+            name: {"stringValue": one["StringValue"], "dataType": one["DataType"]}
+            for name, one in message["MessageAttributes"].items()
+        },
+    }
+
+
 def settle_in(environment: Mapping[str, str], fakes: Fakes) -> None:
     """Point this process at *environment*, as a cold start does: nothing of another account is kept."""
     os.environ.update(environment)
@@ -316,6 +223,11 @@ def settle_in(environment: Mapping[str, str], fakes: Fakes) -> None:
         "PAIDUP_IDENTITY_ISSUER": fakes.issuer,
         "PAIDUP_IDENTITY_JWKS_URL": f"{fakes.issuer}/.well-known/jwks.json",
     }
+    _forget()
+
+
+def _forget() -> None:
+    """Keep nothing of the account and the providers that were in use."""
     for cached in (aws.session, table.connect, queue.connect, secrets.connect, identity.connect):
         cached.cache_clear()
     boto3.setup_default_session()
@@ -323,13 +235,17 @@ def settle_in(environment: Mapping[str, str], fakes: Fakes) -> None:
 
 @contextmanager
 def opened(environment: Mapping[str, str], fakes: Fakes) -> Iterator[World]:
-    """Open for business in *environment* while the block runs: nothing has happened yet but that there are offers."""
+    """Open for business in *environment* while the block runs: nothing has happened yet but that there are offers, and
+    the clock stands still.
+    """
     before = dict(os.environ)
     settle_in(environment, fakes)
-    with httpx.Client(timeout=20) as http:
+    with httpx.Client(timeout=patient.WAIT_S) as http:
         made = World(fakes, http)
         for offer in OFFERS:
             made.services.table.put_offer(offer)
+        made.stand_still()
         yield made
     os.environ.clear()
     os.environ.update(before)
+    _forget()

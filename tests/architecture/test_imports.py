@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.world import World, addressed, sample
+from tests.handlers import addressed, sample
+from tests.world import World
 from tools.local import template
 
 # Nobody uses these; what they do for us is done by botocore's session, edge/routes, or a loop.

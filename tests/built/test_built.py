@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from paidup.model.fact import Channel
 
+from tests import patient
 from tests.alone import in_a_thread
+from tests.handlers import sample
 from tests.skipping import skip
-from tests.world import WEBHOOK_SECRET, sample
+from tests.world import WEBHOOK_SECRET
 from tools import offers
 from tools.fakes.server import Fakes, serve
 from tools.local import ministack, template
@@ -166,7 +167,7 @@ def _callers(fakes: Fakes) -> list[Any]:
     """Return events for the authorizer: a good token of every algorithm, then one that says more than was signed."""
 
     def token(subject: str, alg: str) -> str:
-        answer = httpx.post(f"{fakes.issuer}/token", json={"sub": subject, "roles": ["customer"], "alg": alg})
+        answer = patient.post(f"{fakes.issuer}/token", json={"sub": subject, "roles": ["customer"], "alg": alg})
         return str(answer.raise_for_status().json()["token"])
 
     header, _, signature = token("ada", "ES256").split(".")
@@ -184,9 +185,9 @@ def _batch_with_a_broken_message() -> Any:
 
 def _webhooks(fakes: Fakes, checkout: Mapping[str, Any]) -> list[Any]:
     """Pay *checkout*, and return the webhook that says so and one that may wait, both signed now."""
-    assert httpx.post(checkout["url"], data={"card": "4242424242424242"}).has_redirect_location
+    assert patient.post(checkout["url"], data={"card": "4242424242424242"}).has_redirect_location
     asked = {"type": "checkout.session.completed"}
-    listed = httpx.get(f"{fakes.url}/stripe/v1/events", params=asked, auth=("sk_test_local", ""))
+    listed = patient.get(f"{fakes.url}/stripe/v1/events", params=asked, auth=("sk_test_local", ""))
     (paid,) = listed.raise_for_status().json()["data"]
     ended = {**paid, "id": "evt_later", "type": "checkout.session.expired"}
     plain, at = sample("receive_webhook"), int(time.time())
@@ -284,7 +285,7 @@ def test_the_worker_says_which_messages_failed(answers: Mapping[str, Answers]) -
 
 def test_functions_find_their_layers_at_opt(layers: Layers, tmp_path: Path) -> None:
     if not layers.within:
-        skip("this machine lets nobody mount a folder at /opt")
+        skip("nobody may mount a folder at /opt: be root, in a container with CAP_SYS_ADMIN")
     told_where = (
         "import paidup, stripe\n\ndef handler(event, context):\n    return [paidup.__file__, stripe.__file__]\n"
     )

@@ -1,4 +1,4 @@
-"""What the tests of many at once share: the crowd, and one town that it works in."""
+"""What the tests of many at once share: the crowd, and where it is at work."""
 
 import os
 from collections.abc import Iterator
@@ -6,9 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.concurrency.crowd import Crowd, Place, gathered
-from tests.world import World, opened
-from tools.fakes.server import Fakes, serve
-from tools.local import ministack
+from tests.world import World
 
 
 @pytest.fixture(scope="package")
@@ -18,23 +16,8 @@ def crowd() -> Iterator[Crowd]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
-    """Stripe, for all of these tests: each has customers of its own."""
-    folder = tmp_path_factory.mktemp("crowd")
-    with serve(state=folder / "fakes", clock_file=folder / "clock") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def world(aws: ministack.Running, fakes: Fakes) -> Iterator[World]:
-    """The town."""
-    with opened(aws.account(), fakes) as made:
-        yield made
-
-
 @pytest.fixture
-def place(world: World) -> Place:
-    """Where the town is."""
+def here(world: World) -> Place:
+    """Where the functions are."""
     names = [name for name in os.environ if name.startswith(("AWS_", "PAIDUP_"))]
     return Place({name: os.environ[name] for name in names}, world.fakes)

@@ -18,7 +18,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
 
 @pytest.fixture
 def driver(running: Driver) -> Iterator[Driver]:
-    """The module's stand-ins, with all faults off again afterwards."""
+    """The module's stand-ins, whose clock stands still, with all faults off again afterwards."""
+    running.dev("clock", {"stand_still": True})
     yield running
     running.dev("faults", {})
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 import stripe
 
+from tests import patient
 from tools.fakes.server import Fakes
 
 DAY = 86_400
@@ -29,7 +29,7 @@ class Driver:
     def __post_init__(self) -> None:
         base = self.fakes.stripe_api_base
         self.client = stripe.StripeClient("sk_test_local", base_addresses={"api": base}, max_network_retries=0)
-        self.http = httpx.Client(base_url=self.fakes.url, trust_env=False, timeout=20)
+        self.http = httpx.Client(base_url=self.fakes.url, trust_env=False, timeout=patient.WAIT_S)
 
     def close(self) -> None:
         self.http.close()
@@ -105,11 +105,8 @@ class Inbox:
     def types(self) -> list[str]:
         return [delivery["event"]["type"] for delivery in self.deliveries]
 
-    def wait_for(self, found: Callable[["Inbox"], bool], timeout_s: float = 10) -> None:
-        end = time.monotonic() + timeout_s
-        while not found(self):
-            assert time.monotonic() < end, f"never came; had {self.types()}"
-            time.sleep(0.01)
+    def wait_for(self, found: Callable[["Inbox"], bool]) -> None:
+        patient.eventually(lambda: found(self))
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """Faults, time and misfortunes at will."""
 
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import stripe
 
+from tests import patient
 from tests.contract.drive import DAY, Driver
 from tools.fakes.server import serve
 
@@ -67,10 +66,10 @@ def test_the_identity_provider_has_faults_of_its_own(driver: Driver) -> None:
 
 
 def test_time_passes_for_everybody_who_reads_the_file(driver: Driver) -> None:
-    before = driver.dev("clock")
+    before = driver.dev("clock", {"stand_still": False})
     after = driver.dev("clock", {"advance_s": 90})
     assert after["offset_s"] == before["offset_s"] + 90
-    assert after["now"] - before["now"] in (90, 91)
+    assert after["now"] - before["now"] >= 90
     assert int(driver.fakes.clock_file.read_text()) == after["offset_s"]
 
 
@@ -83,7 +82,7 @@ def test_time_goes_on_over_a_restart_even_without_the_file(tmp_path: Path) -> No
     file = tmp_path / "clock"
     for advance in (DAY, 0):
         with serve(state=tmp_path / "state", clock_file=file) as fakes:
-            answer = httpx.post(f"{fakes.url}/dev/clock", json={"advance_s": advance}, trust_env=False)
+            answer = patient.post(f"{fakes.url}/dev/clock", json={"advance_s": advance})
             assert answer.json()["offset_s"] == DAY
         assert int(file.read_text()) == DAY
         file.unlink()
@@ -92,13 +91,9 @@ def test_time_goes_on_over_a_restart_even_without_the_file(tmp_path: Path) -> No
 def test_what_is_due_happens_by_itself_too(driver: Driver) -> None:
     session = driver.session(driver.customer().id)
     driver.pay(session, "delayed_success")
-    driver.advance(2)
-    for _ in range(500):
-        if driver.client.v1.checkout.sessions.retrieve(session.id).payment_status == "paid":
-            break
-        time.sleep(0.02)
-    else:
-        pytest.fail("the delayed payment never ended")
+    driver.dev("clock", {"stand_still": False, "advance_s": 2})
+    sessions = driver.client.v1.checkout.sessions
+    patient.eventually(lambda: sessions.retrieve(session.id).payment_status == "paid")
 
 
 @pytest.mark.parametrize(

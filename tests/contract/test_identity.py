@@ -10,6 +10,7 @@ import httpx
 import jwt
 import pytest
 
+from tests import patient
 from tests.contract.drive import DAY, Driver
 from tools.fakes.server import serve
 
@@ -54,7 +55,7 @@ def test_a_token_is_stamped_with_the_stand_ins_time(driver: Driver) -> None:
     claims = _verified(
         driver, _token(driver, expires_in=-5, not_before=60, audience="other")["token"], audience="other"
     )
-    assert abs(claims["iat"] - now) <= 1
+    assert claims["iat"] == now
     assert (claims["exp"] - claims["iat"], claims["nbf"] - claims["iat"]) == (-5, 60)
 
 
@@ -63,7 +64,7 @@ def test_discovery_names_what_is_there(driver: Driver) -> None:
     found = answer.json()
     assert answer.headers["access-control-allow-origin"] == "*"
     assert found["issuer"] == driver.fakes.issuer
-    assert httpx.get(found["jwks_uri"], trust_env=False).json()["keys"]
+    assert patient.get(found["jwks_uri"]).json()["keys"]
     assert found["code_challenge_methods_supported"] == ["S256"]
 
 
@@ -89,7 +90,7 @@ def test_keys_survive_a_restart(tmp_path: Path) -> None:
     for _ in range(2):
         with serve(state=tmp_path) as fakes:
             url = f"{fakes.issuer}/.well-known/jwks.json"
-            keys.append(httpx.get(url, trust_env=False).json())
+            keys.append(patient.get(url).json())
     assert keys[0] == keys[1]
     assert {key["alg"] for key in keys[0]["keys"]} == {"RS256", "ES256", "EdDSA"}
     assert not any("d" in key for key in keys[0]["keys"])

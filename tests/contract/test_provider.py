@@ -83,7 +83,8 @@ class AtStripe:
 
 class InMemory:
     def __init__(self) -> None:
-        self.provider: MemoryProvider = MemoryProvider(lambda: int(time.time()))
+        stands_at = int(time.time())
+        self.provider: MemoryProvider = MemoryProvider(lambda: stands_at)
 
     def now(self) -> int:
         return self.provider.now()
@@ -107,7 +108,7 @@ def side(request: pytest.FixtureRequest) -> Iterator[Side]:
     if request.param == "memory":
         yield InMemory()
         return
-    yield AtStripe(request.getfixturevalue("world"))
+    yield AtStripe(request.getfixturevalue("fresh_world"))
 
 
 def a_checkout(side: Side, checkout_id: str = "co_1", cart: Cart = PASS) -> Checkout:

@@ -1,4 +1,4 @@
-"""What the functions' tests share: a world for a whole module, a buyer of one's own, and the wire to Stripe."""
+"""What the functions' tests share: the wire to Stripe, two clocks that differ, and a story."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,24 +8,7 @@ import pytest
 from tests.functions.skew import Skewed
 from tests.functions.story import Story
 from tests.functions.wire import Wire, wire_to
-from tests.world import World, opened
-from tools.fakes.server import serve
-from tools.local import ministack
-
-
-@pytest.fixture(scope="module")
-def module_world(aws: ministack.Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world for all tests of a module, which use it as `world` and keep apart by a buyer of their own each."""
-    folder = tmp_path_factory.mktemp("town")
-    state, clock = folder / "fakes", folder / "clock"
-    with serve(state=state, clock_file=clock) as fakes, opened(aws.account(), fakes) as made:
-        yield made
-
-
-@pytest.fixture
-def buyer(world: World) -> str:
-    """A customer whom no other test has."""
-    return world.customer()
+from tests.world import World
 
 
 @pytest.fixture
@@ -36,9 +19,17 @@ def wire(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
         yield made
 
 
+@pytest.fixture
+def running_clock(world: World) -> Iterator[None]:
+    """Time passes by itself: for a function that waits until the second is over. It stands still again afterwards."""
+    world.stand_still(False)
+    yield
+    world.stand_still()
+
+
 @pytest.fixture(params=[-60, 60])
 def skewed(world: World, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Skewed:
-    """The functions' clock a minute behind Stripe's, and a minute ahead of it."""
+    """The functions' clock a minute behind Stripe's, and a minute ahead of it; both stand still."""
     monkeypatch.setenv("PAIDUP_CLOCK_FILE", str(tmp_path / "clock"))
     return Skewed(world, tmp_path / "clock", request.param)
 

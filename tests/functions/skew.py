@@ -7,7 +7,7 @@ from tests.world import World
 
 
 class Skewed:
-    """The functions' clock, apart from Stripe's by `by_s` seconds; `file` is where the functions read it."""
+    """The functions' clock, apart from Stripe's by `by_s` seconds; *file* is where the functions read it."""
 
     def __init__(self, world: World, file: Path, by_s: int) -> None:
         self.world, self.by_s, self._file = world, by_s, file
@@ -16,11 +16,10 @@ class Skewed:
     def pass_time(self, seconds: int) -> None:
         """Let time pass for Stripe and for the functions alike."""
         self.world.pass_time(seconds)
-        self._file.write_text(str(int(self.world.fakes.clock_file.read_text()) + self.by_s))
+        self._file.write_text(f"={self.world.stripes_now() + self.by_s}")
 
     def be_at(self, second: int) -> None:
-        """Let time pass until *second* begins by the functions' clock, so that what is done next is done within it."""
-        self.world.begin_a_second()
+        """Let time pass until it is *second* by the functions' clock."""
         self.pass_time(second - self.world.now())
 
     def hear(self, token: str) -> None:

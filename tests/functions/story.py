@@ -10,6 +10,7 @@ DECLINED_LATER = "4000000000000341"
 ASKS_ALWAYS = "4000002760003184"
 DISPUTED = "4000000000000259"
 REFUND_FAILS = "4000000000005126"
+MOMENT_S = 10  # longer than any answer of Stripe's may take, which is taken off the second that it is of
 
 
 @dataclass(slots=True)
@@ -52,8 +53,12 @@ class Story:
         return [event for event in fresh if not types or event["type"] in types]
 
     def hear(self, *types: str) -> list[str]:
-        """Deliver the news (of *types* alone, where given: all others are lost), work the queue, and tell the types."""
+        """Deliver the news (of *types* alone, where given: all others are lost), work the queue, and tell the types.
+
+        It comes a moment after it happened, so that whatever is fetched meanwhile is of a later second.
+        """
         fresh = self.news(*types)
+        self.world.pass_time(MOMENT_S)
         for event in fresh:
             assert self.world.deliver(event).status == 200
         assert self.world.work_queue(100) == []

@@ -2,26 +2,21 @@
 
 import json
 import re
-from base64 import b64encode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.functions.door import answered, event_for, request
-from tests.world import ORIGIN, Answer, Context, World, addressed, function, sample
+from tests.handlers import Answer, addressed, answered, event_for, http_event, request
+from tests.world import ORIGIN, World
 from tools.local import template
 
 KINDS = "urn:paidup:problem:"
 ROUTES = template.read().routes
 WITH_AN_ID = [route for route in ROUTES if "{" in route.path]
 named = pytest.mark.parametrize("route", ROUTES, ids=[route.key for route in ROUTES])
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 def assert_problem(answer: Answer, status: int, kind: str, field: str | None = None) -> Any:
@@ -65,12 +60,12 @@ def test_a_quantity_within_its_bounds_is_taken(world: World, buyer: str, quantit
 @pytest.mark.parametrize("offer_id", [None, "", 5, ["day_pass"], "x" * 101, "\ud800"])
 def test_an_offer_id_that_is_none(world: World, buyer: str, offer_id: Any) -> None:
     body = {"offer_id": offer_id}
-    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, body=body)
+    answer = request("POST /payment-tokens", customer=buyer, body=body)
     assert_problem(answer, 422, "malformed", "offer_id")
 
 
 def test_no_offer_at_all(world: World, buyer: str) -> None:
-    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, body={"quantity": 1})
+    answer = request("POST /payment-tokens", customer=buyer, body={"quantity": 1})
     assert_problem(answer, 422, "malformed", "offer_id")
 
 
@@ -92,7 +87,7 @@ def test_an_unknown_provider(world: World, buyer: str, provider: str) -> None:
 def test_a_body_over_64_kb(world: World, buyer: str) -> None:
     raw = json.dumps({"offer_id": "day_pass", "context": {"x": "y" * 70_000}})
     for base64 in (False, True):
-        answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw, base64=base64)
+        answer = request("POST /payment-tokens", customer=buyer, raw=raw.encode() if base64 else raw)
         problem = assert_problem(answer, 413, "too-large")
         assert "65536" in problem["detail"]
 
@@ -100,13 +95,13 @@ def test_a_body_over_64_kb(world: World, buyer: str) -> None:
 def test_a_body_is_measured_in_bytes(world: World, buyer: str) -> None:
     raw = json.dumps({"offer_id": "day_pass", "context": {"x": "ü" * 33_000}}, ensure_ascii=False)
     assert len(raw) < 64 * 1024
-    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     assert_problem(answer, 413, "too-large")
 
 
 @pytest.mark.parametrize("raw", ["{", '{"offer_id": "day_pass"', "offer_id=day_pass", "\x00", "'day_pass'"])
 def test_broken_json(world: World, buyer: str, raw: str) -> None:
-    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     problem = assert_problem(answer, 422, "broken-json")
     assert "UTF-8" in problem["next"]
 
@@ -114,39 +109,37 @@ def test_broken_json(world: World, buyer: str, raw: str) -> None:
 @pytest.mark.parametrize("number", ["1" * 5_000, "1e999", "-1e999"])
 def test_a_number_that_no_computer_keeps(world: World, buyer: str, number: str) -> None:
     raw = f'{{"offer_id": "day_pass", "context": {{"x": {number}}}}}'
-    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     assert "number" in assert_problem(answer, 422, "broken-json")["detail"]
 
 
 @pytest.mark.parametrize(("depth", "status"), [(32, 201), (33, 422), (1_500, 422)])
 def test_a_context_deeper_than_can_be_given_back(world: World, buyer: str, depth: int, status: int) -> None:
     raw = '{"offer_id": "day_pass", "context": {"x": ' + "[" * (depth - 1) + "]" * (depth - 1) + "}}"
-    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     assert answer.status == status
     if status == 201:
-        shown = request("manage_checkout", f"GET /checkouts/{answer.json['checkout_id']}", customer=buyer)
+        shown = request(f"GET /checkouts/{answer.json['checkout_id']}", customer=buyer)
         assert json.dumps(shown.json["context"]).count("[") == depth - 1
     else:
         assert answer.json["field"] == "context"
 
 
 def test_json_nested_to_the_bottom(world: World, buyer: str) -> None:
-    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw="[" * 60_000)
+    answer = request("POST /payment-tokens", customer=buyer, raw="[" * 60_000)
     assert_problem(answer, 422, "broken-json")
 
 
 def test_a_body_that_is_not_utf_8(world: World, buyer: str) -> None:
-    request = sample("create_payment_token")
-    body = b'{"offer_id": "day_pass", "context": {"x": "\xff"}}'
-    request |= {"body": b64encode(body).decode(), "isBase64Encoded": True}
-    found = function("create_payment_token")(request, Context())
-    assert found["statusCode"] == 422
-    assert json.loads(found["body"])["detail"] == "The body is not UTF-8."
+    raw = b'{"offer_id": "day_pass", "context": {"x": "\xff"}}'
+    found = request("POST /payment-tokens", customer=buyer, raw=raw)
+    assert found.status == 422
+    assert found.json["detail"] == "The body is not UTF-8."
 
 
 @pytest.mark.parametrize("raw", ["[]", '["day_pass"]', '"day_pass"', "5", "null", "true", ""])
 def test_json_that_is_no_object(world: World, buyer: str, raw: str) -> None:
-    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     assert answer.status == 422
     assert answer.json["type"] in (KINDS + "malformed", KINDS + "broken-json")
     assert answer.json["next"]
@@ -187,7 +180,7 @@ def test_a_context_that_is_none_or_over_4_kb(world: World, buyer: str, context: 
 def test_a_context_that_is_no_json(world: World, buyer: str) -> None:
     """Python reads NaN; the browser that gets it back does not."""
     raw = '{"offer_id": "day_pass", "context": {"x": NaN}}'
-    answer = world.call("create_payment_token", "create_payment_token", customer=buyer, raw=raw)
+    answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     assert "NaN" in assert_problem(answer, 422, "broken-json")["detail"]
 
 
@@ -255,19 +248,16 @@ def test_an_idempotency_key_that_is_none(world: World, buyer: str, key: str) -> 
 class TestAnothersCheckout:
     def test_looks_like_one_that_does_not_exist(self, world: World, buyer: str) -> None:
         theirs = world.buy(customer=world.customer()).json["checkout_id"]
-        path = f"/subscription-status/{theirs}"
-        answer = world.call("subscription_status", "subscription_status_checkout", customer=buyer, path=path)
+        answer = request(f"GET /subscription-status/{theirs}", customer=buyer)
         problem = assert_problem(answer, 404, "not-found")
-        path = "/subscription-status/co_nobodys"
-        nobodys = world.call("subscription_status", "subscription_status_checkout", customer=buyer, path=path)
+        nobodys = request("GET /subscription-status/co_nobodys", customer=buyer)
         assert problem["detail"].replace(theirs, "co_nobodys") == nobodys.json["detail"]
         assert nobodys.status == 404
 
     @pytest.mark.parametrize("checkout_id", ["ACCOUNT", "x%23y", "..", "%2e%2e%2fada", "ü", "x" * 1_500])
     def test_is_found_by_no_odd_id(self, world: World, buyer: str, checkout_id: str) -> None:
         world.buy(customer=buyer)
-        path = f"/subscription-status/{checkout_id}"
-        answer = world.call("subscription_status", "subscription_status_checkout", customer=buyer, path=path)
+        answer = request(f"GET /subscription-status/{checkout_id}", customer=buyer)
         assert_problem(answer, 404, "not-found")
 
 
@@ -338,7 +328,7 @@ class TestWhateverAStrangerSends:
         "limit", ["0", "-1", "101", "9" * 40, "9" * 5_000, "1e400", "NaN", "1.5", "", "x", "[", "\u0663"]
     )
     def test_a_limit_that_is_none_is_named(self, world: World, buyer: str, limit: str) -> None:
-        found = request("bookings", "GET /bookings", customer=buyer, query={"limit": limit})
+        found = request("GET /bookings", customer=buyer, query={"limit": limit})
 
         assert_problem(found, 422, "malformed", "limit")
 
@@ -350,7 +340,7 @@ class TestWhateverAStrangerSends:
         after = urlsafe_b64encode(json.dumps(made_up).encode()).decode()
         query = {"status": "waiting", "after": after}
 
-        found = request("bookings", "GET /bookings", customer=buyer, roles="host", query=query)
+        found = request("GET /bookings", customer=buyer, roles="host", query=query)
 
         assert_problem(found, 422, "malformed", "after")
 
@@ -393,20 +383,16 @@ HEADERS = st.dictionaries(st.sampled_from(["idempotency-key", "if-none-match", "
 
 
 @pytest.mark.parametrize(
-    ("function", "event"),
-    [
-        ("create_payment_token", "create_payment_token"),
-        ("subscription_status", "subscription_status"),
-        ("subscription_status", "subscription_status_checkout"),
-        ("manual_sync", "manual_sync"),
-    ],
+    "route", ["POST /payment-tokens", "GET /subscription-status", "GET /subscription-status/co_1", "POST /sync"]
 )
 class TestEveryRoute:
-    def test_wants_a_customer(self, world: World, function: str, event: str) -> None:
+    def test_wants_a_customer(self, world: World, route: str) -> None:
         """The gateway asks the authorizer; where it was left out of the template, nobody comes in."""
-        problem = assert_problem(world.call(function, event, customer=None), 401, "unauthorized")
+        problem = assert_problem(request(route), 401, "unauthorized")
         assert "Bearer" in problem["next"]
 
-    def test_is_the_only_one_that_its_function_has(self, world: World, buyer: str, function: str, event: str) -> None:
-        problem = assert_problem(world.call(function, event, customer=buyer, path="/elsewhere"), 404, "not-found")
+    def test_is_the_only_one_that_its_function_has(self, world: World, buyer: str, route: str) -> None:
+        name, _ = http_event(route)
+        elsewhere = request("GET /elsewhere", customer=buyer, function=name)
+        problem = assert_problem(elsewhere, 404, "not-found")
         assert "/elsewhere" in problem["detail"]

@@ -11,24 +11,17 @@ import pytest
 from paidup.flows import book
 from paidup.flows.expire import expire
 from paidup.model.booking import BookingClosed
-from paidup.model.offer import Kind, Offer
+from paidup.model.offer import Kind
 from paidup.outside.dynamo import items
 
-from tests.functions.door import hear, outage, request, told, written
+from tests.functions.door import hear, told, written
 from tests.functions.skew import Skewed
-from tests.functions.wire import Wire
-from tests.world import Answer, World
+from tests.functions.wire import Wire, be_down
+from tests.handlers import Answer, request
+from tests.world import LIVE, World
 
-LIVE = Offer(offer_id="live_session", name="Live session", kind=Kind.LIVE_SESSION, amount=6_500, currency="eur")
 MINUTE = 60
 MIA, MAX = "mia", "max"
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    module_world.services.table.put_offer(LIVE)
-    module_world.services.table.put_offer(replace(LIVE, offer_id="double_session", amount=13_000))
-    return module_world
 
 
 @pytest.fixture
@@ -48,13 +41,13 @@ def paid(world: World, buyer: str, offer_id: str = "live_session") -> Any:
 
 def own(buyer: str, **query: Any) -> Any:
     """Return the buyer's bookings."""
-    return request("bookings", "GET /bookings", customer=buyer, query=query).json["bookings"]
+    return request("GET /bookings", customer=buyer, query=query).json["bookings"]
 
 
 def page_of(status: str, who: str, **query: Any) -> Any:
     """Return a page of bookings of that status, as *who* accepts bookings sees it."""
     asked = {"status": status, **query}
-    found = request("bookings", "GET /bookings", customer=who, roles="customer,host", query=asked)
+    found = request("GET /bookings", customer=who, roles="customer,host", query=asked)
     assert found.status == 200, found.text
     return found.json
 
@@ -86,7 +79,7 @@ def everyone_who_waits() -> list[str]:
 
 def act(what: str, booking_id: str, who: str, roles: str = "host") -> Answer:
     """Accept, finish or cancel a booking."""
-    return request("bookings", f"POST /bookings/{booking_id}/{what}", customer=who, roles=roles)
+    return request(f"POST /bookings/{booking_id}/{what}", customer=who, roles=roles)
 
 
 def assert_conflict(found: Answer, *words: str) -> None:
@@ -190,9 +183,7 @@ class TestTheList:
 
     @pytest.mark.parametrize("after", ["x", "e30=", "eyJwayI6MSwic2siOjEsInJlZiI6MSwicmVmX2F0IjoieCJ9"])
     def test_refuses_a_page_token_of_somebodys_own(self, world: World, after: str) -> None:
-        found = request(
-            "bookings", "GET /bookings", customer=MIA, roles="host", query={"status": "waiting", "after": after}
-        )
+        found = request("GET /bookings", customer=MIA, roles="host", query={"status": "waiting", "after": after})
         assert found.status == 422, found.text
         assert found.json["field"] == "after"
 
@@ -200,12 +191,12 @@ class TestTheList:
         """The index holds more than bookings: nobody pages into that."""
         token = "eyJwayI6ICJhIiwgInNrIjogImIiLCAicmVmIjogImF0dGVudGlvbiIsICJyZWZfYXQiOiAxfQ=="
         query = {"status": "waiting", "after": token}
-        found = request("bookings", "GET /bookings", customer=MIA, roles="host", query=query)
+        found = request("GET /bookings", customer=MIA, roles="host", query=query)
         assert found.status == 422, found.text
 
     @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}])
     def test_names_what_is_malformed(self, world: World, buyer: str, query: dict[str, Any]) -> None:
-        found = request("bookings", "GET /bookings", customer=buyer, query=query)
+        found = request("GET /bookings", customer=buyer, query=query)
         assert found.status == 422
         assert found.json["field"] == next(iter(query))
 
@@ -214,7 +205,7 @@ class TestTheList:
     def test_of_another_status_is_refused_with_those_that_there_are(
         self, world: World, buyer: str, roles: str, status: str
     ) -> None:
-        found = request("bookings", "GET /bookings", customer=buyer, roles=roles, query={"status": status})
+        found = request("GET /bookings", customer=buyer, roles=roles, query={"status": status})
         assert (found.status, found.json["field"]) == (422, "status"), found.text
         assert "'waiting' or 'live'" in found.json["detail"]
 
@@ -253,7 +244,7 @@ class TestTheListOfWhoAccepted:
         for _ in range(2):
             act("accept", paid(world, world.customer())["checkout_id"], mia)
         query = {"status": "live", "after": page_of("live", mia, limit=1)["next"]}
-        found = request("bookings", "GET /bookings", customer=max_, roles="host", query=query)
+        found = request("GET /bookings", customer=max_, roles="host", query=query)
         assert (found.status, found.json["field"]) == (422, "after")
 
 
@@ -435,7 +426,7 @@ class TestNotAcceptedInTime:
     def test_the_slot_is_free_though_stripe_is_down(self, world: World, buyer: str, wire: Wire) -> None:
         token = paid(world, buyer)
         wait_until_expired(world)
-        wire.inject("POST /v1/refunds", outage)
+        wire.inject("POST /v1/refunds", be_down)
         world.sweep()
         assert own(buyer)[0]["status"] == "expired"
         assert world.status(token["checkout_id"], customer=buyer)["purchase"]["status"] == "refunding"

@@ -3,24 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import pytest
 from paidup.edge.api import Caller, api, json_response
 from paidup.edge.http import lambda_handler
 
-from tests.functions.door import answered, event_for
-from tests.world import Answer, Context, World, function, sample
+from tests import patient
+from tests.handlers import Answer, Context, answered, event_for, invoke, sample
+from tests.world import World
 from tools.local import template
 
 ROUTES = template.read().routes
 PROTECTED = [route for route in ROUTES if route.protected]
 PUBLIC = [route for route in ROUTES if not route.protected]
 EXPIRED = {"refused": "invalid-token", "why": "The token has expired."}
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 def named(routes: list[template.Route]) -> pytest.MarkDecorator:
@@ -166,10 +161,10 @@ class TestATokenOfTheIdentityProvider:
         (route,) = (one for one in ROUTES if one.key == route_key)
         asked = sample("authorize")
         asked["headers"]["authorization"] = f"Bearer {token}"
-        return answered(route.function, event_for(route, function("authorize")(asked, Context())["context"]))
+        return answered(route.function, event_for(route, invoke("authorize", asked)["context"]))
 
     def token(self, world: World, **claims: Any) -> str:
-        answer = httpx.post(f"{world.fakes.issuer}/token", json=claims)
+        answer = patient.post(f"{world.fakes.issuer}/token", json=claims)
         return str(answer.raise_for_status().json()["token"])
 
     def test_opens_the_customers_account(self, world: World, buyer: str) -> None:

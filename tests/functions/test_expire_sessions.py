@@ -10,26 +10,20 @@ import pytest
 from paidup.model.checkout import Checkout, reserved
 from paidup.outside.dynamo.items import DUE_SHARDS, PAGE_SHARDS, due_shard
 
-from tests.functions.door import forbidden
 from tests.functions.story import DECLINED_LATER, Story
-from tests.functions.wire import Exchange, Wire, be_down, pass_on
-from tests.world import ORIGIN, Context, World, changed, function, sample
+from tests.functions.wire import Exchange, Wire, be_down, forbidden, pass_on
+from tests.world import ORIGIN, World, changed
 
 DAY = 86_400
 GRACE = 7 * DAY
 PAGE, EXPIRE = "GET /v1/checkout/sessions", "POST /v1/checkout/sessions"
 
 
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
-
-
-@pytest.fixture
-def story(world: World, buyer: str) -> Iterator[Story]:
-    made = Story(world, buyer)
-    yield made
-    made.cancel()  # and let everything come to its end, so that nothing is due in the next test
+@pytest.fixture(autouse=True)
+def nothing_left_due(story: Story, world: World) -> Iterator[None]:
+    """Everything comes to its end after a test, so that nothing is due in the next one."""
+    yield
+    story.cancel()
     world.pass_time(181 * DAY)
     while world.sweep()["unfinished"]:
         pass
@@ -222,13 +216,7 @@ class TestTime:
         for one in buyers:
             one.opens("day_pass")
         world.pass_time(DAY)
-        remaining = iter([60.0, 60.0, 9.9])
-
-        class Short(Context):
-            def get_remaining_time_in_millis(self) -> int:
-                return int(next(remaining) * 1000)
-
-        swept = function("expire_sessions")(sample("expire_sessions"), Short())
+        swept = world.sweep(60.0, 60.0, 9.9)
         assert swept == {"ended": 2, "postponed": 0, "outages": 0, "failed": 0, "unfinished": True}
         assert world.sweep() == {"ended": 2, "postponed": 0, "outages": 0, "failed": 0, "unfinished": False}
         assert {checkout(one).status for one in buyers} == {"expired"}
@@ -241,13 +229,7 @@ class TestTime:
         until = story.access["ten_class_pass"]
         assert until
         story.world.pass_time(until - story.world.now())
-        remaining = iter([60.0, 9.9])
-
-        class Short(Context):
-            def get_remaining_time_in_millis(self) -> int:
-                return int(next(remaining) * 1000)
-
-        swept = function("expire_sessions")(sample("expire_sessions"), Short())
+        swept = story.world.sweep(60.0, 9.9)
         assert (swept["ended"], swept["unfinished"]) == (1, True)
         assert story.access == {}
         assert checkout(story).due_at is not None
@@ -255,7 +237,7 @@ class TestTime:
     def test_that_is_up_at_once_is_no_harm(self, story: Story) -> None:
         story.opens("day_pass")
         story.world.pass_time(DAY)
-        assert story.world.sweep(time_left_s=5) == {
+        assert story.world.sweep(5) == {
             "ended": 0,
             "postponed": 0,
             "outages": 0,
@@ -282,14 +264,8 @@ class TestTime:
     def test_is_never_spent_on_reading_alone(self, story: Story, world: World) -> None:
         """However much is due, the first of it has ended before the rest is read."""
         buyers = reserve_in_one_shard(story, begun=world.now() - 121)
-        remaining = iter([60.0, 60.0, 60.0, 9.9])
-
-        class Short(Context):
-            def get_remaining_time_in_millis(self) -> int:
-                return int(next(remaining) * 1000)
-
         with asked_of_the_table(world) as asked:
-            swept = function("expire_sessions")(sample("expire_sessions"), Short())
+            swept = world.sweep(60.0, 60.0, 60.0, 9.9)
         assert (swept["ended"], swept["unfinished"]) == (3, True)
         assert asked.count("Query") <= len(DUE_SHARDS + PAGE_SHARDS)  # one page of each, at most
         assert world.sweep()["ended"] == len(buyers) - 3

@@ -10,26 +10,18 @@ from typing import Any
 import boto3
 import pytest
 from paidup.model.event import EventRecord, EventStatus
-from paidup.model.offer import Kind, Offer
 from paidup.outside.dynamo import items
 
-from tests.functions.door import give_up, gone, hear, look, outage, pages_of, recover, request, told
+from tests.functions.door import give_up, hear, look, pages_of, recover, told
 from tests.functions.story import REFUND_FAILS
-from tests.functions.wire import Exchange, Wire, lose_the_answer
+from tests.functions.wire import Exchange, Wire, be_down, gone, lose_the_answer
+from tests.handlers import request
 from tests.world import World
 from tools import cli
 from tools.local import state
 
 SESSIONS, REFUNDS = "/v1/checkout/sessions", "POST /v1/refunds"
-LIVE = Offer(offer_id="live_session", name="Live session", kind=Kind.LIVE_SESSION, amount=6_500, currency="eur")
 DAY = 86_400
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    module_world.services.table.put_offer(LIVE)
-    module_world.services.table.put_offer(replace(LIVE, offer_id="double_session", amount=13_000))
-    return module_world
 
 
 def refunds(world: World, token: Any) -> list[int]:
@@ -101,7 +93,7 @@ class TestAPaymentInTheOldTab:
 class TestAPaymentAfterTheEnd:
     def test_of_a_cancelled_checkout_is_honoured(self, world: World, buyer: str, wire: Wire) -> None:
         token = world.buy(customer=buyer).json
-        wire.inject(f"GET {SESSIONS}/{token['token']}", outage)
+        wire.inject(f"GET {SESSIONS}/{token['token']}", be_down)
         assert give_up(token["checkout_id"], customer=buyer)["status"] == "invalidated"
         world.pay(token["url"])
         hear(world, token["token"])
@@ -145,7 +137,7 @@ class TestAPaymentAfterTheEnd:
 def fail_after_all(exchange: Exchange) -> None:
     """Answer like a Stripe that fails after it has done what it was asked for."""
     exchange.forward()
-    outage(exchange)
+    be_down(exchange)
 
 
 class TestAPageThatNobodyKnows:
@@ -199,7 +191,7 @@ class TestTwoPaymentsForOnePurchase:
     ) -> None:
         """The page could not be closed, so that it can be paid beside the one that its buyer opened then."""
         old = world.buy(customer=buyer).json
-        wire.inject(f"GET {SESSIONS}/{old['token']}", outage)
+        wire.inject(f"GET {SESSIONS}/{old['token']}", be_down)
         give_up(old["checkout_id"], customer=buyer)
         wire.mend()
         new = world.buy(customer=buyer).json
@@ -318,7 +310,7 @@ class TestTwoPaymentsForOnePurchase:
     def test_goes_back_once_though_stripe_fails_in_between(self, world: World, buyer: str, wire: Wire) -> None:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])
-        wire.inject(REFUNDS, outage)
+        wire.inject(REFUNDS, be_down)
         world.sweep()
         assert refunds(world, later) == []
         assert world.status(later["checkout_id"], customer=buyer)["purchase"]["status"] == "refunding"
@@ -427,8 +419,8 @@ def test_a_pass_that_the_clock_has_ended_is_due_no_more(world: World, buyer: str
 
 
 @pytest.fixture
-def stack(world: World, wire: Wire, tmp_path: Path) -> Iterator[Path]:
-    """The folder of a local stack, whose functions and Stripe are this world's."""
+def support_desk(world: World, wire: Wire, tmp_path: Path) -> Iterator[Path]:
+    """The folder of a local support_desk, whose functions and Stripe are this world's."""
     settings = {name: value for name, value in os.environ.items() if name.startswith("PAIDUP_")}
     aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     where = {"aws": aws, "settings": {"expire_sessions": settings}, "pid": os.getpid()}
@@ -440,16 +432,16 @@ def stack(world: World, wire: Wire, tmp_path: Path) -> Iterator[Path]:
     os.environ.update(before)
 
 
-def support(stack: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def support(support_desk: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Run the command `paidup` with *words*, and return what it printed: nothing but that, the log goes aside."""
     capsys.readouterr()
-    assert cli.main(["--folder", str(stack), *words]) == 0
+    assert cli.main(["--folder", str(support_desk), *words]) == 0
     return capsys.readouterr().out
 
 
-def attention(stack: Path, capsys: pytest.CaptureFixture[str], about: str) -> list[str]:
+def attention(support_desk: Path, capsys: pytest.CaptureFixture[str], about: str) -> list[str]:
     """Return what `paidup attention` says *about* a pass."""
-    return [line for line in support(stack, capsys, "attention").splitlines() if about in line]
+    return [line for line in support(support_desk, capsys, "attention").splitlines() if about in line]
 
 
 def paid_otherwise(world: World, buyer: str, offer_id: str, amount: int, currency: str, **more: Any) -> Any:
@@ -499,7 +491,7 @@ class TestAnotherAmountThanWasAskedFor:
         self,
         world: World,
         buyer: str,
-        stack: Path,
+        support_desk: Path,
         capsys: pytest.CaptureFixture[str],
         offer_id: str,
         asked: str,
@@ -510,12 +502,12 @@ class TestAnotherAmountThanWasAskedFor:
         assert bought(world, buyer) == []
         found = world.status(token["checkout_id"], customer=buyer)
         assert (found["state"], found["purchase"]["status"]) == ("failed", "quarantined")
-        (line,) = attention(stack, capsys, token["checkout_id"])
+        (line,) = attention(support_desk, capsys, token["checkout_id"])
         assert f"Asked for {asked}, paid {paid}." in line
         assert "amount-mismatch" in line
         assert refunds(world, token) == []
         hear(world, token["token"])
-        assert len(attention(stack, capsys, token["checkout_id"])) == 1
+        assert len(attention(support_desk, capsys, token["checkout_id"])) == 1
 
     def test_is_known_though_somebody_took_what_was_asked_for_off_the_page(self, world: World, buyer: str) -> None:
         """Edited in Stripe's dashboard: the cart still tells."""
@@ -526,7 +518,7 @@ class TestAnotherAmountThanWasAskedFor:
         assert world.status(token["checkout_id"], customer=buyer)["purchase"]["status"] == "quarantined"
 
     def test_asks_for_nothing_any_more_once_it_went_back_by_hand(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Somebody refunded it in Stripe's dashboard."""
         token = paid_otherwise(world, buyer, "ten_class_pass", 11_999, "eur")
@@ -535,46 +527,46 @@ class TestAnotherAmountThanWasAskedFor:
         world.stripe.v1.refunds.create({"payment_intent": str(intent)})
         hear(world, token["token"])
         assert state_of(world, token, buyer) == "refunded"
-        assert attention(stack, capsys, token["checkout_id"]) == []
+        assert attention(support_desk, capsys, token["checkout_id"]) == []
 
     def test_is_granted_by_support(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = paid_otherwise(world, buyer, "ten_class_pass", 9_900, "eur")
-        said = support(stack, capsys, "support", "grant", buyer, token["checkout_id"])
+        said = support(support_desk, capsys, "support", "grant", buyer, token["checkout_id"])
         assert said == f"{token['checkout_id']} of {buyer}: quarantined -> active\n"
         assert bought(world, buyer) == ["ten_class_pass"]
-        assert attention(stack, capsys, token["checkout_id"]) == []
+        assert attention(support_desk, capsys, token["checkout_id"]) == []
         hear(world, token["token"])
         assert bought(world, buyer) == ["ten_class_pass"]
-        assert attention(stack, capsys, token["checkout_id"]) == []
+        assert attention(support_desk, capsys, token["checkout_id"]) == []
         assert f"granted by support ({getuser()})" in [line.change for line in world.services.table.timeline(buyer)]
 
     def test_is_refunded_by_support(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = paid_otherwise(world, buyer, "ten_class_pass", 9_900, "eur")
-        said = support(stack, capsys, "support", "refund", buyer, token["checkout_id"])
+        said = support(support_desk, capsys, "support", "refund", buyer, token["checkout_id"])
         assert said == f"{token['checkout_id']} of {buyer}: quarantined -> refunded (9900 of 9900 eur back)\n"
         assert refunds(world, token) == [9_900]
-        assert attention(stack, capsys, token["checkout_id"]) == []
+        assert attention(support_desk, capsys, token["checkout_id"]) == []
         for again in ("refund", "grant"):
-            said = support(stack, capsys, "support", again, buyer, token["checkout_id"])
+            said = support(support_desk, capsys, "support", again, buyer, token["checkout_id"])
             assert said.split(": ")[1].startswith("refunded (9900 of 9900 eur back) -> refunded")
         assert refunds(world, token) == [9_900]
         assert f"refunded by support ({getuser()})" in [line.change for line in world.services.table.timeline(buyer)]
 
     def test_for_a_live_session_is_booked_when_support_grants_it(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = paid_otherwise(world, buyer, "live_session", 6_400, "eur")
         world.pass_time(3_600)
-        support(stack, capsys, "support", "grant", buyer, token["checkout_id"])
+        support(support_desk, capsys, "support", "grant", buyer, token["checkout_id"])
         booking = world.account(customer=buyer)["booking"]
         assert (booking["status"], booking["purchase_id"]) == ("waiting", token["checkout_id"])
         world.sweep()
         assert refunds(world, token) == []
-        accepted = request("bookings", f"POST /bookings/{booking['booking_id']}/accept", customer="mia", roles="host")
+        accepted = request(f"POST /bookings/{booking['booking_id']}/accept", customer="mia", roles="host")
         assert accepted.json["status"] == "live"
 
 
@@ -589,53 +581,53 @@ class TestAnotherAmountThanASubscriptionAskedFor:
         assert world.status(token["checkout_id"], customer=buyer)["purchase"]["status"] == "quarantined"
 
     def test_is_granted_by_support(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = paid_otherwise(world, buyer, "monthly", 3_900, "eur")
-        said = support(stack, capsys, "support", "grant", buyer, token["checkout_id"])
+        said = support(support_desk, capsys, "support", "grant", buyer, token["checkout_id"])
         assert said == f"{token['checkout_id']} of {buyer}: quarantined -> active\n"
         (access,) = world.account(customer=buyer)["access"]
         assert access["offer_id"] == "monthly"
         assert access["until"] == period_end(world, token) + 7 * DAY
-        assert attention(stack, capsys, token["checkout_id"]) == []
+        assert attention(support_desk, capsys, token["checkout_id"]) == []
         world.pass_time(period_end(world, token) + 60 - world.now())
         for event in about_plan(world, token):
             world.deliver(event)
         assert world.work_queue() == []
         assert bought(world, buyer) == ["monthly"]
-        assert attention(stack, capsys, token["checkout_id"]) == []
+        assert attention(support_desk, capsys, token["checkout_id"]) == []
 
     def test_is_refunded_by_support_and_never_renews(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = paid_otherwise(world, buyer, "monthly", 3_900, "eur")
-        said = support(stack, capsys, "support", "refund", buyer, token["checkout_id"])
+        said = support(support_desk, capsys, "support", "refund", buyer, token["checkout_id"])
         assert said == f"{token['checkout_id']} of {buyer}: quarantined -> refunded (3900 of 3900 eur back)\n"
         assert refunds(world, token) == [3_900]
         assert plan_of(world, token)["status"] == "canceled"
-        assert attention(stack, capsys, token["checkout_id"]) == []
+        assert attention(support_desk, capsys, token["checkout_id"]) == []
         hear(world, token["token"])
         assert (bought(world, buyer), state_of(world, token, buyer)) == ([], "refunded")
         assert refunds(world, token) == [3_900]
 
     def test_is_no_matter_where_a_trial_asks_for_nothing_yet(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = paid_otherwise(world, buyer, "monthly", 4_900, "eur", trial_period_days=14)
         assert world.status(token["checkout_id"], customer=buyer)["purchase"]["status"] == "trialing"
         assert bought(world, buyer) == ["monthly"]
-        assert attention(stack, capsys, token["checkout_id"]) == []
+        assert attention(support_desk, capsys, token["checkout_id"]) == []
 
 
 class TestSupport:
     def test_gives_any_payment_back_though_stripe_is_down_just_now(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str], wire: Wire
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str], wire: Wire
     ) -> None:
         token = world.buy("live_session", customer=buyer).json
         world.pay(token["url"])
         hear(world, token["token"])
-        wire.inject(REFUNDS, outage)
-        said = support(stack, capsys, "support", "refund", buyer, token["checkout_id"])
+        wire.inject(REFUNDS, be_down)
+        said = support(support_desk, capsys, "support", "refund", buyer, token["checkout_id"])
         assert said.endswith("active -> refunding\n")
         assert world.account(customer=buyer).get("booking") is None
         wire.mend()
@@ -644,31 +636,31 @@ class TestSupport:
         assert refunds(world, token) == [6_500]
 
     def test_is_told_of_a_pass_that_is_not_there(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         for what in ("grant", "refund"):
-            assert cli.main(["--folder", str(stack), "support", what, buyer, "co_of_nobody"]) == 1
+            assert cli.main(["--folder", str(support_desk), "support", what, buyer, "co_of_nobody"]) == 1
             assert "There is no purchase 'co_of_nobody'" in capsys.readouterr().err
 
     def test_is_told_of_a_refund_that_is_stuck_until_it_went_through(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str], wire: Wire
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str], wire: Wire
     ) -> None:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])
-        wire.inject(REFUNDS, outage)
+        wire.inject(REFUNDS, be_down)
         for _ in range(6):
-            assert attention(stack, capsys, later["checkout_id"]) == []
+            assert attention(support_desk, capsys, later["checkout_id"]) == []
             world.sweep()
             world.pass_time(3_600)
-        (line,) = attention(stack, capsys, later["checkout_id"])
+        (line,) = attention(support_desk, capsys, later["checkout_id"])
         assert "Could not be given back in 6 tries" in line
         wire.mend()
         world.sweep()
         assert refunds(world, later) == [12_000]
-        assert attention(stack, capsys, later["checkout_id"]) == []
+        assert attention(support_desk, capsys, later["checkout_id"]) == []
 
     def test_sees_a_refund_that_the_bank_takes_back_every_time(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         old, new = changed_package(world, buyer)
         world.pay(new["url"])
@@ -682,11 +674,11 @@ class TestSupport:
             for event in world.events(types=["refund.failed"]):
                 world.deliver(event)
             assert world.work_queue() == []
-            (line,) = attention(stack, capsys, old["checkout_id"])
+            (line,) = attention(support_desk, capsys, old["checkout_id"])
             assert "refund-returned" in line
 
     def test_sees_what_waits_behind_a_hundred_others(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         for n in range(101):
             row = EventRecord(
@@ -701,50 +693,50 @@ class TestSupport:
             world.services.table.log(row)
         token = paid_otherwise(world, buyer, "ten_class_pass", 9_900, "eur")
         try:
-            assert len(attention(stack, capsys, token["checkout_id"])) == 1
+            assert len(attention(support_desk, capsys, token["checkout_id"])) == 1
         finally:
             for n in range(101):
                 key = items.serialize(items.event_key("stripe", f"evt_old_{n}"))
                 boto3.client("dynamodb").delete_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)
 
     def test_has_nothing_to_give_back_where_nothing_was_paid(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = world.buy(customer=buyer).json
         world.pay(token["url"], "delayed_failure")
         world.pass_time(7 * DAY)
         hear(world, token["token"])
         words = ["support", "refund", buyer, token["checkout_id"]]
-        assert cli.main(["--folder", str(stack), *words]) == 1
+        assert cli.main(["--folder", str(support_desk), *words]) == 1
         assert "Nothing was paid" in capsys.readouterr().err
         assert state_of(world, token, buyer) == "failed"
 
     def test_grants_nothing_that_went_back_by_hand(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str]
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = paid_otherwise(world, buyer, "live_session", 6_400, "eur")
         intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
         world.pass_time(4)
         world.stripe.v1.refunds.create({"payment_intent": str(intent)})
         hear(world, token["token"])
-        assert "refunded" in support(stack, capsys, "support", "grant", buyer, token["checkout_id"])
+        assert "refunded" in support(support_desk, capsys, "support", "grant", buyer, token["checkout_id"])
         assert world.account(customer=buyer).get("booking") is None
 
     def test_sees_an_event_that_could_not_be_settled(
-        self, world: World, buyer: str, stack: Path, capsys: pytest.CaptureFixture[str], wire: Wire
+        self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str], wire: Wire
     ) -> None:
         token = world.buy("monthly", customer=buyer).json
         world.pay(token["url"])
         (event,) = [one for one in told(world, token["token"]) if one["type"] == "checkout.session.completed"]
-        wire.inject("GET /v1/subscriptions", outage)
+        wire.inject("GET /v1/subscriptions", be_down)
         world.deliver(event)
         assert world.work_queue(1) != []
-        (line,) = attention(stack, capsys, event["id"])
+        (line,) = attention(support_desk, capsys, event["id"])
         assert "failed" in line
         wire.mend()
         boto3.client("sqs").purge_queue(QueueUrl=os.environ["PAIDUP_WEBHOOK_QUEUE_URL"])
         world.deliver(event)
-        assert attention(stack, capsys, event["id"]) == []
+        assert attention(support_desk, capsys, event["id"]) == []
 
 
 def test_a_slow_payment_that_failed_leaves_no_dead_page_in_the_way_in_either_order(world: World, buyer: str) -> None:

@@ -7,20 +7,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import httpx
 import pytest
 from paidup.outside.log import logger
 
+from tests import patient
 from tests.functions.story import Story
 from tests.functions.wire import Spoil, Wire, lose_the_request
-from tests.world import Context, World, function, sample
+from tests.handlers import invoke, request, sample
 
 SECRET = "a-secret-that-the-caller-sent"
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 @pytest.fixture
@@ -72,7 +67,7 @@ def test_a_refused_request_leaves_no_part_of_it(story: Story, lines: Callable[[]
     story.world.buy(customer=story.buyer, quantity=SECRET)
     story.world.buy(customer=story.buyer, context=SECRET)
     story.world.buy(customer=story.buyer, success_url=f"https://evil.example/?{SECRET}=eve@example.com")
-    story.world.call("create_payment_token", "create_payment_token", customer=story.buyer, raw="{" + SECRET)
+    request("POST /payment-tokens", customer=story.buyer, raw="{" + SECRET)
     text = lines()
     assert text.count("request.refused") == 5
     assert_discreet(text, story)
@@ -120,13 +115,13 @@ def answer(status: int, error: dict[str, str]) -> Spoil:
 def test_a_caller_who_is_let_in_or_not_leaves_no_token(story: Story, lines: Callable[[], str]) -> None:
     claims: Any = {"sub": story.buyer, "email": "ada@example.com"}
     issuer = os.environ["PAIDUP_IDENTITY_ISSUER"]
-    good = httpx.post(f"{issuer}/token", json=claims).json()["token"]
-    old = httpx.post(f"{issuer}/token", json=claims | {"expires_in": -1}).json()["token"]
+    good = patient.post(f"{issuer}/token", json=claims).json()["token"]
+    old = patient.post(f"{issuer}/token", json=claims | {"expires_in": -1}).json()["token"]
     event = sample("authorize")
     for bearer in (good, old, SECRET, good + SECRET):
         event["headers"]["authorization"] = f"Bearer {bearer}"
         with suppress(Exception):
-            function("authorize")(event, Context())
+            invoke("authorize", event)
     text = lines()
     assert text.count("caller.refused") == 3
     assert_discreet(text, story, *good.split("."), *old.split("."))

@@ -12,18 +12,14 @@ import pytest
 from paidup.flows import recover as recovering
 from paidup.outside.dynamo import items
 
-from tests.functions.door import forbidden, give_up, gone, hear, look, outage, pages_of, recover, request, told
+from tests.functions.door import give_up, hear, look, pages_of, recover, told
 from tests.functions.skew import Skewed
-from tests.functions.wire import Wire, lose_the_answer, lose_the_request
-from tests.world import ORIGIN, Answer, World
+from tests.functions.wire import Wire, be_down, forbidden, gone, lose_the_answer, lose_the_request
+from tests.handlers import Answer, request
+from tests.world import ORIGIN, World
 
 SESSIONS = "/v1/checkout/sessions"
 DAY = 86_400
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 def row_of(buyer: str, checkout_id: str) -> dict[str, Any]:
@@ -81,7 +77,7 @@ class TestLooking:
 
     def test_knows_what_it_knows_while_stripe_is_down(self, world: World, buyer: str, wire: Wire) -> None:
         token = world.buy(customer=buyer).json
-        wire.inject(f"GET {SESSIONS}", outage)
+        wire.inject(f"GET {SESSIONS}", be_down)
         world.pass_time(3)
         assert look(token["checkout_id"], customer=buyer)["next"] == "pay"
 
@@ -98,16 +94,16 @@ class TestLooking:
 class TestSomebodyElse:
     def test_finds_nothing(self, world: World, buyer: str, route: str) -> None:
         token = world.buy(customer=buyer).json
-        found = request("manage_checkout", route.format(token["checkout_id"]), customer=world.customer())
+        found = request(route.format(token["checkout_id"]), customer=world.customer())
         assert found.status == 404
         assert found.headers["content-type"] == "application/problem+json"
         assert look(token["checkout_id"], customer=buyer)["next"] == "pay"
 
     def test_who_has_not_signed_in_is_told_to(self, world: World, buyer: str, route: str) -> None:
-        assert request("manage_checkout", route.format("co_1"), customer=None).status == 401
+        assert request(route.format("co_1"), customer=None).status == 401
 
     def test_finds_nothing_where_nothing_is(self, world: World, buyer: str, route: str) -> None:
-        assert request("manage_checkout", route.format("co_of_nobody"), customer=buyer).status == 404
+        assert request(route.format("co_of_nobody"), customer=buyer).status == 404
 
 
 class TestGivingUp:
@@ -151,7 +147,7 @@ class TestGivingUp:
         self, world: World, buyer: str, wire: Wire
     ) -> None:
         token = world.buy(customer=buyer).json
-        wire.inject(page := f"GET {SESSIONS}/{token['token']}", outage)
+        wire.inject(page := f"GET {SESSIONS}/{token['token']}", be_down)
         assert give_up(token["checkout_id"], customer=buyer)["status"] == "invalidated"
         assert world.account(customer=buyer).get("checkout") is None
         world.sweep()
@@ -284,7 +280,7 @@ class TestGoingOn:
         self, world: World, buyer: str, wire: Wire, mishap: Mishap
     ) -> None:
         token = world.buy(customer=buyer).json
-        wire.inject(f"POST {SESSIONS}/{token['token']}/expire", outage)
+        wire.inject(f"POST {SESSIONS}/{token['token']}/expire", be_down)
         mishap(world, buyer, token["checkout_id"], wire)
         world.pay(token["url"])
         again = recover(token["checkout_id"], customer=buyer)
@@ -388,7 +384,7 @@ class TestGoingOn:
     ) -> None:
         old = world.buy(customer=buyer).json
         world.pass_time(DAY)
-        wire.inject(f"GET {SESSIONS}", outage)
+        wire.inject(f"GET {SESSIONS}", be_down)
         assert recover(old["checkout_id"], customer=buyer).status == 201
 
     @pytest.mark.parametrize("crash", [lose_the_request, lose_the_answer])

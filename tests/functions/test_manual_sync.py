@@ -5,17 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.functions.door import forbidden
 from tests.functions.story import Story
-from tests.functions.wire import Exchange, Wire, be_down, lose_the_request, pass_on
+from tests.functions.wire import Exchange, Wire, be_down, forbidden, lose_the_request, pass_on
 from tests.world import World, changed
 
 DAY = 86_400
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 def sync(story: Story) -> Any:

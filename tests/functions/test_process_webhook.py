@@ -3,8 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from copy import deepcopy
-from typing import Any
 
 import boto3
 import pytest
@@ -12,26 +10,21 @@ import pytest
 from tests.functions.door import written
 from tests.functions.story import Story
 from tests.functions.wire import Wire, be_down
-from tests.world import Context, World, function, sample
+from tests.handlers import invoke, queue_event
+from tests.world import World
 
 
-@pytest.fixture
-def world(module_world: World) -> World:
+@pytest.fixture(autouse=True)
+def empty_queue(world: World) -> None:
+    """No message of another test is in the queue."""
     boto3.client("sqs").purge_queue(QueueUrl=os.environ["PAIDUP_WEBHOOK_QUEUE_URL"])
-    return module_world
 
 
 def work_on(*bodies: str, attempt: int = 1) -> list[str]:
     """Hand *bodies* to the function as one batch of messages m0, m1…, and return those that it names as failed."""
-    batch = sample("process_webhook")
-    (template,) = batch["Records"]
-    batch["Records"] = [message(template, f"m{n}", body, attempt) for n, body in enumerate(bodies)]
-    return [one["itemIdentifier"] for one in function("process_webhook")(batch, Context())["batchItemFailures"]]
-
-
-def message(template: dict[str, Any], name: str, body: str, attempt: int) -> dict[str, Any]:
-    attributes = template["attributes"] | {"ApproximateReceiveCount": str(attempt)}
-    return template | {"messageId": name, "body": body, "attributes": attributes}
+    attributes = {"ApproximateReceiveCount": str(attempt)}
+    messages = [{"messageId": f"m{n}", "body": body, "attributes": attributes} for n, body in enumerate(bodies)]
+    return [one["itemIdentifier"] for one in invoke(*queue_event(*messages))["batchItemFailures"]]
 
 
 def bought(story: Story, offer: str = "day_pass") -> str:
@@ -169,9 +162,8 @@ def test_what_fails_for_three_hours_is_a_dead_letter(story: Story) -> None:
         if not found:
             break
         (record,) = found
-        batch = deepcopy(sample("process_webhook"))
-        batch["Records"][0] |= {"body": record["Body"], "attributes": record["Attributes"]}
-        failures += len(function("process_webhook")(batch, Context())["batchItemFailures"])
+        batch = queue_event({"body": record["Body"], "attributes": record["Attributes"]})
+        failures += len(invoke(*batch)["batchItemFailures"])
         sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=record["ReceiptHandle"], VisibilityTimeout=0)
     assert failures == 90
     policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]

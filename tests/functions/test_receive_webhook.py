@@ -2,7 +2,6 @@
 
 import json
 import os
-from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,15 +16,11 @@ from stripe import WebhookSignature
 
 from tests.functions.door import written
 from tests.functions.wire import Wire, be_down, never_answer, wire_to
-from tests.world import WEBHOOK_SECRET, Answer, Context, World, function, sample
+from tests.handlers import Answer, request
+from tests.world import WEBHOOK_SECRET, World
 
 COMPLETED = "checkout.session.completed"
 NO_QUEUE = r"QueueDoesNotExist|NonExistentQueue"
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 @pytest.fixture
@@ -47,17 +42,8 @@ def sign(raw: str, world: World, *, secret: str = WEBHOOK_SECRET, at: int | None
 
 
 def send(world: World, raw: str, signature: str | None, *, base64: bool = False) -> Answer:
-    headers = {} if signature is None else {"Stripe-Signature": signature}
-    return call(world, raw, headers, base64=base64)
-
-
-def call(world: World, raw: str, headers: Mapping[str, str], *, base64: bool = False) -> Answer:
-    event = sample("receive_webhook")
-    del event["headers"]["stripe-signature"]
-    event["headers"] |= {name.lower(): value for name, value in headers.items()}
-    event |= {"body": b64encode(raw.encode()).decode() if base64 else raw, "isBase64Encoded": base64}
-    found = function("receive_webhook")(event, Context())
-    return Answer(found["statusCode"], {key.lower(): value for key, value in found["headers"].items()}, found["body"])
+    sent = raw.encode() if base64 else raw
+    return request("POST /webhooks/stripe", raw=sent, headers={"Stripe-Signature": signature})
 
 
 def assert_refused(world: World, answer: Answer, event: Mapping[str, Any]) -> None:
@@ -181,11 +167,9 @@ def with_secrets(*webhook_secrets: str) -> None:
 
 class TestABody:
     def test_that_is_not_utf_8_is_refused(self, world: World) -> None:
-        event = sample("receive_webhook")
-        event |= {"body": b64encode(b'{"id": "evt_\xff"}').decode(), "isBase64Encoded": True}
-        found = function("receive_webhook")(event, Context())
-        assert 400 <= found["statusCode"] < 500
-        assert json.loads(found["body"])["next"]
+        found = request("POST /webhooks/stripe", raw=b'{"id": "evt_\xff"}')
+        assert 400 <= found.status < 500
+        assert found.json["next"]
 
     @pytest.mark.parametrize(
         "raw",
@@ -312,7 +296,7 @@ class TestNothingIsLost:
                 assert world.deliver(completed).json == {"received": "queued"}
             finally:
                 table.connect.cache_clear()
-        assert silent.count("POST /") == 1
+        assert silent.count("POST /") <= 1  # none, if even that came too late
         assert world.work_queue() == []
         assert len(world.account(customer=buyer)["access"]) == 1
 
@@ -324,7 +308,7 @@ class TestNothingIsLost:
         event = world.events(types=[COMPLETED])[-1]
         wire.inject("GET /v1/subscriptions", never_answer)
         assert world.deliver(event).json == {"received": "queued"}
-        assert wire.count("GET /v1/subscriptions") == 1
+        assert wire.count("GET /v1/subscriptions") <= 1  # none, if even that came too late
         wire.mend()
         assert world.work_queue() == []
         assert world.status(token["checkout_id"], customer=buyer)["state"] == "active"

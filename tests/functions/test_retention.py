@@ -6,13 +6,11 @@ from typing import Any
 
 import boto3
 import pytest
-from paidup.model.offer import Kind, Offer
 from paidup.outside.dynamo.items import deserialize
 
 from tests.functions.door import give_up, hear
 from tests.world import World
 
-LIVE = Offer(offer_id="live_session", name="Live session", kind=Kind.LIVE_SESSION, amount=6_500, currency="eur")
 DAY = 86_400
 
 KEPT_DAYS: dict[str, set[int | None]] = {
@@ -83,41 +81,39 @@ def about_a_stranger(world: World) -> dict[str, Any]:
     return event | {"data": {"object": plan}}
 
 
-def test_every_kind_of_row_is_kept_in_its_own_time(world: World) -> None:
-    world.services.table.put_offer(LIVE)
+def test_every_kind_of_row_is_kept_in_its_own_time(fresh_world: World) -> None:
+    fresh_world.buy(customer=fresh_world.customer(), headers={"Idempotency-Key": "a-click"})
+    fresh_world.pass_time(DAY)
+    fresh_world.sweep()
 
-    world.buy(customer=world.customer(), headers={"Idempotency-Key": "a-click"})
-    world.pass_time(DAY)
-    world.sweep()
-
-    expired, waits = world.customer(), world.customer()
+    expired, waits = fresh_world.customer(), fresh_world.customer()
     for buyer in (expired, waits):
-        token = world.buy("live_session", customer=buyer).json
-        world.pay(token["url"])
-        hear(world, token["token"])
+        token = fresh_world.buy("live_session", customer=buyer).json
+        fresh_world.pay(token["url"])
+        hear(fresh_world, token["token"])
         if buyer == expired:
-            world.pass_time(15 * 60)
-            world.sweep()
+            fresh_world.pass_time(15 * 60)
+            fresh_world.sweep()
 
-    short, chooses = world.customer(), world.customer()
-    hear(world, page_by_hand(world, of=world.buy(customer=short).json["token"]))
-    hear(world, page_by_hand(world))
-    give_up(world.buy(customer=chooses).json["checkout_id"], customer=chooses)
-    world.buy(customer=chooses)
-    assert world.deliver(about_a_stranger(world)).status == 200
-    assert len(world.work_queue()) == 1
+    short, chooses = fresh_world.customer(), fresh_world.customer()
+    hear(fresh_world, page_by_hand(fresh_world, of=fresh_world.buy(customer=short).json["token"]))
+    hear(fresh_world, page_by_hand(fresh_world))
+    give_up(fresh_world.buy(customer=chooses).json["checkout_id"], customer=chooses)
+    fresh_world.buy(customer=chooses)
+    assert fresh_world.deliver(about_a_stranger(fresh_world)).status == 200
+    assert len(fresh_world.work_queue()) == 1
 
     assert kept() == KEPT_DAYS
 
 
 @pytest.mark.parametrize(("setting", "days"), [(None, 90), (35 * DAY, 35)])
 def test_an_event_is_kept_for_as_long_as_is_set(
-    world: World, monkeypatch: pytest.MonkeyPatch, setting: int | None, days: int
+    fresh_world: World, monkeypatch: pytest.MonkeyPatch, setting: int | None, days: int
 ) -> None:
     """Where nothing is set, for 90 days."""
     if setting is None:
         monkeypatch.delenv("PAIDUP_EVENT_RETENTION_S")
     else:
         monkeypatch.setenv("PAIDUP_EVENT_RETENTION_S", str(setting))
-    hear(world, page_by_hand(world))
+    hear(fresh_world, page_by_hand(fresh_world))
     assert kept()["event ignored"] == {days}

@@ -28,11 +28,6 @@ IGNORED: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
-
-
 OLD, NEW = (f"whsec_{word * 8}" for word in ("old", "new"))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import boto3
 import pytest
+import stripe
+from paidup.flows.settle import settle
 from paidup.model.event import EventRecord, EventStatus
 from paidup.model.fact import Channel
 from paidup.model.purchase import Purchase
@@ -18,15 +20,11 @@ from paidup.outside.dynamo import items
 from paidup.outside.secrets import BadSecret
 
 from tests.functions.wire import Exchange, Wire
+from tests.handlers import request
 from tests.model.test_settlement import a_checkout, a_fact, paid
 from tests.world import WEBHOOK_SECRET, World
 
 NEVER_BETTER = "cannot be read, and cannot be fetched by its id"
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 @pytest.fixture
@@ -201,12 +199,8 @@ class TestAnObjectThatCannotBeRead:
         "raw", ["[" * 100_000, '{"a":' * 100_000, '{"object": 1e400}', '{"object": NaN}', "9" * 10_000]
     )
     def test_because_it_is_no_json_is_refused(self, world: World, raw: str) -> None:
-        import stripe
-
         signature = stripe.WebhookSignature.generate_signature_header(raw, WEBHOOK_SECRET, world.now())
-        answer = world.call(
-            "receive_webhook", "receive_webhook", customer=None, raw=raw, headers={"Stripe-Signature": signature}
-        )
+        answer = request("POST /webhooks/stripe", raw=raw, headers={"Stripe-Signature": signature})
 
         assert answer.status == 422
 
@@ -339,8 +333,6 @@ class TestAChainOfReplacedCheckouts:
         table.client.meta.events.register("before-call.dynamodb", lambda model, **_: asked.append(model.name))
         fact = replace(a_fact(paid(), at=world.now(), purchase_id="co_001000"), customer_id=buyer, provider="stripe")
 
-        from paidup.flows.settle import settle
-
         settled = settle([fact], Channel.SYNC, world.services, now=world.now())
 
         assert settled.granted
@@ -367,9 +359,7 @@ def put_purchases(world: World, buyer: str, count: int) -> None:
 
 
 def account_page(world: World, buyer: str, after: str | None) -> Any:
-    from tests.functions.door import request
-
     query = {"after": after} if after else {}
-    found = request("subscription_status", "GET /subscription-status", customer=buyer, query=query)
+    found = request("GET /subscription-status", customer=buyer, query=query)
     assert found.status == 200, found.text
     return found.json

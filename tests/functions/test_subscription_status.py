@@ -1,6 +1,5 @@
 """subscription_status: what a buyer who came back sees within seconds, and what a customer may use."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,15 +10,11 @@ from botocore.compat import HTTPHeaders
 
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Wire, be_down, lose_the_request
-from tests.world import Context, World, changed, function, sample
+from tests.handlers import http_event, invoke, request
+from tests.world import World, changed
 
 DAY = 86_400
 PAGE = "GET /v1/checkout/sessions"
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 def poll(story: Story) -> Any:
@@ -156,12 +151,8 @@ class TestThePoll:
                 assert poll(story)["state"] == "confirming"
             assert wire.count(PAGE) == expected
 
-    def test_asks_stripe_from_the_third_second_on(
-        self, story: Story, wire: Wire, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """And three seconds later again, not sooner. Every clock stands still but for the seconds that we pass."""
-        stands_at = time.time()
-        monkeypatch.setattr(time, "time", lambda: stands_at)
+    def test_asks_stripe_from_the_third_second_on(self, story: Story, wire: Wire) -> None:
+        """And three seconds later again, not sooner."""
         story.opens("day_pass")
         wire.asked.clear()
         asked = []
@@ -264,7 +255,7 @@ class TestTheAccount:
         assert [purchase["offer_id"] for purchase in story.account["purchases"]] == ["ten_class_pass", "day_pass"]
 
     def test_is_kept_by_no_cache(self, story: Story) -> None:
-        answer = story.world.call("subscription_status", "subscription_status", customer=story.buyer)
+        answer = request("GET /subscription-status", customer=story.buyer)
         assert answer.headers["cache-control"] == "no-store"
 
     def test_is_asked_of_nobody_but_the_table(self, story: Story, wire: Wire) -> None:
@@ -288,7 +279,7 @@ class TestWhileWritersKeepComing:
             wrote.append(table.commit(changed(account, account, now=story.world.now())).version)
 
         with listening(story.world, "after-call.dynamodb.Query", write):
-            answer = story.world.call("subscription_status", "subscription_status", customer=story.buyer)
+            answer = request("GET /subscription-status", customer=story.buyer)
         assert len(wrote) > 3
         assert (answer.status, answer.json["type"]) == (503, "urn:paidup:problem:contended")
         assert answer.json["retryable"] is True
@@ -311,6 +302,5 @@ class TestWhileWritersKeepComing:
 
 
 def test_a_gateway_that_sends_no_headers_is_answered(world: World) -> None:
-    request = sample("subscription_status")
-    request["headers"] = {}
-    assert function("subscription_status")(request, Context())["statusCode"] == 200
+    name, event = http_event("GET /subscription-status", customer=world.customer())
+    assert invoke(name, event | {"headers": {}})["statusCode"] == 200

@@ -5,15 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.functions.story import REFUND_FAILS, Story
-from tests.world import World
 
 PLAN = "customer.subscription"
 GRACE = 7 * 86_400
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 class TestAThinEvent:

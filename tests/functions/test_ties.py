@@ -9,15 +9,9 @@ import pytest
 
 from tests.functions.story import Story
 from tests.functions.wire import Exchange, Wire, be_down
-from tests.world import World
 
 PLAN = "customer.subscription"
 ASK = "GET /v1/"
-
-
-@pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
 
 
 def twin(event: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
@@ -113,7 +107,7 @@ class TestTwoStatesInOneSecond:
         assert story.purchase["cancel_at"] is None
 
     def test_of_this_very_second_are_asked_about_until_the_answer_is_final(
-        self, story: Story, wire: Wire, resumed: dict[str, Any]
+        self, story: Story, wire: Wire, resumed: dict[str, Any], running_clock: None
     ) -> None:
         """What Stripe answers within the second could itself be changed before the second is over."""
         at = story.world.now()

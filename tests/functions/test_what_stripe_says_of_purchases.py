@@ -6,15 +6,18 @@ import pytest
 from paidup.model.offer import Kind, Offer
 
 from tests.functions.story import DISPUTED, REFUND_FAILS, Story
-from tests.world import ORIGIN, World
+from tests.world import ORIGIN
 
 DAY = 86_400
 FREE = Offer(offer_id="taster", name="A first class, on us", kind=Kind.PASS, amount=0, currency="eur")
 
 
 @pytest.fixture
-def world(module_world: World) -> World:
-    return module_world
+def intent(story: Story) -> str:
+    """The payment of a pass that was bought and heard of."""
+    story.buys("ten_class_pass")
+    story.hear()
+    return str(story.session()["payment_intent"]["id"])
 
 
 class TestAPass:
@@ -124,12 +127,6 @@ class TestAPass:
 
 
 class TestARefund:
-    @pytest.fixture
-    def intent(self, story: Story) -> str:
-        story.buys("ten_class_pass")
-        story.hear()
-        return str(story.session()["payment_intent"]["id"])
-
     def test_of_a_part_keeps_the_pass(self, story: Story, intent: str) -> None:
         story.post("refunds", payment_intent=intent, amount=5_000)
         story.hear("charge.refunded")
@@ -192,12 +189,6 @@ class TestARefund:
 
 
 class TestADispute:
-    @pytest.fixture
-    def intent(self, story: Story) -> str:
-        story.buys("ten_class_pass")
-        story.hear()
-        return str(story.session()["payment_intent"]["id"])
-
     def test_holds_the_pass_while_it_is_open(self, story: Story, intent: str) -> None:
         story.trigger("disputes", payment_intent=intent)
         story.hear("charge.dispute.created")

@@ -7,35 +7,19 @@ from typing import Any
 import boto3
 import pytest
 from paidup.flows.support import review
-from paidup.model.offer import Interval, Kind, Offer
 
 from tests.functions.door import look
 from tests.functions.story import ASKS_ALWAYS, DECLINED_LATER, Story
-from tests.world import World
 
 PLAN = "customer.subscription"
 DAY = 86_400
 GRACE = 7 * DAY
-ON_TRIAL = Offer(
-    offer_id="try_monthly",
-    name="Monthly, two weeks free",
-    kind=Kind.SUBSCRIPTION,
-    amount=4_900,
-    currency="eur",
-    interval=Interval.MONTH,
-    trial_days=14,
-)
 
 
-@pytest.fixture
-def world(module_world: World) -> World:
-    module_world.services.table.put_offer(ON_TRIAL)
-    return module_world
-
-
-@pytest.fixture
-def story(story: Story) -> Iterator[Story]:
-    yield story
+@pytest.fixture(autouse=True)
+def usual_settings(story: Story) -> Iterator[None]:
+    """What a test chose at Stripe, and what it left in the queue, does not get into the next one."""
+    yield
     story.trigger("settings", after_retries="cancel")
     boto3.client("sqs").purge_queue(QueueUrl=os.environ["PAIDUP_WEBHOOK_QUEUE_URL"])
 

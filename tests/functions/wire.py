@@ -35,6 +35,16 @@ def be_down(exchange: Exchange) -> None:
     exchange.answer(503, [("Stripe-Should-Retry", "false")], b'{"error": {"type": "api_error", "message": "Down."}}')
 
 
+def gone(exchange: Exchange) -> None:
+    """Answer that there is no such thing."""
+    exchange.answer(404, [], b'{"error": {"type": "invalid_request_error", "code": "resource_missing"}}')
+
+
+def forbidden(exchange: Exchange) -> None:
+    """Answer that the key may not do this."""
+    exchange.answer(403, [], b'{"error": {"type": "invalid_request_error", "message": "The key may not do this."}}')
+
+
 def lose_the_request(exchange: Exchange) -> None:
     """Break off: Stripe has never heard of it."""
 
@@ -87,7 +97,7 @@ def wire_to(stripe: str) -> Iterator[Wire]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
             def forward() -> tuple[int, list[tuple[str, str]], bytes]:
-                there = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=20)
+                there = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=60)
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in DOES_NOT_TRAVEL}
                 try:
                     there.request(self.command, target.path + self.path, body, headers)

@@ -12,11 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from paidup.outside.stripe import webhook
 
-from tests.world import EVENTS, World
+from tests import patient
+from tests.handlers import EVENTS
+from tests.world import World
 from tools import cli, offers
 from tools.local.background import Background
 from tools.offers import BadOffers
@@ -97,9 +98,8 @@ class TestSigning:
     def test_signs_a_webhook_anew_as_the_stacks_stripe_does_now(
         self, echo: Background, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        httpx.post(f"{echo.fakes_url}/dev/clock", json={"advance_s": 3_600}).raise_for_status()
-        now = httpx.get(f"{echo.fakes_url}/dev/clock").json()["now"]
-
+        patient.post(f"{echo.fakes_url}/dev/clock", json={"advance_s": 3_600}).raise_for_status()
+        now = patient.get(f"{echo.fakes_url}/dev/clock").json()["now"]
         assert run(echo, "invoke", "echo", str(WEBHOOK), "--sign") == 0
 
         sent, received = json.loads(WEBHOOK.read_text()), json.loads(capsys.readouterr().out)["event"]

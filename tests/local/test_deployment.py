@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.alone import in_a_thread
-from tests.world import sample
+from tests.handlers import sample
 from tools.local import deployment, ministack, template
 from tools.local.__main__ import options
 from tools.local.cloud import Cloud

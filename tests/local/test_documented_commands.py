@@ -18,16 +18,18 @@ curl() { command curl --fail-with-body "$@" && echo; }
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
+def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
     """The local stack as `make run` starts it."""
     with background.running(tmp_path_factory.mktemp("documented") / "stack") as running:
         yield running
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/api.md"])
-def test_the_commands_of_a_document_work_in_their_order(document: str, stack: Background) -> None:
+def test_the_commands_of_a_document_work_in_their_order(document: str, local_stack: Background) -> None:
     commands = "\n".join(blocks(ROOT / document, "bash"))
-    commands = commands.replace("http://127.0.0.1:8787", stack.url).replace("http://127.0.0.1:8788", stack.fakes_url)
+    commands = commands.replace("http://127.0.0.1:8787", local_stack.url).replace(
+        "http://127.0.0.1:8788", local_stack.fakes_url
+    )
 
     done = subprocess.run(  # noqa: S603 - what it runs stands in our own documents
         ["bash", "-c", PREAMBLE + commands],  # noqa: S607 - wherever the reader has it

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.world import EVENTS
+from tests.handlers import EVENTS
 from tools import offers
 from tools.local import template
 

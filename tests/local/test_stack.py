@@ -8,11 +8,10 @@ import socket
 from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import patient
 from tests.local.conftest import ECHO
-from tests.local.test_triggers import eventually
 from tools.local import background, state
 from tools.local.background import Background, Failed
 
@@ -34,7 +33,7 @@ def end(stack: Background, number: signal.Signals) -> None:
     below = descendants(stack.process.pid)
     assert len(below) >= 6
     stack.process.send_signal(number)
-    assert stack.process.wait(30) == 0
+    assert stack.process.wait(patient.WAIT_S) == 0
     assert not alive(below)
     assert not (stack.folder / "tmp").exists()
     with pytest.raises(state.NotRunning):
@@ -50,7 +49,7 @@ def test_data_survive_a_restart_a_signal_ends_every_process_and_fresh_empties_th
     key = {"pk": {"S": "here"}, "sk": {"S": "before"}}
 
     with background.running(folder, *arguments) as stack:
-        assert httpx.post(f"{stack.url}/public", headers={"do": "put"}, timeout=20).status_code == 200
+        assert patient.post(f"{stack.url}/public", headers={"do": "put"}).status_code == 200
         stack.aws.client("sqs").send_message(QueueUrl=stack.where["queues"]["DeadLetters"], MessageBody="kept")
         end(stack, signal.SIGINT)
 
@@ -63,7 +62,7 @@ def test_data_survive_a_restart_a_signal_ends_every_process_and_fresh_empties_th
             background.running(folder, *arguments),
         ):
             pass
-        assert httpx.post(f"{stack.url}/public").status_code == 200
+        assert patient.post(f"{stack.url}/public").status_code == 200
         end(stack, signal.SIGHUP)
 
     with background.running(folder, *arguments, "--fresh") as stack:
@@ -79,7 +78,7 @@ def test_a_part_that_ends_by_itself_is_told_and_ends_the_rest(tmp_path: Path) ->
             below.update(descendants(stack.process.pid))
             (ministack,) = (pid for pid in below if b"ministack" in Path(f"/proc/{pid}/cmdline").read_bytes())
             os.kill(ministack, signal.SIGKILL)
-            assert stack.process.wait(30) == 1
+            assert stack.process.wait(patient.WAIT_S) == 1
 
     with pytest.raises(Failed, match=r"MiniStack ended by SIGKILL: see .*ministack\.log"):
         watch()
@@ -96,7 +95,7 @@ def test_a_stack_that_is_killed_takes_its_programs_along(tmp_path: Path) -> None
 
     with pytest.raises(Failed):
         watch()
-    eventually(lambda: not alive(below))
+    patient.eventually(lambda: not alive(below))
 
 
 def test_a_port_that_is_taken_is_one_clear_sentence(tmp_path: Path) -> None:
@@ -125,9 +124,9 @@ def test_edited_code_is_used_without_a_restart(tmp_path: Path) -> None:
     shutil.copytree(ECHO.parent, copied)
     app = copied / "functions/echo/app.py"
     with background.running(tmp_path / "stack", "--template", str(copied / "template.yaml")) as stack:
-        assert httpx.post(f"{stack.url}/public").status_code == 200
+        assert patient.post(f"{stack.url}/public").status_code == 200
         app.write_text("def handler(event, context):\n    return 'edited'\n")
-        eventually(lambda: httpx.post(f"{stack.url}/public", timeout=20).text == '"edited"')
+        patient.eventually(lambda: patient.post(f"{stack.url}/public").text == '"edited"')
         app.write_text("import nothing_of_that_name\n")
-        eventually(lambda: httpx.post(f"{stack.url}/public", timeout=20).status_code == 500)
+        patient.eventually(lambda: patient.post(f"{stack.url}/public").status_code == 500)
         assert "nothing_of_that_name" in stack.console

@@ -30,6 +30,9 @@ ARGUMENTS = [
 ]
 # Chromium writes this itself for every answer of 400 and more, and for answers that never came.
 NOT_OURS = "Failed to load resource"
+# What a page is to show may be as late as the machine is slow; what never comes is late enough then.
+WAIT_MS = 30_000
+expect.set_options(timeout=WAIT_MS)
 
 
 SETTINGS = {
@@ -84,7 +87,7 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         path = _chromium(playwright.chromium.executable_path)
         if path is None:
-            skip("there is no Chromium: name one in CHROMIUM, or run `playwright install chromium`")
+            skip("there is no Chromium: `apt install chromium-headless-shell` on Debian, or name one in CHROMIUM")
         with playwright.chromium.launch(executable_path=path, args=ARGUMENTS) as browser:
             yield browser
 
@@ -104,7 +107,7 @@ def visiting(browser: Browser, **known: Any) -> Iterator[BrowserContext]:
 
     phone: Any = {"viewport": {"width": 360, "height": 740}, "locale": "en-GB", "timezone_id": "Europe/Paris"}
     with browser.new_context(**phone, **known) as context:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(WAIT_MS)
         context.on("page", watch)
         yield context
     assert troubles == []

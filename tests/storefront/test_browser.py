@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests import patient
+from tests.handlers import EVENTS
 from tests.storefront.conftest import visiting
-from tests.world import EVENTS
 from tools.local import background
 from tools.local.background import Background
 
@@ -31,15 +31,15 @@ class Stack:
 
     def faults(self, **faults: float) -> None:
         """Let providers misbehave from now on as *faults* say; without any, behave."""
-        httpx.post(f"{self.running.fakes_url}/dev/faults", json=faults).raise_for_status()
+        patient.post(f"{self.running.fakes_url}/dev/faults", json=faults).raise_for_status()
 
     def pass_time(self, seconds: int) -> None:
         """Let time pass for the providers and the functions alike."""
-        httpx.post(f"{self.running.fakes_url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
+        patient.post(f"{self.running.fakes_url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
 
     def begin_a_minute(self) -> None:
         """Be at the beginning of a minute: the sweep has just run, and does not close a page for almost another."""
-        now: int = httpx.get(f"{self.running.fakes_url}/dev/clock").json()["now"]
+        now: int = patient.get(f"{self.running.fakes_url}/dev/clock").json()["now"]
         self.pass_time(61 - now % 60)
         self.sweep()
 
@@ -51,22 +51,22 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole local stack on free ports, started and ended as `make run` does."""
-    with background.running(tmp_path_factory.mktemp("storefront") / "stack") as started:
-        yield Stack(started)
+    with background.running(tmp_path_factory.mktemp("storefront") / "stack") as stack:
+        yield Stack(stack)
 
 
 @pytest.fixture
-def stack(running: Stack) -> Iterator[Stack]:
+def stack(started: Stack) -> Iterator[Stack]:
     """The stack, with providers that behave, and behave again afterwards."""
-    running.faults()
-    yield running
-    running.faults()
+    started.faults()
+    yield started
+    started.faults()
 
 
 @pytest.fixture
-def buyer(chromium: Browser, stack: Stack) -> Iterator[Page]:
+def visitor(chromium: Browser, stack: Stack) -> Iterator[Page]:
     """A tab of somebody who was never here."""
     with visiting(chromium, base_url=stack.url) as stranger:
         stranger.set_default_timeout(TOLD_WITHIN_MS)
@@ -98,21 +98,21 @@ def title(page: Page, text: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(text, timeout=TOLD_WITHIN_MS)
 
 
-def test_a_pass_and_a_subscription_are_bought_and_active(buyer: Page) -> None:
-    choose(buyer, "Ten classes")
-    sign_in(buyer, "ada@example.com")
-    pay(buyer)
-    title(buyer, "Your pass is active")
-    expect(buyer.get_by_role("main")).to_contain_text("Ten classes")
+def test_a_pass_and_a_subscription_are_bought_and_active(visitor: Page) -> None:
+    choose(visitor, "Ten classes")
+    sign_in(visitor, "ada@example.com")
+    pay(visitor)
+    title(visitor, "Your pass is active")
+    expect(visitor.get_by_role("main")).to_contain_text("Ten classes")
 
-    choose(buyer, "Monthly membership")
-    pay(buyer, ASKS_FIRST)
-    buyer.get_by_role("button", name="Complete authentication").click()
-    title(buyer, "Your pass is active")
-    expect(buyer.get_by_role("main")).to_contain_text("Monthly membership")
+    choose(visitor, "Monthly membership")
+    pay(visitor, ASKS_FIRST)
+    visitor.get_by_role("button", name="Complete authentication").click()
+    title(visitor, "Your pass is active")
+    expect(visitor.get_by_role("main")).to_contain_text("Monthly membership")
 
-    buyer.get_by_role("link", name="See your account").click()
-    purchases = buyer.get_by_role("main").get_by_role("listitem")
+    visitor.get_by_role("link", name="See your account").click()
+    purchases = visitor.get_by_role("main").get_by_role("listitem")
     expect(purchases).to_have_count(2)
     expect(purchases.filter(has_text="Ten classes")).to_contain_text("Active")
     expect(purchases.filter(has_text="Ten classes")).to_contain_text("Valid until")
@@ -120,26 +120,26 @@ def test_a_pass_and_a_subscription_are_bought_and_active(buyer: Page) -> None:
     expect(purchases.filter(has_text="Monthly membership")).to_contain_text("Renews on")
 
 
-def test_without_any_webhook_the_page_that_asks_makes_it_active(buyer: Page, stack: Stack) -> None:
+def test_without_any_webhook_the_page_that_asks_makes_it_active(visitor: Page, stack: Stack) -> None:
     stack.faults(drop=1)
-    choose(buyer, "Monthly membership")
-    sign_in(buyer, "grace@example.com")
-    pay(buyer)
-    title(buyer, "Your pass is active")
-    buyer.get_by_text("What happened").click()
-    expect(buyer.get_by_role("main")).to_contain_text("by poll")
+    choose(visitor, "Monthly membership")
+    sign_in(visitor, "grace@example.com")
+    pay(visitor)
+    title(visitor, "Your pass is active")
+    visitor.get_by_text("What happened").click()
+    expect(visitor.get_by_role("main")).to_contain_text("by poll")
 
 
-def test_a_buyer_who_closed_the_tab_finds_the_missing_pass(buyer: Page, stack: Stack) -> None:
+def test_a_buyer_who_closed_the_tab_finds_the_missing_pass(visitor: Page, stack: Stack) -> None:
     stack.faults(drop=1)
-    choose(buyer, "Ten classes")
-    sign_in(buyer, "joan@example.com")
-    expect(buyer.get_by_label("Card number")).to_be_visible()
-    page = buyer.url
-    buyer.close()
-    assert httpx.post(page, data={"card": PAYS}).is_redirect
+    choose(visitor, "Ten classes")
+    sign_in(visitor, "joan@example.com")
+    expect(visitor.get_by_label("Card number")).to_be_visible()
+    page = visitor.url
+    visitor.close()
+    assert patient.post(page, data={"card": PAYS}).is_redirect
 
-    other = buyer.context.new_page()
+    other = visitor.context.new_page()
     other.route("**/checkouts/*", lambda route: route.abort())  # so that nothing but the button finds it
     other.goto("/account")
     expect(other.get_by_role("heading", name="Nothing here yet")).to_be_visible()
@@ -148,42 +148,42 @@ def test_a_buyer_who_closed_the_tab_finds_the_missing_pass(buyer: Page, stack: S
     expect(other.get_by_role("main").get_by_role("listitem").filter(has_text="Ten classes")).to_contain_text("Active")
 
 
-def test_a_declined_card_a_way_back_and_then_the_same_payment_page(buyer: Page) -> None:
-    choose(buyer, "Yearly membership")
-    sign_in(buyer, "mary@example.com")
-    pay(buyer, IS_DECLINED)
-    expect(buyer.get_by_role("alert")).to_be_visible()
-    page = buyer.url
-    buyer.get_by_role("link", name="Back").click()
-    title(buyer, "Nothing was charged")
+def test_a_declined_card_a_way_back_and_then_the_same_payment_page(visitor: Page) -> None:
+    choose(visitor, "Yearly membership")
+    sign_in(visitor, "mary@example.com")
+    pay(visitor, IS_DECLINED)
+    expect(visitor.get_by_role("alert")).to_be_visible()
+    page = visitor.url
+    visitor.get_by_role("link", name="Back").click()
+    title(visitor, "Nothing was charged")
 
-    buyer.get_by_role("link", name="Your account").or_(buyer.get_by_role("link", name="Account")).first.click()
-    buyer.get_by_role("link", name="Continue to payment").click()
-    expect(buyer).to_have_url(page)
-    pay(buyer)
-    title(buyer, "Your pass is active")
+    visitor.get_by_role("link", name="Your account").or_(visitor.get_by_role("link", name="Account")).first.click()
+    visitor.get_by_role("link", name="Continue to payment").click()
+    expect(visitor).to_have_url(page)
+    pay(visitor)
+    title(visitor, "Your pass is active")
 
 
-def test_a_payment_that_takes_days_is_active_when_the_buyer_comes_back_to_it(buyer: Page, stack: Stack) -> None:
-    choose(buyer, "Ten classes")
-    sign_in(buyer, "lise@example.com")
-    buyer.get_by_label("Bank debit that succeeds later").check()
-    buyer.get_by_role("button", name=re.compile("^Pay ")).click()
-    expect(buyer).to_have_url(re.compile("/success"))
-    expect(buyer.get_by_role("heading", level=1)).to_contain_text("Confirming your purchase…")
+def test_a_payment_that_takes_days_is_active_when_the_buyer_comes_back_to_it(visitor: Page, stack: Stack) -> None:
+    choose(visitor, "Ten classes")
+    sign_in(visitor, "lise@example.com")
+    visitor.get_by_label("Bank debit that succeeds later").check()
+    visitor.get_by_role("button", name=re.compile("^Pay ")).click()
+    expect(visitor).to_have_url(re.compile("/success"))
+    expect(visitor.get_by_role("heading", level=1)).to_contain_text("Confirming your purchase…")
     stack.pass_time(7 * 86_400)
-    title(buyer, "Sign in to see your purchase")
-    buyer.get_by_role("main").get_by_role("button", name="Sign in").click()
-    sign_in(buyer, "lise@example.com")
-    title(buyer, "Your pass is active")
+    title(visitor, "Sign in to see your purchase")
+    visitor.get_by_role("main").get_by_role("button", name="Sign in").click()
+    sign_in(visitor, "lise@example.com")
+    title(visitor, "Your pass is active")
 
 
-def two_tabs(buyer: Page, email: str) -> Page:
+def two_tabs(visitor: Page, email: str) -> Page:
     """Choose ten classes in the tab *buyer*, and then a membership in another; return the other, both ready to pay."""
-    choose(buyer, "Ten classes")
-    sign_in(buyer, email)
-    expect(buyer.get_by_label("Card number")).to_be_visible()
-    other = buyer.context.new_page()
+    choose(visitor, "Ten classes")
+    sign_in(visitor, email)
+    expect(visitor.get_by_label("Card number")).to_be_visible()
+    other = visitor.context.new_page()
     other.goto("/")
     expect(other.get_by_text("You may choose something else below")).to_be_visible()
     other.get_by_role("button", name="Buy Monthly membership").click()
@@ -191,12 +191,12 @@ def two_tabs(buyer: Page, email: str) -> Page:
     return other
 
 
-def test_who_changed_the_package_and_pays_in_the_old_tab_has_what_they_paid_for(buyer: Page, stack: Stack) -> None:
+def test_who_changed_the_package_and_pays_in_the_old_tab_has_what_they_paid_for(visitor: Page, stack: Stack) -> None:
     stack.begin_a_minute()
-    other = two_tabs(buyer, "rosa@example.com")
-    pay(buyer)
-    title(buyer, "Your pass is active")
-    main = buyer.get_by_role("main")
+    other = two_tabs(visitor, "rosa@example.com")
+    pay(visitor)
+    title(visitor, "Your pass is active")
+    main = visitor.get_by_role("main")
     expect(main).to_contain_text("Your other choice, Monthly membership, is closed. Nothing was charged for it.")
 
     stack.sweep()
@@ -210,30 +210,30 @@ def test_who_changed_the_package_and_pays_in_the_old_tab_has_what_they_paid_for(
 
 
 def test_who_went_back_to_change_the_package_and_paid_in_the_old_tab_too_is_told_why_that_comes_back(
-    buyer: Page, stack: Stack
+    visitor: Page, stack: Stack
 ) -> None:
     stack.begin_a_minute()
-    choose(buyer, "Ten classes")
-    sign_in(buyer, "vera@example.com")
-    expect(buyer.get_by_label("Card number")).to_be_visible()
-    old = buyer.context.new_page()
-    old.goto(buyer.url)
+    choose(visitor, "Ten classes")
+    sign_in(visitor, "vera@example.com")
+    expect(visitor.get_by_label("Card number")).to_be_visible()
+    old = visitor.context.new_page()
+    old.goto(visitor.url)
     expect(old.get_by_role("main")).to_contain_text("Ten classes")
 
-    buyer.get_by_role("link", name="Back").click()
-    title(buyer, "Nothing was charged")
-    buyer.get_by_role("link", name="Back to the shop").click()
-    buyer.get_by_role("button", name="Buy Monthly membership").click()
-    expect(buyer.get_by_label("Card number")).to_be_visible()
-    page = buyer.url
-    buyer.go_back()
-    main = buyer.get_by_role("main")
+    visitor.get_by_role("link", name="Back").click()
+    title(visitor, "Nothing was charged")
+    visitor.get_by_role("link", name="Back to the shop").click()
+    visitor.get_by_role("button", name="Buy Monthly membership").click()
+    expect(visitor.get_by_label("Card number")).to_be_visible()
+    page = visitor.url
+    visitor.go_back()
+    main = visitor.get_by_role("main")
     expect(main.get_by_role("heading", name="You were buying Monthly membership")).to_be_visible()
     expect(main).to_contain_text("It took the place of your earlier choice, which was closed.")
     main.get_by_role("link", name="Continue to payment").click()
-    expect(buyer).to_have_url(page)
-    pay(buyer)
-    title(buyer, "Your pass is active")
+    expect(visitor).to_have_url(page)
+    pay(visitor)
+    title(visitor, "Your pass is active")
 
     stack.pass_time(2)  # of two payments in one second, either may be the later one
     pay(old)
@@ -250,49 +250,49 @@ def test_who_went_back_to_change_the_package_and_paid_in_the_old_tab_too_is_told
     expect(fully_refunded).to_contain_text("Refunded€120")
 
 
-def test_who_comes_back_the_next_day_goes_on_where_they_were(buyer: Page, stack: Stack) -> None:
-    choose(buyer, "Yearly membership")
-    sign_in(buyer, "kate@example.com")
-    expect(buyer.get_by_label("Card number")).to_be_visible()
-    page = buyer.url
+def test_who_comes_back_the_next_day_goes_on_where_they_were(visitor: Page, stack: Stack) -> None:
+    choose(visitor, "Yearly membership")
+    sign_in(visitor, "kate@example.com")
+    expect(visitor.get_by_label("Card number")).to_be_visible()
+    page = visitor.url
     stack.pass_time(90_000)
-    buyer.goto("/account")
-    buyer.get_by_role("button", name="Sign in and go on").click()
-    sign_in(buyer, "kate@example.com")
-    expect(buyer.get_by_role("heading", name="The payment page has expired")).to_be_visible()
-    expect(buyer.get_by_role("main")).to_contain_text("You were buying Yearly membership.")
-    buyer.get_by_role("button", name="Go on where you were").click()
-    expect(buyer.get_by_label("Card number")).to_be_visible()
-    assert buyer.url != page
-    expect(buyer.get_by_role("main")).to_contain_text("Yearly membership")
-    pay(buyer)
-    title(buyer, "Your pass is active")
+    visitor.goto("/account")
+    visitor.get_by_role("button", name="Sign in and go on").click()
+    sign_in(visitor, "kate@example.com")
+    expect(visitor.get_by_role("heading", name="The payment page has expired")).to_be_visible()
+    expect(visitor.get_by_role("main")).to_contain_text("You were buying Yearly membership.")
+    visitor.get_by_role("button", name="Go on where you were").click()
+    expect(visitor.get_by_label("Card number")).to_be_visible()
+    assert visitor.url != page
+    expect(visitor.get_by_role("main")).to_contain_text("Yearly membership")
+    pay(visitor)
+    title(visitor, "Your pass is active")
 
 
-def test_a_live_session_that_nobody_accepts_gives_the_money_back(buyer: Page, stack: Stack) -> None:
-    choose(buyer, "Live session")
-    sign_in(buyer, "lena@example.com")
-    pay(buyer)
-    title(buyer, "Your live session is paid for")
-    buyer.get_by_role("link", name="See your account").click()
-    expect(buyer.get_by_role("timer")).to_have_text(re.compile(r"^1[345]:\d\d$"))
+def test_a_live_session_that_nobody_accepts_gives_the_money_back(visitor: Page, stack: Stack) -> None:
+    choose(visitor, "Live session")
+    sign_in(visitor, "lena@example.com")
+    pay(visitor)
+    title(visitor, "Your live session is paid for")
+    visitor.get_by_role("link", name="See your account").click()
+    expect(visitor.get_by_role("timer")).to_have_text(re.compile(r"^1[345]:\d\d$"))
 
     stack.pass_time(901)
-    past = buyer.get_by_role("region", name="Earlier live sessions")
+    past = visitor.get_by_role("region", name="Earlier live sessions")
     expect(past).to_contain_text("Nobody accepted it in time", timeout=TOLD_WITHIN_MS)
-    expect(buyer.get_by_role("timer")).to_have_count(0)
+    expect(visitor.get_by_role("timer")).to_have_count(0)
     stack.sweep()
     why = "Nobody accepted it in time, so this payment of €65 was sent back"
     expect(past).to_contain_text(why, timeout=TOLD_WITHIN_MS)
 
 
-def test_a_live_session_is_accepted_and_takes_place(buyer: Page, stack: Stack, chromium: Browser) -> None:
-    choose(buyer, "Live session")
-    sign_in(buyer, "dora@example.com")
-    pay(buyer)
-    title(buyer, "Your live session is paid for")
-    buyer.goto("/account")
-    expect(buyer.get_by_role("timer")).to_be_visible()
+def test_a_live_session_is_accepted_and_takes_place(visitor: Page, stack: Stack, chromium: Browser) -> None:
+    choose(visitor, "Live session")
+    sign_in(visitor, "dora@example.com")
+    pay(visitor)
+    title(visitor, "Your live session is paid for")
+    visitor.goto("/account")
+    expect(visitor.get_by_role("timer")).to_be_visible()
 
     with visiting(chromium, base_url=stack.url) as colleague:
         desk = colleague.new_page()
@@ -301,22 +301,22 @@ def test_a_live_session_is_accepted_and_takes_place(buyer: Page, stack: Stack, c
         sign_in(desk, "max@example.com", gives_sessions=True)
         desk.get_by_role("button", name="Accept Live session").click()
         expect(desk.get_by_role("heading", name="Nobody waits")).to_be_visible(timeout=TOLD_WITHIN_MS)
-        session = buyer.get_by_role("region", name="Live session")
+        session = visitor.get_by_role("region", name="Live session")
         expect(session).to_contain_text("Accepted", timeout=TOLD_WITHIN_MS)
         expect(session.get_by_role("button")).to_have_count(0)
         desk.get_by_role("button", name="It took place").click()
         expect(desk.get_by_role("heading", name="Yours")).to_have_count(0)
-    past = buyer.get_by_role("region", name="Earlier live sessions")
+    past = visitor.get_by_role("region", name="Earlier live sessions")
     expect(past).to_contain_text("Took place", timeout=TOLD_WITHIN_MS)
 
 
-def test_signing_out_leaves_nothing_behind(buyer: Page) -> None:
-    choose(buyer, "Ten classes")
-    sign_in(buyer, "emmy@example.com")
-    expect(buyer.get_by_label("Card number")).to_be_visible()
-    buyer.goto("/account")
-    buyer.get_by_role("button", name="Sign out").click()
-    expect(buyer.get_by_role("banner").get_by_role("button", name="Sign in")).to_be_visible()
-    buyer.goto("/account")
-    expect(buyer.get_by_role("heading", name="Sign in to see your passes")).to_be_visible()
-    assert "paidup.session" not in json.dumps(buyer.evaluate("Object.keys(localStorage)"))
+def test_signing_out_leaves_nothing_behind(visitor: Page) -> None:
+    choose(visitor, "Ten classes")
+    sign_in(visitor, "emmy@example.com")
+    expect(visitor.get_by_label("Card number")).to_be_visible()
+    visitor.goto("/account")
+    visitor.get_by_role("button", name="Sign out").click()
+    expect(visitor.get_by_role("banner").get_by_role("button", name="Sign in")).to_be_visible()
+    visitor.goto("/account")
+    expect(visitor.get_by_role("heading", name="Sign in to see your passes")).to_be_visible()
+    assert "paidup.session" not in json.dumps(visitor.evaluate("Object.keys(localStorage)"))

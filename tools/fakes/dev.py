@@ -27,7 +27,7 @@ class Dev:
             Route("/dev/faults", self.show_faults, methods=["GET"]),
             Route("/dev/faults", self.set_faults, methods=["POST"]),
             Route("/dev/clock", self.show_clock, methods=["GET"]),
-            Route("/dev/clock", self.advance, methods=["POST"]),
+            Route("/dev/clock", self.set_clock, methods=["POST"]),
         ]
 
     async def show_faults(self, _: Request) -> Response:
@@ -46,15 +46,23 @@ class Dev:
         """Return the time."""
         return JSONResponse(self._time())
 
-    async def advance(self, request: Request) -> Response:
-        """Let `advance_s` seconds pass, with all that falls due on the way."""
-        seconds = (await json_object(request, "advance_s")).get("advance_s")
+    async def set_clock(self, request: Request) -> Response:
+        """Stop the clock or let it run (`stand_still`), then let `advance_s` seconds pass, with all that falls due."""
+        body, clock = await json_object(request, "advance_s", "stand_still"), self._world.clock
+        seconds, still = body.get("advance_s", 0), body.get("stand_still", clock.stands_still)
+        if not isinstance(still, bool) or not body:
+            raise Problem("say advance_s (whole seconds), stand_still (true or false), or both")
         if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds <= FURTHEST_S:
             raise Problem(f"advance_s must be whole seconds from 0 to {FURTHEST_S}: time only passes forwards")
+        if still:
+            clock.stand_still()
+        else:
+            clock.run()
         due.advance(self._world, seconds)
         return JSONResponse(self._time())
 
     def _time(self) -> dict[str, Any]:
-        now = self._world.clock.now()
+        clock = self._world.clock
+        now = clock.now()
         iso = datetime.fromtimestamp(now, UTC).isoformat()
-        return {"now": now, "offset_s": self._world.clock.offset, "iso": iso}
+        return {"now": now, "offset_s": clock.offset, "stands_still": clock.stands_still, "iso": iso}

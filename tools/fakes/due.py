@@ -27,9 +27,8 @@ def catch_up(world: World, until: int | None = None) -> int:
 
 def advance(world: World, seconds: int) -> None:
     """Let *seconds* pass: what falls due on the way happens first, then the clock file tells everybody."""
-    offset = world.clock.offset + seconds
     with world.store.transaction():
         catch_up(world, world.clock.now() + seconds)
-        world.store.note("clock", "offset", offset)
-    world.clock.move_to(offset)
+        world.store.note("clock", "offset", world.clock.offset + seconds)
+    world.clock.advance(seconds)
     world.changed()

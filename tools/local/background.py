@@ -15,8 +15,8 @@ from tools.local import state
 from tools.local.cloud import Cloud
 from tools.local.template import ROOT
 
-START_S = 60
-STOP_S = 30
+START_S = 180
+STOP_S = 60
 
 
 class Failed(Exception):

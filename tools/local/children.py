@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-START_S = 30
+START_S = 60
 STOP_S = 10
 PR_SET_PDEATHSIG = 1
 

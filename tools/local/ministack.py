@@ -22,7 +22,7 @@ from tools.local.template import ROOT
 
 PYTHON = ROOT / ".venv/ministack/bin/python"
 SERVICES = "dynamodb,sqs,secretsmanager,iam"
-START_S = 30
+START_S = 60
 
 # What the template's parameters without a default are, where nobody says otherwise.
 LOCAL_PARAMETERS: Mapping[str, Any] = {

@@ -4,12 +4,13 @@ import contextlib
 import fcntl
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tools.fakes.clock import time_in
 from tools.local.children import NotStarted
 from tools.local.template import ROOT
 
@@ -65,14 +66,8 @@ def announcement(folder: Path = FOLDER) -> dict[str, Any]:
 
 
 def clock(file: Path) -> Callable[[], float]:
-    """Return the stack's clock: the wall clock and the seconds that *file* adds to it, in epoch seconds."""
-
-    def now() -> float:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            return time.time() + int(file.read_text())
-        return time.time()
-
-    return now
+    """Return the stack's clock, in epoch seconds: the machine's, as far as *file* does not move or stop it."""
+    return partial(time_in, file)
 
 
 def _empty(folder: Path) -> None:

@@ -17,7 +17,7 @@ from typing import IO
 
 from tools.local import children, template
 
-INIT_S = 30
+INIT_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

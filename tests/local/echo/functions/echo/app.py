@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from botocore.session import get_session
@@ -21,6 +22,11 @@ def handler(event: dict[str, Any], context: Any) -> Any:
             os._exit(7)
         case "wait":
             time.sleep(0.2)
+        case "hold":
+            until = Path(event["headers"]["until"])
+            until.with_suffix(".begun").touch()
+            while not until.exists():
+                time.sleep(0.01)
         case "hang":
             time.sleep(60)
         case "put":
