@@ -28,7 +28,7 @@ def test_what_changes_nothing_for_the_customer_does_not_move_it() -> None:
 
 
 def test_falling_past_due_within_the_grace_takes_nothing_from_the_customer() -> None:
-    """A renewal that is not paid moves the period on; access still ends a grace after the old period's end."""
+    """An unpaid renewal starts the next period. Access still ends one grace after the old period's end."""
     account = granted(ada, told(fact(plan(period_end=T0 + 30 * DAY_S))))
     past_due = plan(SubscriptionStatus.PAST_DUE, period_start=T0 + 30 * DAY_S, period_end=T0 + 60 * DAY_S)
     later = granted(account, told(fact(past_due, T0 + 30 * DAY_S)), now=T0 + 30 * DAY_S)

@@ -1,4 +1,4 @@
-"""How a booking moves, and what the clock does to it."""
+"""The states of a booking, and what the clock does to it."""
 
 import pytest
 from paidup.model.booking import LIVE_LASTS_S, Booking, BookingClosed, BookingStatus, waiting, waiting_since

@@ -1,4 +1,4 @@
-"""The states of a checkout: every arrow there is, and none besides."""
+"""The states of a checkout: every transition is possible that is listed, and no other."""
 
 from collections.abc import Callable
 from dataclasses import replace

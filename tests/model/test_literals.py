@@ -1,4 +1,4 @@
-"""What is stored or compared by others is a literal: the name of a class may change."""
+"""Slugs and tags are literals: clients compare them or the table stores them, and class names may change."""
 
 import importlib
 import pkgutil
@@ -25,7 +25,7 @@ def test_every_refusal_has_a_slug_of_its_own() -> None:
         IdempotencyKeySpent,
         ObjectMissing,
         Unreadable,
-    }  # the difference is for flows, not for clients
+    }  # only the flows tell these apart, clients do not
 
     refusals = [one for one in every_refusal() if one not in seen_as_their_base]
 

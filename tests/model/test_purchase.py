@@ -1,4 +1,4 @@
-"""The laws of a pass: what was heard, in any order and any number of times, decides; the clock does the rest."""
+"""The laws of a purchase: facts count in any order and any number of times, and status follows from them."""
 
 from dataclasses import replace
 from functools import reduce
@@ -131,7 +131,7 @@ def test_any_order_with_any_duplicates_gives_the_same_pass_and_access(
 
 @given(st.lists(facts, max_size=6), st.lists(facts, max_size=6))
 def test_what_two_roads_heard_apart_is_what_one_would_have_heard(one: list[Fact], other: list[Fact]) -> None:
-    """Associativity: merging the merged entries of two passes is hearing all their facts."""
+    """Associativity: merging the merged entries of two purchases equals merging all their facts."""
     together = reduce(Purchase.merge, one + other, blank)
     left, right = reduce(Purchase.merge, one, blank), reduce(Purchase.merge, other, blank)
     for name in together.registers:

@@ -1,4 +1,4 @@
-"""The decision on literals: what facts of one purchase change for checkouts, bookings, money and access."""
+"""The decision, tested on literals: what facts change in checkouts, bookings, money and access."""
 
 from collections.abc import Mapping
 from dataclasses import replace

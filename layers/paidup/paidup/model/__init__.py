@@ -1,1 +1,1 @@
-"""What things are and what they allow: values and rules, from the standard library alone."""
+"""The model: values, and the rules about them. It uses the standard library alone."""

@@ -1,4 +1,4 @@
-"""Access: what a customer may use now, until when, and the words for how a pass stands."""
+"""Access: what a customer may use now, until when, and the words for the status of a purchase."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from paidup.model.offer import Kind
 
 
 class PurchaseStatus(StrEnum):
-    """How a pass stands now; the first three let the customer in."""
+    """The status of a purchase now. The first three grant access."""
 
     ACTIVE = "active"
     TRIALING = "trialing"
@@ -30,20 +30,20 @@ GRANTING = frozenset({PurchaseStatus.ACTIVE, PurchaseStatus.TRIALING, PurchaseSt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How a pass stands: its status and, where it grants, until when (epoch seconds; None: for good)."""
+    """The status of a purchase at one moment. If it grants, `until` is its end (epoch seconds; None: for good)."""
 
     state: PurchaseStatus
     until: int | None = None
 
     @property
     def grants(self) -> bool:
-        """Whether the customer may use it."""
+        """Whether the customer may use the purchase."""
         return self.state in GRANTING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """One thing that a customer may use now, and until when (epoch seconds; None: for good)."""
+    """One purchase that a customer may use now, and until when (epoch seconds; None: for good)."""
 
     purchase_id: str
     offer_id: str
@@ -53,9 +53,9 @@ class Access:
 
     @property
     def entitlement(self) -> tuple[str, str, int | None]:
-        """What is granted, without the word for why: the billing version moves only when this does."""
+        """What is granted, without the status. The billing version moves only when this changes."""
         return (self.purchase_id, self.offer_id, self.until)
 
     def holds(self, *, now: int) -> bool:
-        """Whether it still grants at *now* (epoch seconds)."""
+        """Whether the access still grants at *now* (epoch seconds)."""
         return self.until is None or now < self.until

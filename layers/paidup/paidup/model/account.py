@@ -1,4 +1,4 @@
-"""Accounts: one customer's version, what they may use, and their one open checkout."""
+"""Accounts: one customer's version, access, open checkout and open booking."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ MOST_ACCESS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """What a provider's id leads to: a customer of ours and, where it is a thing they bought, their pass."""
+    """The customer that a provider's id belongs to. If the id names something they bought, the purchase too."""
 
     customer_id: str
     purchase_id: str | None = None
@@ -20,14 +20,14 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One customer. Every write for the customer moves `version` by one; `billing_version` moves only when what the
-    customer may use changes.
+    """One customer. Every write for the customer moves `version` by one. `billing_version` moves only when the access
+    changes.
 
-    `access` is what grants now and until when: 200 at most, so that the item stays small. `access_cut` says that there
-    is more. `customers` are the customer's refs at the providers, by `<provider>#<currency>`, or by `<provider>#-` if
-    one serves every currency. `cancelled_checkout_id` is what they
-    cancelled last, until they open another checkout. `syncs` and `reservations` are when they last asked for a sync and
-    reserved a checkout, as far as that is counted.
+    `access` holds at most 200 entries, so that the item stays small. `access_cut` says that there are more. `customers`
+    are the customer's refs at the providers, by `<provider>#<currency>`, or by `<provider>#-` if one ref serves every
+    currency. `cancelled_checkout_id` is the checkout that the customer cancelled last, until they open another one.
+    `sync_until` is the end of the running sync's lease. `syncs` and `reservations` are the times of recent syncs and of
+    recent new checkouts, kept for the rate limits. All times are epoch seconds.
     """
 
     customer_id: str
@@ -52,9 +52,10 @@ class Account:
         return replace(self, customers={**self.customers, f"{ref.partition('#')[0]}#-": ref})
 
     def granting(self, purchase: Purchase, *, now: int, grace_s: int, among: Sequence[Purchase] = ()) -> "Account":
-        """Return this account with the access that *purchase* gives at *now*, and no access that has run out.
+        """Return this account with the access that *purchase* grants at *now*, and without access that has ended.
 
-        *among* are all purchases of the customer, if the account could not hold the access of all of them.
+        *now* is in epoch seconds, *grace_s* in seconds. *among* are all purchases of the customer. It is needed only if
+        `access_cut` is set.
         """
         kept = {access.purchase_id: access for access in self.access}
         for one in (*among, purchase):
@@ -65,11 +66,11 @@ class Account:
         return self._with(list(kept.values()), now=now)
 
     def current_access(self, *, now: int) -> tuple[Access, ...]:
-        """Return what the customer may use at *now*: by the clock, not by what was stored."""
+        """Return what the customer may use at *now* (epoch seconds). Stored access that has ended is left out."""
         return tuple(access for access in self.access if access.holds(now=now))
 
     def _with(self, access: list[Access], *, now: int) -> "Account":
-        """Keep at most 200 of what still holds: first the longest of every offer, then the longest of all."""
+        """Keep at most 200 entries that still grant: the longest of each offer first, then the longest of the rest."""
         holding = sorted((one for one in access if one.holds(now=now)), key=_longest_first)
         first = list({one.offer_id: one for one in reversed(holding)}.values())
         rest = [one for one in holding if one not in first]

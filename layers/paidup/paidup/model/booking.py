@@ -1,4 +1,4 @@
-"""Bookings: a live session that was paid for, waiting for somebody to accept it in time."""
+"""Bookings: the states of a paid live session, and who may move it from one state to the next."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -7,11 +7,11 @@ from paidup.model.errors import Conflict
 
 KEPT_AFTER_END_S = 90 * 86_400
 LIVE_LASTS_S = 86_400
-HEARD_AT_ONCE_S = 90  # a minute between the provider's clock and ours, and half a minute until a payment is heard of
+HEARD_AT_ONCE_S = 90  # the clocks may differ by a minute, and a payment is reported within half a minute
 
 
 class BookingStatus(StrEnum):
-    """The states of a booking; it is open while waiting or live."""
+    """The states of a booking. A booking is open while it is waiting or live."""
 
     WAITING = "waiting"
     LIVE = "live"
@@ -30,32 +30,32 @@ WHY_CLOSED = {
 
 
 class BookingClosed(Conflict):
-    """What was asked of a booking is not possible (any more); the sentence says what happened instead."""
+    """The booking's state does not allow the request (any more). The sentence names the state."""
 
     slug = "booking-closed"
     title = "The booking has moved on"
     next_step = "Look at the list of bookings again."
 
     def __init__(self, booking: "Booking", *, late: bool = False) -> None:
-        """Refuse to act on *booking* as it stands; *late*: its time has run out, though nobody wrote that down yet."""
+        """Refuse to act on *booking* in its present state. *late*: its time is over, but it is stored as waiting."""
         why = WHY_CLOSED[BookingStatus.EXPIRED if late else booking.status]
         super().__init__(f"Booking {booking.booking_id!r} {why}.")
 
 
 class NotYourBooking(Conflict):
-    """A live booking belongs to the one who accepted it."""
+    """Another host accepted the booking. Only that host may act on it."""
 
     slug = "not-your-booking"
     title = "Somebody else accepted this booking"
     next_step = "Accept another one from the list."
 
     def __init__(self, booking_id: str) -> None:
-        """Refuse to let another provider act on *booking_id*."""
+        """Refuse to let another host act on *booking_id*."""
         super().__init__(f"Booking {booking_id!r} was accepted by somebody else.")
 
 
 class BookingInTheWay(Conflict):
-    """A customer has one open booking at a time; this one is theirs."""
+    """The customer has an open booking already. A customer has one at a time."""
 
     slug = "booking-in-the-way"
     title = "You have a booking already"
@@ -72,8 +72,10 @@ class BookingInTheWay(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """One live session for one customer, paid by the pass `purchase_id`. Times are epoch seconds; `host` is who
-    accepted it, `ended_by` who or what ended it; one that `lost_payment` waits again if its payment comes back.
+    """One live session for one customer, paid by the purchase `purchase_id`. Times are epoch seconds.
+
+    `host` accepted the booking. `ended_by` is an id of a person, `clock`, or the reason why the booking ended. If a
+    booking with `lost_payment` gets its payment back, it waits again.
     """
 
     booking_id: str
@@ -91,33 +93,30 @@ class Booking:
 
     @property
     def open(self) -> bool:
-        """Whether it takes the customer's one slot."""
+        """Whether the booking takes the customer's one slot."""
         return self.status in (BookingStatus.WAITING, BookingStatus.LIVE)
 
     @property
     def due_at(self) -> int | None:
-        """When the clock must look at it: at the end of its waiting, or a day after it was accepted."""
+        """When the sweep must act on the booking: when its wait ends, or a day after it was accepted. Else None."""
         if self.status is BookingStatus.LIVE and self.accepted_at is not None:
             return self.accepted_at + LIVE_LASTS_S
         return self.accept_by if self.status is BookingStatus.WAITING else None
 
     def overlong(self, *, now: int) -> bool:
-        """Whether it was accepted a day ago and nobody has said that it is over."""
+        """Whether the booking was accepted at least a day ago and is still live."""
         return self.status is BookingStatus.LIVE and self.due_at is not None and now >= self.due_at
 
     def stale(self, *, now: int) -> bool:
-        """Whether nobody accepted it in time, written down or not."""
+        """Whether the booking is stored as waiting, but its time to be accepted is over."""
         return self.status is BookingStatus.WAITING and now >= self.accept_by
 
     def status_at(self, now: int) -> BookingStatus:
-        """How it stands at *now*: one that nobody accepted in time has expired, written down or not."""
+        """Return the status at *now*: a stale booking has expired, even if it is stored as waiting."""
         return BookingStatus.EXPIRED if self.stale(now=now) else self.status
 
     def accept(self, host: str, *, now: int) -> "Booking":
-        """Return this booking live with *host*; accepting again what is theirs changes nothing.
-
-        Raises BookingClosed.
-        """
+        """Return this booking live with *host*. If *host* has it already, nothing changes. Raises BookingClosed."""
         if self.status is BookingStatus.LIVE and self.host == host:
             return self
         if self.status is not BookingStatus.WAITING or now >= self.accept_by:
@@ -125,7 +124,7 @@ class Booking:
         return replace(self, status=BookingStatus.LIVE, host=host, accepted_at=now)
 
     def finish(self, host: str, *, now: int) -> "Booking":
-        """Return this booking finished by the *host* who accepted it. Raises BookingClosed or NotYourBooking."""
+        """Return this booking finished by the *host* who accepted it. Raises BookingClosed and NotYourBooking."""
         if self.status is BookingStatus.FINISHED and self.host == host:
             return self
         if self.status is not BookingStatus.LIVE:
@@ -135,9 +134,9 @@ class Booking:
         return replace(self, status=BookingStatus.FINISHED, ended_at=now, ended_by=host)
 
     def cancel(self, by: str, *, now: int) -> "Booking":
-        """Return this booking cancelled *by* its customer while it waits, or by the host who has it.
+        """Return this booking cancelled. The customer may cancel it while it waits, its host while it is live.
 
-        Raises BookingClosed or NotYourBooking.
+        *by* is the id of the customer or the host. Raises BookingClosed and NotYourBooking.
         """
         if self.status is BookingStatus.CANCELLED:
             return self
@@ -150,21 +149,21 @@ class Booking:
         return self.called_off(by, now=now)
 
     def called_off(self, by: str, *, now: int) -> "Booking":
-        """Return this booking cancelled; *by* says by whom or what."""
+        """Return this booking cancelled. *by* is an id of a person, or the reason."""
         return replace(self, status=BookingStatus.CANCELLED, ended_at=now, ended_by=by)
 
     def unpaid(self, by: str, *, now: int) -> "Booking":
-        """Return this booking cancelled because what paid for it was taken back (*by* says by what)."""
+        """Return this booking cancelled because its payment was taken back. *by* is the reason."""
         return replace(self.called_off(by, now=now), lost_payment=True)
 
     def over(self, *, now: int) -> "Booking":
-        """Return this booking finished by the clock: it was live for a day. Raises BookingClosed before that."""
+        """Return this booking finished by the clock, a day after it was accepted. Raises BookingClosed before that."""
         if not self.overlong(now=now):
             raise BookingClosed(self)
         return replace(self, status=BookingStatus.FINISHED, ended_at=now, ended_by="clock")
 
     def waiting_again(self, *, now: int, within_s: int) -> "Booking":
-        """Return this booking open once more: what had been taken back from its payment came back."""
+        """Return this booking waiting again for *within_s* seconds, because its payment came back."""
         return replace(
             self,
             status=BookingStatus.WAITING,
@@ -175,17 +174,17 @@ class Booking:
         )
 
     def expire(self, *, now: int) -> "Booking":
-        """Return this booking ended because nobody accepted it by `accept_by`. Raises BookingClosed before that."""
+        """Return this booking expired: it was not accepted by `accept_by`. Raises BookingClosed before that."""
         if not self.stale(now=now):
             raise BookingClosed(self)
         return replace(self, status=BookingStatus.EXPIRED, ended_at=now, ended_by="clock")
 
 
 def waiting_since(paid_at: int, *, now: int) -> int:
-    """Return the second of our own clock at which a booking paid for at *paid_at*, by the provider's, begins to wait.
+    """Return when a booking begins to wait, in epoch seconds of our clock. *paid_at* is the provider's epoch second.
 
-    A payment is heard of within seconds: what else lies between the two seconds is a difference of the clocks, which
-    neither takes from the time to accept the booking nor adds to it. Old news began to wait when it was paid.
+    A payment is reported within seconds. If *paid_at* and *now* differ by up to 90 s, the rest is a difference between
+    the clocks, and the booking waits from *now*. A payment that is reported later counts from *paid_at*.
     """
     return now if now - paid_at <= HEARD_AT_ONCE_S else paid_at
 
@@ -193,7 +192,7 @@ def waiting_since(paid_at: int, *, now: int) -> int:
 def waiting(
     *, booking_id: str, customer_id: str, purchase_id: str, offer_id: str, paid_at: int, within_s: int
 ) -> Booking:
-    """Return a new booking that waits to be accepted within *within_s* seconds of *paid_at* (epoch seconds)."""
+    """Return a new booking that waits for *within_s* seconds, counted from *paid_at* (epoch seconds)."""
     return Booking(
         booking_id=booking_id,
         customer_id=customer_id,

@@ -1,4 +1,4 @@
-"""Review cases: what only a person can decide, opened by facts and closed by a decision."""
+"""Review cases: questions that only a person can decide. Facts open a case, a decision closes it."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,8 +14,10 @@ class CaseReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewCase:
-    """Something about a purchase that a person must see: `why` is a sentence for people, `facts` are the ids of the
-    facts that opened it. Times are epoch seconds. `decided_by` is a person, or `paidup` if the matter settled itself.
+    """A question about a purchase that a person must decide. Times are epoch seconds.
+
+    `why` is a sentence for people. `facts` are the ids of the facts that opened the case. `decided_by` is a person, or
+    `paidup` if a later fact closed the case.
     """
 
     case_id: str
@@ -32,16 +34,16 @@ class ReviewCase:
 
     @property
     def open(self) -> bool:
-        """Whether it still waits for a decision."""
+        """Whether the case still waits for a decision."""
         return self.decided_at is None
 
     def decided(self, decision: str, *, by: str, now: int, purge_at: int) -> "ReviewCase":
-        """Return it closed with *decision*, and kept until *purge_at*; the first decision stands."""
+        """Return this case closed with *decision* and kept until *purge_at*. A closed case stays as it is."""
         if not self.open:
             return self
         return replace(self, decided_at=now, decided_by=by, decision=decision, purge_at=purge_at)
 
 
 def case_id(reason: CaseReason, purchase_id: str) -> str:
-    """Return the id of the case: a purchase has one of each reason, which may be opened again."""
+    """Return the id of the case. A purchase has one case of each reason. A closed case can be opened again."""
     return f"{reason}-{purchase_id}"

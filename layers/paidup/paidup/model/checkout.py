@@ -1,4 +1,4 @@
-"""Checkouts: one buyer's way to the provider's page, its states, and every arrow between them."""
+"""Checkouts: the states of one attempt to buy a cart, and every transition between them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ TRANSITIONS: Mapping[CheckoutStatus, frozenset[CheckoutStatus]] = {
         {CheckoutStatus.OPEN, CheckoutStatus.COMPLETED, CheckoutStatus.EXPIRED, CheckoutStatus.INVALIDATED}
     ),
     CheckoutStatus.OPEN: frozenset({CheckoutStatus.COMPLETED, CheckoutStatus.EXPIRED, CheckoutStatus.INVALIDATED}),
-    CheckoutStatus.EXPIRED: frozenset({CheckoutStatus.COMPLETED}),  # late money is honoured
+    CheckoutStatus.EXPIRED: frozenset({CheckoutStatus.COMPLETED}),  # late money still counts
     CheckoutStatus.INVALIDATED: frozenset({CheckoutStatus.COMPLETED}),
     CheckoutStatus.COMPLETED: frozenset(),
 }
@@ -35,17 +35,18 @@ LONGEST_WAIT_S = 3_600
 
 
 class IllegalTransition(Exception):
-    """A checkout was asked to go where no arrow leads: a mistake in our own code."""
+    """No transition leads from this status to that one: a mistake in our own code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkout:
-    """One attempt to buy one cart. Times are epoch seconds; `token` and `url` are the provider page's.
+    """One attempt to buy one cart. Times are epoch seconds. `token` and `url` belong to the provider's page.
 
-    `due_at` says when the clock must look at it: at its end while it is open, at once while a page that nobody should
-    pay on must still be closed at the provider; None when nothing is left to do. `attempt` counts answers of the
-    provider that can never be replayed into a page, so that the next try asks under a new idempotency key.
-    `replaces`, `recovers` and `replaced_by` link what its buyer meant as one purchase: one of them is paid for good.
+    `due_at` says when the sweep must act on the checkout: at its deadline while it is open, at once if the page of an
+    ended checkout must still be closed at the provider, None if nothing is left to do. `attempt` counts the idempotency
+    keys that the provider has spent without opening a page. `asked_at` is when the provider was last asked about the
+    page. `closing_tries` counts failed attempts to close the page. `replaces`, `recovers` and `replaced_by` link the
+    checkouts that the buyer meant as one purchase. We keep one payment of them.
     """
 
     checkout_id: str
@@ -73,29 +74,29 @@ class Checkout:
 
     @property
     def idempotency_key(self) -> str:
-        """The key under which the provider is asked for the page: our own id, then a new one per dead answer."""
+        """The idempotency key for opening the page: our own id, then a new key for each `attempt`."""
         return self.checkout_id if not self.attempt else f"{self.checkout_id}.{self.attempt}"
 
     @property
     def linked(self) -> frozenset[str]:
-        """The ids of the checkouts that it replaced, goes on from, or was replaced by."""
+        """The ids of the checkouts that this one replaces, recovers, or was replaced by."""
         return frozenset(filter(None, (self.replaces, self.recovers, self.replaced_by)))
 
     @property
     def ended(self) -> bool:
-        """Whether its story is over, but for late money."""
+        """Whether the checkout ended. Late money can still complete it."""
         return self.status not in (CheckoutStatus.OPENING, CheckoutStatus.OPEN)
 
     def holds_slot(self, *, now: int) -> bool:
-        """Whether it is the customer's open checkout at *now*: by its deadline, not by what was stored."""
+        """Whether the checkout holds the customer's slot at *now*. Its deadline counts, even before the sweep."""
         return not self.ended and now < self.expires_at
 
     def seen(self, *, now: int) -> CheckoutStatus:
-        """Return the status a reader at *now* must see: past its deadline it is expired, swept or not."""
+        """Return the status at *now*: `expired` from the deadline on, even before the sweep stores it."""
         return CheckoutStatus.EXPIRED if not self.ended and now >= self.expires_at else self.status
 
     def opened(self, *, token: str, url: str, expires_at: int, now: int) -> "Checkout":
-        """Return it open on the provider's page, with the deadline that the provider gave."""
+        """Return this checkout open on the provider's page, with the provider's deadline *expires_at*."""
         return replace(
             self._to(CheckoutStatus.OPEN),
             token=token,
@@ -106,41 +107,41 @@ class Checkout:
         )
 
     def reserved_again(self, *, now: int) -> "Checkout":
-        """Return it with two more minutes to be opened, for the same request that came again after its first one died.
+        """Return this checkout with two more minutes to open its page: the same request came again after a crash.
 
-        All else stays as it was, so that the provider hands out the page that it may have made already.
+        The idempotency key stays the same. If the provider made the page before the crash, it returns that page.
         """
         return replace(self, expires_at=now + OPENING_LASTS_S, due_at=now + OPENING_LASTS_S)
 
     def retried(self) -> "Checkout":
-        """Return it ready to be asked for under a new idempotency key."""
+        """Return this checkout with a new idempotency key."""
         return replace(self, attempt=self.attempt + 1)
 
     def asked(self, *, now: int) -> "Checkout":
-        """Return it with the provider asked at *now*."""
+        """Record that the provider is asked about the page at *now*."""
         return replace(self, asked_at=now)
 
     def completed(self, *, now: int) -> "Checkout":
-        """Return it paid for (or paying, with a delayed method): nothing is due any more."""
+        """Return this checkout completed: paid, or waiting for a delayed payment. Nothing is due any more."""
         return replace(self._to(CheckoutStatus.COMPLETED), due_at=None, ended_at=now)
 
     def expired(self, *, now: int) -> "Checkout":
-        """Return it ended by the clock or by the provider; its page is closed."""
+        """Return this checkout expired, by the clock or by the provider. Its page is closed."""
         return replace(self._to(CheckoutStatus.EXPIRED), due_at=None, ended_at=now)
 
     def invalidated(self, *, by: str | None, now: int) -> "Checkout":
-        """Return it ended by the newer choice *by* (a checkout's id) or by its buyer; its page is due to be closed."""
+        """Return this checkout ended by the newer checkout *by* (an id), or by its buyer. Its page must be closed."""
         due_at = now if self.token else None
         moved = self._to(CheckoutStatus.INVALIDATED)
         return replace(moved, due_at=due_at, ended_at=now, replaced_by=by)
 
     def postponed(self, *, now: int) -> "Checkout":
-        """Return it due again later, twice as late each time up to an hour: the provider did not answer."""
+        """Return this checkout due later, because the page could not be closed: after 1, 2, 4 … at most 60 minutes."""
         wait_s = min(60 * 2**self.closing_tries, LONGEST_WAIT_S)
         return replace(self, due_at=now + wait_s, closing_tries=self.closing_tries + 1)
 
     def page_closed(self) -> "Checkout":
-        """Return it with nothing left to close at the provider."""
+        """Return this checkout with nothing left to close at the provider."""
         return replace(self, due_at=None)
 
     def _to(self, status: CheckoutStatus) -> "Checkout":
@@ -151,8 +152,9 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyRecord:
-    """What a request under the caller's Idempotency-Key `key` was for, and the checkout that it was answered with at
-    `at` (epoch seconds).
+    """The answer to a request with an Idempotency-Key: what was asked for, and which checkout was returned.
+
+    `key` is the caller's Idempotency-Key. `at` is in epoch seconds.
     """
 
     customer_id: str
@@ -164,7 +166,7 @@ class IdempotencyRecord:
 
 
 def same_purchase(checkout: Checkout, among: Iterable[Checkout]) -> list[Checkout]:
-    """Return those *among* a customer's checkouts that are one purchase with *checkout*: linked to it, however far."""
+    """Return the checkouts *among* a customer's that are linked to *checkout*, directly or through others."""
     others = {one.checkout_id: one for one in among if one.checkout_id != checkout.checkout_id}
     near: defaultdict[str, set[str]] = defaultdict(set)
     for one in (checkout, *others.values()):
@@ -193,7 +195,7 @@ def reserved(
     replaces: str | None = None,
     recovers: str | None = None,
 ) -> Checkout:
-    """Return the intent to open a checkout, before the provider is called; it frees itself after two minutes."""
+    """Return a new checkout before the provider is called. If its page is not opened within two minutes, it expires."""
     return Checkout(
         checkout_id=checkout_id,
         customer_id=customer_id,

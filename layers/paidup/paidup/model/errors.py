@@ -1,26 +1,27 @@
-"""Refusals: what paidup says no to, as classes that compose their own sentence.
+"""Refusals: every answer with which paidup refuses a request. Each class composes its own sentence.
 
 Refusal                     base: status, title, what the caller can do next
-├── Malformed, BrokenJson 422  a field is not as it must be
-├── NotFound           404  it is not there, or not the caller's
+├── Malformed, BrokenJson 422  a field is wrong, or the body is not JSON
+├── NotFound           404  the thing does not exist, or is not the caller's
 ├── Unauthorized       401  no identity token
-│   └── InvalidToken   401  an identity token that is not good
-├── IdentityUnavailable 503 nobody can say whether a token is good; trying again helps
-├── Forbidden          403  the caller's role does not reach this route
-├── BadSignature       400  a webhook that its provider did not sign
-├── TooLarge           413  a body over its limit
+│   └── InvalidToken   401  the identity token is not valid
+├── IdentityUnavailable 503 the identity provider's keys cannot be read; trying again helps
+├── Forbidden          403  the caller lacks the role for this route
+├── BadSignature       400  the provider did not sign the webhook
+├── TooLarge           413  the body is over its limit
 ├── TooManyRequests    429  with Retry-After
 ├── Conflict           409  the caller must choose
 ├── ProviderUnavailable 503 the provider did not answer; trying again helps
-├── ProviderRefused    502  the provider said no; trying again does not help
+├── ProviderRefused    502  the provider refused; trying again does not help
+├── NotYetKnown        503  the customer of a provider's object is not known yet; trying again helps
 └── Contended          503  too many writers at once for one customer
 """
 
 
 class Refusal(Exception):
-    """Base of everything paidup refuses: a status (HTTP), a title, a sentence, and what the caller can do next.
+    """Base of all refusals: a `status` (HTTP), a `title`, a sentence, and what the caller can do next.
 
-    `slug` ends the problem's `type` (`urn:paidup:problem:<slug>`). Clients compare it, so it is a literal of its own.
+    `slug` ends the problem's `type` (`urn:paidup:problem:<slug>`). Clients compare the slug, so it is a literal.
     """
 
     slug = "refusal"
@@ -32,7 +33,7 @@ class Refusal(Exception):
 
 
 class Malformed(Refusal):
-    """A field of the request is not as it must be; `field` names it (dotted path)."""
+    """A field of the request is wrong. `field` is its dotted path."""
 
     slug = "malformed"
     status = 422
@@ -45,7 +46,7 @@ class Malformed(Refusal):
 
 
 class UnknownOffer(Malformed):
-    """The offer that was asked for is not sold."""
+    """The requested offer is not on sale."""
 
     slug = "unknown-offer"
     title = "There is no such offer"
@@ -57,7 +58,7 @@ class UnknownOffer(Malformed):
 
 
 class NotFound(Refusal):
-    """It does not exist, or it is not the caller's: the two look alike on purpose."""
+    """The thing does not exist, or is not the caller's. Both look the same, so that ids cannot be probed."""
 
     slug = "not-found"
     status = 404
@@ -70,7 +71,7 @@ class NotFound(Refusal):
 
 
 class Unauthorized(Refusal):
-    """The request carries no identity token. `challenge` is the answer's WWW-Authenticate (RFC 6750)."""
+    """The request carries no identity token. `challenge` is the WWW-Authenticate header of the answer (RFC 6750)."""
 
     slug = "unauthorized"
     status = 401
@@ -83,12 +84,12 @@ class Unauthorized(Refusal):
 
     @property
     def challenge(self) -> str:
-        """What the client must bring. Who brought no token is not told that it was wrong."""
+        """The scheme that the client must use. Without a token there is no error code (RFC 6750, section 3.1)."""
         return "Bearer"
 
 
 class InvalidToken(Unauthorized):
-    """The request carries an identity token that is not good: forged, expired, or made for somebody else."""
+    """The identity token is not valid: forged, expired, or made for another audience."""
 
     slug = "invalid-token"
     title = "The identity token is not valid"
@@ -100,12 +101,12 @@ class InvalidToken(Unauthorized):
 
     @property
     def challenge(self) -> str:
-        """What the client must bring, and what is wrong with what it brought."""
+        """The scheme that the client must use, and what is wrong with its token."""
         return f'Bearer error="invalid_token", error_description="{self}"'
 
 
 class IdentityUnavailable(Refusal):
-    """The identity provider's keys are not at hand and cannot be read: an outage, not the caller's fault."""
+    """The identity provider's keys cannot be read. This is an outage, and not the caller's fault."""
 
     slug = "identity-unavailable"
     status = 503
@@ -120,7 +121,7 @@ class IdentityUnavailable(Refusal):
 
 
 class BadSignature(Refusal):
-    """A webhook whose signature does not verify, is missing, too old, or from the future."""
+    """The webhook's signature is missing, wrong, too old, or from the future."""
 
     slug = "bad-signature"
     status = 400
@@ -133,7 +134,7 @@ class BadSignature(Refusal):
 
 
 class BrokenJson(Refusal):
-    """A body that is not JSON at all, or not the JSON that it must be."""
+    """The body is not JSON, or its JSON has the wrong shape."""
 
     slug = "broken-json"
     status = 422
@@ -142,7 +143,7 @@ class BrokenJson(Refusal):
 
 
 class TooLarge(Refusal):
-    """A body over its limit (bytes)."""
+    """The body is over its limit (bytes)."""
 
     slug = "too-large"
     status = 413
@@ -150,12 +151,12 @@ class TooLarge(Refusal):
     next_step = "Send less."
 
     def __init__(self, size: int, limit: int) -> None:
-        """Refuse a body of *size* bytes where *limit* are allowed."""
+        """Refuse a body of *size* bytes, because *limit* bytes are allowed."""
         super().__init__(f"The body has {size} bytes; {limit} are allowed.")
 
 
 class TooManyRequests(Refusal):
-    """More often than allowed; `retry_after_s` says when it may be tried again (seconds)."""
+    """The caller asks too often. After `retry_after_s` seconds the request is allowed again."""
 
     slug = "too-many-requests"
     status = 429
@@ -170,7 +171,7 @@ class TooManyRequests(Refusal):
 
 
 class Conflict(Refusal):
-    """The caller must choose; the sentence says between what."""
+    """The state of a thing does not allow the request. The sentence says why, and `next_step` what to choose from."""
 
     slug = "conflict"
     status = 409
@@ -178,7 +179,7 @@ class Conflict(Refusal):
 
 
 class Forbidden(Refusal):
-    """The caller's role does not reach this route."""
+    """The caller lacks the role for this route."""
 
     slug = "forbidden"
     status = 403
@@ -191,7 +192,7 @@ class Forbidden(Refusal):
 
 
 class ProviderUnavailable(Refusal):
-    """The payment provider did not answer in time, or answered with an outage; trying again helps."""
+    """The payment provider did not answer in time, or reported an outage. Trying again helps."""
 
     slug = "provider-unavailable"
     status = 503
@@ -206,7 +207,7 @@ class ProviderUnavailable(Refusal):
 
 
 class ProviderRefused(Refusal):
-    """The payment provider said no (a bad key, a refused parameter); trying again does not help."""
+    """The payment provider refused (a bad key, a wrong parameter). Trying again does not help."""
 
     slug = "provider-refused"
     status = 502
@@ -219,18 +220,18 @@ class ProviderRefused(Refusal):
 
 
 class ObjectMissing(ProviderRefused):
-    """The provider has no such object. Clients see a `provider-refused`."""
+    """The provider has no such object. Clients see the slug `provider-refused`."""
 
 
 class IdempotencyKeySpent(ProviderUnavailable):
-    """The provider has nothing else to say under this idempotency key for a day: the next try needs another key.
+    """The idempotency key is used up at the provider for a day. The next try needs another key.
 
-    Clients see a `provider-unavailable`.
+    Clients see the slug `provider-unavailable`.
     """
 
 
 class NotYetKnown(Refusal):
-    """A provider's object that paidup cannot place yet; asking again later may place it."""
+    """The customer of a provider's object is not known yet. Trying again later may help."""
 
     slug = "not-yet-known"
     status = 503
@@ -243,7 +244,7 @@ class NotYetKnown(Refusal):
 
 
 class Contended(Refusal):
-    """Too many writers at once for one customer; trying again helps."""
+    """There are too many writers at once for one customer. Trying again helps."""
 
     slug = "contended"
     status = 503

@@ -1,11 +1,11 @@
-"""A provider's events in our log: the raw body, and what became of it."""
+"""Event records: our log of a provider's events, each with its raw body and its outcome."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class EventStatus(StrEnum):
-    """What became of a provider's event."""
+    """The outcome of processing a provider's event."""
 
     SETTLED = "settled"
     IGNORED = "ignored"
@@ -14,8 +14,10 @@ class EventStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRecord:
-    """A provider's event: `body` is its raw JSON, `ms` how long dealing with it took, `error` why it failed (a class
-    and a sentence, without secrets). `received_at` and `purge_at` are epoch seconds.
+    """A provider's event and its outcome. `received_at` and `purge_at` are epoch seconds.
+
+    `body` is the raw JSON. `ms` is how long settling took, in milliseconds. `error` says why the event failed: the name
+    of a class and a sentence, without secrets.
     """
 
     provider: str
@@ -32,5 +34,5 @@ class EventRecord:
 
     @property
     def dealt_with(self) -> bool:
-        """Whether nothing is left to do about it."""
+        """Whether the event is settled or ignored, so that nothing is left to do."""
         return self.status is not EventStatus.FAILED

@@ -1,8 +1,8 @@
-"""Facts: what a payment provider said of something bought, stamped with the provider's own time.
+"""Facts: what a payment provider said about a purchase, stamped with the provider's own time.
 
-A fact speaks of one register of one pass. Registers are ordered by (what outweighs any second, provider's second,
-fetched before told, ending state), so that hearing the same facts in any order, any number of times, leaves the same
-pass.
+A fact is about one register of one purchase. The entries of a register have a total order: weight, then the provider's
+second, then fetched before reported, then finality (see `Entry.rank`). So the same facts give the same purchase, in any
+order and any number of times.
 """
 
 import json
@@ -31,7 +31,7 @@ class Channel(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """Where a payment stands; listed from the least to the most final."""
+    """The states of a payment, listed from the least to the most final."""
 
     PENDING = "pending"
     EXPIRED = "expired"
@@ -40,7 +40,7 @@ class PaymentStatus(StrEnum):
 
 
 class SubscriptionStatus(StrEnum):
-    """The states of a subscription; listed from the least to the most final."""
+    """The states of a subscription, listed from the least to the most final."""
 
     INCOMPLETE = "incomplete"
     TRIALING = "trialing"
@@ -53,7 +53,7 @@ class SubscriptionStatus(StrEnum):
 
 
 class DisputeStatus(StrEnum):
-    """Where a dispute stands; listed from the least to the most final."""
+    """The states of a dispute, listed from the least to the most final."""
 
     INQUIRY = "inquiry"
     OPEN = "open"
@@ -63,7 +63,10 @@ class DisputeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """Register `payment`: what the checkout came to. Amounts in minor units; `subtotal` before tax and discounts."""
+    """Register `payment`: the payment of the checkout. Amounts are minor units of `currency` (lower-case ISO 4217).
+
+    `subtotal` is the amount before tax and discounts. `ref` is the provider's id of the payment.
+    """
 
     tag: ClassVar[str] = "payment"  # stored: names of classes may change, tags may not
 
@@ -75,7 +78,7 @@ class Payment:
 
     @property
     def finality(self) -> int:
-        """How final this state is; at the same second the more final one wins."""
+        """How final this state is. At the same second, the more final state wins."""
         return list(PaymentStatus).index(self.status)
 
 
@@ -89,9 +92,9 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Register `subscription`: times are epoch seconds of the provider, `amount` minor units a period.
+    """Register `subscription`. Times are the provider's epoch seconds. `amount` is minor units of `currency` a period.
 
-    `unpaid_since` is when the oldest invoice that is still open was to be paid.
+    `unpaid_since` is when the oldest open invoice was due.
     """
 
     tag: ClassVar[str] = "subscription"
@@ -110,16 +113,16 @@ class Subscription:
 
     @property
     def finality(self) -> int:
-        """How final this state is; one that will cancel is more final than one that renews."""
+        """How final this state is. A subscription that will cancel is more final than one that renews."""
         return 2 * list(SubscriptionStatus).index(self.status) + (self.cancel_at is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """Register `refund#<payment>`: `refunded` is the total so far of `amount`, both in minor units.
+    """Register `refund#<payment>`: of `amount`, `refunded` went back so far. Both are minor units of `currency`.
 
-    Of a subscription's payment, `invoice` is what it paid and `period` the second at which the period begins that it
-    paid for; None where it paid for a change within one.
+    If the payment is a subscription's, `invoice` is the invoice that it paid, and `period` the epoch second at which
+    the paid period begins. If it paid for a change within a period, `period` is None.
     """
 
     tag: ClassVar[str] = "refund"
@@ -132,24 +135,25 @@ class Refund:
 
     @property
     def none(self) -> bool:
-        """Whether nothing went back, or has come back to us since."""
+        """Whether nothing is refunded. A refund that came back to us does not count."""
         return self.refunded == 0
 
     @property
     def full(self) -> bool:
-        """Whether nothing of the payment is left."""
+        """Whether the whole payment is refunded."""
         return self.refunded >= self.amount
 
     @property
     def finality(self) -> int:
-        """The more was refunded, the more final."""
+        """How final this state is: the larger the refunded total, the more final."""
         return self.refunded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """Register `dispute#<dispute>`: a bank's customer took the payment back, or tries to. `invoice` and `period` as in
-    `Refund`.
+    """Register `dispute#<dispute>`: the buyer took the payment back through their bank, or tries to.
+
+    `amount` is minor units of `currency`. `invoice` and `period` are as in `Refund`.
     """
 
     tag: ClassVar[str] = "dispute"
@@ -162,7 +166,7 @@ class Dispute:
 
     @property
     def finality(self) -> int:
-        """A closed dispute is more final than an open one, a lost one the most."""
+        """How final this state is: a closed dispute is more final than an open one, a lost one is the most final."""
         return list(DisputeStatus).index(self.status)
 
 
@@ -171,7 +175,7 @@ Value = Payment | Subscription | Refund | Dispute
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One register's newest value: said by the provider at `at` (its epoch second), fetched by us or told by it."""
+    """One value of a register: what the provider said at `at` (its epoch second). We fetched it, or it was reported."""
 
     at: int
     fetched: bool
@@ -179,24 +183,24 @@ class Entry:
 
     @property
     def weight(self) -> int:
-        """What outweighs any second: a page that expired says nothing of a payment on another page, and a payment that
-        was decided is never pending again, though a session may look so.
+        """Compared before time: `expired` never beats another payment state, and `pending` never beats a final one,
+        even if it is newer.
         """
         status = self.value.status if isinstance(self.value, Payment) else None
         return {PaymentStatus.EXPIRED: 0, PaymentStatus.PENDING: 1}.get(status, 2) if status else 2
 
     @property
     def rank(self) -> tuple[int, int, bool, int, str]:
-        """The total order of a register; the text at its end only breaks what nothing else decides."""
+        """The total order of a register's entries. The text at the end only makes the order total."""
         text = json.dumps(asdict(self.value), sort_keys=True)
         return (self.weight, self.at, self.fetched, self.value.finality, text)
 
     def newer(self, other: "Entry | None") -> "Entry":
-        """Return whichever of the two ranks higher."""
+        """Return the entry with the higher rank."""
         return self if other is None else max(self, other, key=lambda entry: entry.rank)
 
     def ties_with(self, other: "Entry | None") -> bool:
-        """Whether the two say different things of the same second, so that only the provider can decide."""
+        """Whether the two differ at the same second and weight. Only the provider can decide such a tie."""
         if other is None or self.weight != other.weight:
             return False
         return self.at == other.at and self.value != other.value
@@ -204,12 +208,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """What a provider said: of which pass, of which register, what, and when by its own clock.
+    """What a provider said about one register of one purchase, and when by the provider's clock.
 
-    `source` is the object that was read at the provider (a page, a subscription, a charge …), to be fetched again.
-    `about` tells registers of one kind apart (a refund's payment, a dispute's id). `customer_ref` is the
-    provider's customer, `provider_ref` the object that the pass is found by, `asked` what the checkout asked for.
-    `paid_at` is the second of the first payment, where the provider tells it. `fact_id` is unique per thing said.
+    `fact_id` is unique for each thing said. `source` is the provider's object that was read (a page, a subscription, a
+    charge …). A tie is decided by fetching `source` again. `about` distinguishes registers of one kind: a refund's
+    payment, or a dispute's id. `customer_ref` is the provider's customer. `provider_ref` is the object by which the
+    purchase is found. `asked` is the price that the checkout asked for. `paid_at` is the epoch second of the first
+    payment, if the provider says it.
     """
 
     fact_id: str
@@ -228,7 +233,7 @@ class Fact:
     paid_at: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what nobody can have said: Malformed names the field. Nothing of it may reach a key or a sum."""
+        """Check every field, so that no bad value reaches a key or a sum. Raises Malformed with the field's name."""
         _check(self)
         _check(self.entry.value)
         if not 0 <= self.entry.at <= LARGEST:

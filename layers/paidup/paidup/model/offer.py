@@ -1,4 +1,4 @@
-"""Offers: what is sold, for how much, and what a cart of it comes to."""
+"""Offers: what is on sale, at what price, and the price of a cart."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ MAX_AMOUNT = 99_999_999  # no provider takes more than eight digits at once
 
 
 class Kind(StrEnum):
-    """What a pass is: bought once, renewed, or a live session."""
+    """The kind of an offer: bought once, renewed, or a live session."""
 
     PASS = "pass"  # noqa: S105 - a kind, no password
     SUBSCRIPTION = "subscription"
@@ -26,9 +26,10 @@ class Interval(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """Something on sale: `amount` in minor units of `currency` (lower-case ISO 4217) for one.
+    """Something on sale. `amount` is the price of one, in minor units of `currency` (lower-case ISO 4217).
 
-    `providers` are the payment providers that it is sold through; none means all that the shop has.
+    `valid_days` is how long a pass grants access, in days (None: for good). `providers` are the names of the payment
+    providers that sell the offer. If there are none, every provider of the shop sells it.
     """
 
     offer_id: str
@@ -43,7 +44,7 @@ class Offer:
     providers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse an offer that could not be sold."""
+        """Check the offer. Raises Malformed."""
         if self.amount < 0:
             raise Malformed("amount", "must not be negative (minor units)")
         if len(self.currency) != 3 or self.currency != self.currency.lower():
@@ -52,7 +53,7 @@ class Offer:
             raise Malformed("interval", "belongs to subscriptions, and to them alone")
 
     def cart(self, quantity: int) -> "Cart":
-        """Return the cart of *quantity* (1 to 10,000) of this offer, at today's price."""
+        """Return the cart of *quantity* (1 to 10,000) of this offer, at today's price. Raises Malformed."""
         if not 1 <= quantity <= MAX_QUANTITY:
             raise Malformed("quantity", f"must be from 1 to {MAX_QUANTITY}")
         if self.kind is Kind.LIVE_SESSION and quantity > 1:
@@ -74,7 +75,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cart:
-    """What the buyer chose, priced when it was chosen: later price changes do not touch it."""
+    """What the buyer chose, with the price of that moment. Later price changes do not change the cart."""
 
     offer_id: str
     name: str
@@ -87,10 +88,10 @@ class Cart:
     trial_days: int | None = None
 
     def same_choice(self, other: "Cart") -> bool:
-        """Whether both are the same quantity of one offer, whatever it costs."""
+        """Whether both carts hold the same quantity of the same offer. Prices are not compared."""
         return (self.offer_id, self.quantity) == (other.offer_id, other.quantity)
 
     @property
     def amount(self) -> int:
-        """The whole price in minor units."""
+        """The total price in minor units of `currency`."""
         return self.unit_amount * self.quantity

@@ -1,4 +1,4 @@
-"""Policy: the numbers a company may choose, with their defaults."""
+"""Policy: the numbers and rules that a business may choose, with their defaults."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The choices of the business; numbers are seconds.
+    """The choices of the business. Names that end in `_s` are seconds.
 
-    A customer opens at most `new_pages` new payment pages in `new_pages_within_s`.
-    A booking that nobody accepts, or that is cancelled, is refunded, or credited for the next one.
+    A customer opens at most `new_pages` new payment pages in `new_pages_within_s`. If a booking is not accepted, or is
+    cancelled, its payment is refunded. With `credit_unaccepted_bookings`, it pays for the next booking instead.
     """
 
     checkout_lifetime_s: int = DAY_S

@@ -1,8 +1,8 @@
-"""Passes: what was bought, as a merge of what the provider said of it, and the access that follows from that.
+"""Purchases: what was bought, as a merge of the provider's facts, and the access that follows from it.
 
-A pass keeps the newest entry of each register. `Pass.heard` takes the larger of two ranks per register and the smaller
-of two first payment times, so it is commutative, associative and idempotent: duplicates and any order of arrival give
-the same pass. Access is never stored as an opinion: `Pass.standing` derives it from the registers and the clock.
+A purchase keeps the newest entry of each register. `Purchase.merge` takes the higher of two ranks per register, and the
+earlier of two first payment times. So it is commutative, associative and idempotent: duplicates and any order of
+arrival give the same purchase. `Purchase.status_at` derives the status from the registers and the clock.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ WITHOUT_ACCESS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Which channel brought a register's newest entry first, and when (epoch seconds of our own clock)."""
+    """Which channel reported a register's newest entry first, and when (epoch seconds of our clock)."""
 
     channel: Channel
     at: int
@@ -52,9 +52,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundDecision:
-    """The decision to give a buyer their money back: `why` for people, and when to try next (epoch seconds).
+    """The decision to refund a purchase. `why` is for people. Times are epoch seconds.
 
-    `paid_before` is the purchase that was paid before, if the buyer paid twice.
+    `due_at` is when to try next. `tries` counts the tries so far. If the buyer paid twice, `paid_before` is the id of
+    the purchase that they paid first.
     """
 
     why: str
@@ -64,19 +65,20 @@ class RefundDecision:
     paid_before: str | None = None
 
     def tried(self, *, now: int) -> "RefundDecision":
-        """Return it due again later, twice as late each time up to an hour, unless the money is back by then."""
+        """Return this decision with one more try, due after 1, 2, 4 … at most 60 minutes."""
         return replace(self, due_at=now + min(60 * 2**self.tries, LONGEST_WAIT_S), tries=self.tries + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """What a customer bought. `registers` maps a register's name to its newest entry.
+    """What a customer bought. `registers` maps a register's name to its newest entry. Times are epoch seconds.
 
-    `paid_at` is the earliest second at which the provider says that it was paid. `channels` says which channel brought
-    each register's newest entry; it takes no part in comparison. What we decided ourselves stands beside the registers:
-    `refund_decision` (the money goes back), `used_at` (a live session took place), `accepted` (support took another
-    amount than was `asked` for), `recheck_at` (access ended by the clock, and the provider has not confirmed it yet),
-    `open_cases` (the review cases about it that wait for a decision).
+    `paid_at` is the earliest second of payment that the provider reported. `asked` is the price that the checkout asked
+    for. `channels` says which channel reported each register's newest entry. Comparison ignores `channels`.
+
+    Our own decisions are fields beside the registers. `refund_decision`: the money goes back. `used_at`: when the live
+    session took place. `accepted`: support accepted an amount that differs from `asked`. `recheck_at`: access ended by
+    the clock, and at this second we ask the provider again. `open_cases`: the ids of its open review cases.
     """
 
     purchase_id: str
@@ -98,7 +100,7 @@ class Purchase:
 
     @classmethod
     def of(cls, fact: Fact) -> "Purchase":
-        """Return the pass that *fact* speaks of, before anything was heard of it."""
+        """Return the purchase that *fact* is about, without any entry."""
         return cls(
             purchase_id=fact.purchase_id,
             customer_id=fact.customer_id,
@@ -110,8 +112,9 @@ class Purchase:
         )
 
     def merge(self, fact: Fact) -> "Purchase":
-        """Return this pass with *fact* merged in: the newest entry of each register is kept, and of what was sold the
-        word that knows most, since metadata can be edited or lost at the provider.
+        """Return this purchase with *fact* merged in. The newest entry of each register is kept.
+
+        Metadata can be edited or lost at the provider. So offer, kind, days and price come from the fuller source.
         """
         entry, value = fact.entry, fact.entry.value
         paid = isinstance(value, Payment) and value.status is PaymentStatus.PAID
@@ -129,35 +132,35 @@ class Purchase:
         )
 
     def ties_with(self, fact: Fact) -> bool:
-        """Whether *fact* contradicts what was said in the same second: the provider's object must be fetched."""
+        """Whether *fact* and the known entry differ at the same second. Then the provider's object must be fetched."""
         return fact.entry.ties_with(self.registers.get(fact.register))
 
     @property
     def payment(self) -> Payment | None:
-        """What the checkout came to, as last heard."""
+        """The newest payment of the checkout."""
         return next(self._values(Payment), None)
 
     @property
     def subscription(self) -> Subscription | None:
-        """The subscription, as last heard."""
+        """The newest state of the subscription."""
         return next(self._values(Subscription), None)
 
     @property
     def sells(self) -> str:
-        """The offer that the pass grants now: a subscription's plan can change."""
+        """The id of the offer that the purchase grants now. A subscription's plan can change."""
         plan = self.subscription
         return plan.offer_id if plan and plan.offer_id else self.offer_id
 
     @property
     def refunded(self) -> int:
-        """What went back to the buyer so far, in minor units."""
+        """The refunded total so far, in minor units."""
         return sum(refund.refunded for refund in self._values(Refund))
 
     @property
     def amount_mismatch(self) -> bool:
-        """Whether something else was paid than was asked for (currency or subtotal), and nobody has accepted that.
+        """Whether the paid subtotal or currency differs from the asked one, and support has not accepted that.
 
-        A subscription that begins with a trial asks for nothing at first.
+        A subscription that begins with a trial is paid with nothing at first. That is no mismatch.
         """
         payment = self.payment
         if self.accepted or self.asked is None or payment is None or payment.status is not PaymentStatus.PAID:
@@ -167,7 +170,7 @@ class Purchase:
 
     @property
     def fully_refunded(self) -> bool:
-        """Whether nothing of the buyer's money is left with us, and nothing more will be taken."""
+        """Whether all of the buyer's money went back, and no more will be taken."""
         plan = self.subscription
         if any(dispute.status is DisputeStatus.LOST and self._of_now(dispute) for dispute in self._values(Dispute)):
             return plan is None or plan.status in NEVER_RENEWS
@@ -180,47 +183,50 @@ class Purchase:
 
     @property
     def needs_review(self) -> bool:
-        """Whether somebody must decide on what was paid: it is not what was asked for, and we still have it."""
+        """Whether a person must decide about the payment: its amount is wrong, and we still have the money."""
         return self.amount_mismatch and not self.refund_decision and self._taken_back() is None
 
     @property
     def refund_key(self) -> str:
-        """What begins the idempotency keys of giving money back: new for each try, since a provider replays failures.
+        """The prefix of the refund's idempotency keys. Each try has its own, because a provider replays failures.
 
-        All that is left is asked for each time, so that two tries never give back more than was paid.
+        Each try asks to refund all that is left. So two tries never refund more than was paid.
         """
         tries = self.refund_decision.tries if self.refund_decision else 0
         return f"refund-{self.purchase_id}" + (f"-{tries}" if tries else "")
 
     @property
     def is_effective(self) -> bool:
-        """Whether it was paid as asked, and the money is neither back nor on its way back."""
+        """Whether the purchase was paid as asked, and no money went back or is about to."""
         return self.paid and not (self.refund_decision or self.amount_mismatch or self._taken_back())
 
     @property
     def paid(self) -> bool:
-        """Whether money was taken for it, or will be after a trial, whatever became of it since."""
+        """Whether the payment succeeded, or a trial began. Later refunds and disputes do not count."""
         unpaid = self.payment is not None and self.payment.status is not PaymentStatus.PAID
         return self.paid_at is not None and not unpaid
 
     def to_refund(self, why: str, *, now: int, paid_before: str | None = None) -> "Purchase":
-        """Return it with the decision, taken at *now*, to give the money back; the first decision stands."""
+        """Return this purchase with the decision, made at *now*, to refund it. The first decision stays."""
         decision = RefundDecision(why=why, decided_at=now, due_at=now, paid_before=paid_before)
         return self if self.refund_decision else replace(self, refund_decision=decision)
 
     def due_at(self, *, now: int, grace_s: int) -> int | None:
-        """Return when the clock must look at it next: for money to go back, or when its access ends."""
+        """Return when the sweep must act on the purchase next (epoch seconds): for its refund, or at its access's end.
+
+        None: never.
+        """
         if self.refund_decision:
             return None if self.fully_refunded else self.refund_decision.due_at
         status = self.status_at(now=now, grace_s=grace_s)
         return status.until if status.grants else self.recheck_at
 
     def status_at(self, *, now: int, grace_s: int) -> Status:
-        """Return how the pass stands at *now* (epoch seconds); past due keeps access for *grace_s* seconds.
+        """Return the status at *now* (epoch seconds). A past-due subscription keeps access for *grace_s* seconds.
 
-        A full refund and a lost dispute revoke, an open dispute holds, a won one restores, a partial refund keeps; of a
-        subscription, those of the present period's payment.
-        A renewing subscription of which nothing is heard at its period's end is given the same grace.
+        A full refund and a lost dispute revoke access. An open dispute holds it, a won dispute restores it, and a
+        partial refund keeps it. For a subscription, only refunds and disputes of the present period count.
+        If nothing is reported at the end of a renewing subscription's period, access goes on for the same grace.
         """
         taken_back = self._taken_back()
         if taken_back:
@@ -239,7 +245,7 @@ class Purchase:
         return status
 
     def access(self, *, now: int, grace_s: int) -> Access | None:
-        """Return what the pass lets its customer use at *now* (epoch seconds), or None."""
+        """Return the access that the purchase grants at *now* (epoch seconds), or None."""
         status = self.status_at(now=now, grace_s=grace_s)
         if not status.grants:
             return None
@@ -262,7 +268,7 @@ class Purchase:
         return None
 
     def _of_now(self, taken: Refund | Dispute) -> bool:
-        """Whether the payment that was *taken* back is what access stands on: a subscription's present period."""
+        """Whether *taken* is about the payment that grants access now: for a subscription, the present period's."""
         plan = self.subscription
         return plan is None or taken.invoice is None or taken.period == plan.period_start
 
@@ -272,7 +278,7 @@ class Purchase:
             return Status(state=PurchaseStatus.PENDING)
         if payment.status is not PaymentStatus.PAID or self.paid_at is None:
             return Status(state=PurchaseStatus.FAILED)
-        if self.kind is Kind.SUBSCRIPTION:  # paid, and the subscription itself not heard of yet
+        if self.kind is Kind.SUBSCRIPTION:  # paid, but the subscription is not reported yet
             return Status(state=PurchaseStatus.ACTIVE, until=self.paid_at + grace_s)
         if self.valid_days is None:
             return Status(state=PurchaseStatus.ACTIVE)
@@ -293,15 +299,15 @@ class Purchase:
 
 
 def end_of_day(second: int) -> int:
-    """Return the end of the UTC day of *second* (epoch seconds): a pass holds through its whole last day.
+    """Return the end of the UTC day of *second*, both in epoch seconds. A pass is valid through its whole last day.
 
-    It also keeps the end from moving when the same payment is heard again with a stamp some seconds earlier.
+    So the end stays the same if the same payment is reported again with a stamp some seconds earlier.
     """
     return -(-second // DAY_S) * DAY_S
 
 
 def _knowledge(thing: Purchase | Fact) -> tuple[object, ...]:
-    """Return what orders the words about what was sold, whoever came first: equal only where they say the same."""
+    """Return the rank of what *thing* says about the sale: the more it knows, the higher. The order is total."""
     asked, days = thing.asked, thing.valid_days
     said = (asked is not None, days is not None, thing.kind is not Kind.PASS)
     return (*said, asked.amount if asked else 0, asked.currency if asked else "", days or 0, thing.kind, thing.offer_id)

@@ -1,6 +1,7 @@
-"""The decision: what facts about one purchase come to for the customer's checkouts, bookings, money and access. Pure.
+"""The decision: what facts about one purchase change in a customer's checkouts, bookings, money and access.
 
-Everything that a decision needs is in the snapshot; `needs_family` says whether the linked checkouts belong into it.
+All of it is pure. The snapshot holds everything that a decision needs. `needs_family` says whether the snapshot must
+hold the linked checkouts too.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ NOT_ACCEPTED = "nobody accepted it in time"
 
 
 def decide(snapshot: Snapshot, facts: Sequence[Fact], policy: Policy, *, channel: Channel, now: int) -> ChangeSet:
-    """Return what *facts* of one purchase, which *channel* brought at *now* (epoch seconds), change."""
+    """Return what *facts* change. They are about one purchase. *channel* reported them at *now* (epoch seconds)."""
     change = ChangeSet(snapshot=snapshot, policy=policy, now=now)
     purchase = merged(snapshot, facts, channel=channel, now=now)
     if snapshot.checkout:
@@ -43,7 +44,7 @@ def decide(snapshot: Snapshot, facts: Sequence[Fact], policy: Policy, *, channel
 def merged(snapshot: Snapshot, facts: Sequence[Fact], *, channel: Channel, now: int) -> Purchase | None:
     """Return the purchase with *facts* merged in. A page that expired unpaid makes no purchase.
 
-    What was sold is what the cart says, if the checkout is still there: metadata can be edited at the provider.
+    Metadata can be edited at the provider. If the checkout is known, its cart says what was sold.
     """
     purchase = snapshot.purchase
     for fact in facts:
@@ -62,7 +63,7 @@ def merged(snapshot: Snapshot, facts: Sequence[Fact], *, channel: Channel, now: 
 
 
 def needs_family(snapshot: Snapshot, facts: Sequence[Fact], *, now: int) -> bool:
-    """Whether *facts* pay for a checkout that is linked to others, which then belong into the snapshot."""
+    """Whether *facts* pay for a linked checkout. Then the snapshot must hold the linked checkouts too."""
     if snapshot.checkout is None or not snapshot.checkout.linked:
         return False
     purchase = merged(snapshot, facts, channel=Channel.SWEEP, now=now)
@@ -70,13 +71,13 @@ def needs_family(snapshot: Snapshot, facts: Sequence[Fact], *, now: int) -> bool
 
 
 def call_off(purchase: Purchase, booking: Booking, why: str, change: ChangeSet) -> None:
-    """End the open *booking* of *purchase*: the money goes back, or the purchase is kept for the next booking."""
+    """End the open *booking* of *purchase*. The money goes back, or the purchase pays for the next booking."""
     stale = booking.stale(now=change.now)
     _close(booking.expire(now=change.now) if stale else booking.called_off(why, now=change.now), purchase, why, change)
 
 
 def release_stale_booking(change: ChangeSet) -> bool:
-    """Call off the booking in the customer's slot if nobody accepted it in time; return whether the slot is free."""
+    """End the booking in the customer's slot if it is stale, and return whether the slot is free."""
     booking = change.slot_booking
     if booking is None:
         return True
@@ -90,14 +91,14 @@ def release_stale_booking(change: ChangeSet) -> bool:
 
 
 def ensure_booking_slot(change: ChangeSet) -> None:
-    """Free the customer's booking slot of a stale booking. Raises BookingInTheWay for one that is live or waits."""
+    """Make the customer's booking slot free. Raises BookingInTheWay if its booking is live or waits."""
     booking = change.slot_booking
     if booking and not release_stale_booking(change):
         raise BookingInTheWay(booking)
 
 
 def book_again(purchase: Purchase, booking_id: str, change: ChangeSet) -> None:
-    """Open another booking for *purchase*, whose earlier one did not take place."""
+    """Open the booking *booking_id* for *purchase*. An earlier booking of the purchase did not take place."""
     change.put_booking(_waiting(purchase, booking_id, paid_at=change.now, policy=change.policy))
 
 
@@ -115,7 +116,7 @@ def _close(ended: Booking, purchase: Purchase, why: str, change: ChangeSet) -> N
 
 def _checkout_after(checkout: Checkout, facts: Sequence[Fact], purchase: Purchase | None, *, now: int) -> Checkout:
     payment = purchase.payment if purchase else None
-    finished = payment and payment.status is not PaymentStatus.EXPIRED  # paid, pending or failed: nobody can pay there
+    finished = payment and payment.status is not PaymentStatus.EXPIRED  # paid, pending or failed: the page is spent
     if finished or (purchase and purchase.subscription):
         return checkout if checkout.status is CheckoutStatus.COMPLETED else checkout.completed(now=now)
     if any(_page_expired(fact) and fact.source == checkout.token for fact in facts):
@@ -124,10 +125,10 @@ def _checkout_after(checkout: Checkout, facts: Sequence[Fact], purchase: Purchas
 
 
 def _keep_one_payment(purchase: Purchase, change: ChangeSet) -> None:
-    """Keep one payment of a checkout and those linked to it: a later payment goes back.
+    """Keep the first payment of the linked checkouts. Every later payment goes back.
 
-    A linked checkout that is still open is ended, so that nobody pays for what its buyer has bought in another tab. A
-    live session that took place, or takes place now, is kept whatever was paid before it.
+    Linked checkouts that are still open end, so that the buyer cannot pay twice in another tab. If a live session took
+    place, or takes place now, its payment is kept first.
     """
     snapshot = change.snapshot
     for other in snapshot.family:
@@ -151,12 +152,12 @@ def _keep_one_payment(purchase: Purchase, change: ChangeSet) -> None:
 
 
 def _book(purchase: Purchase, change: ChangeSet) -> None:
-    """Open the booking that a live session was paid for, or call it off if its payment was taken back."""
+    """Open the booking of a paid live session. If the payment was taken back, end the booking."""
     now, grace_s, seen = change.now, change.policy.grace_s, change.snapshot
     purchase = change.purchase(purchase.purchase_id) or purchase
     grants = purchase.status_at(now=now, grace_s=grace_s).grants
     in_slot = change.slot_booking
-    if in_slot and in_slot.purchase_id == purchase.purchase_id:  # its first booking, or a later one on credit
+    if in_slot and in_slot.purchase_id == purchase.purchase_id:  # the first booking, or a later one on credit
         if not grants:
             _close(in_slot.unpaid(TAKEN_BACK, now=now), purchase, TAKEN_BACK, change)
         return
@@ -169,7 +170,7 @@ def _book(purchase: Purchase, change: ChangeSet) -> None:
         return
     if (mine and not mine.lost_payment) or not grants or purchase.paid_at is None:
         return
-    if mine and mine.accepted_at is not None:  # somebody was there: it is not given twice
+    if mine and mine.accepted_at is not None:  # a host accepted it before: the session is used
         change.put_purchase(replace(purchase, used_at=mine.accepted_at))
     elif not release_stale_booking(change):
         change.put_purchase(purchase.to_refund("another booking is open", now=now))
@@ -193,7 +194,7 @@ def _waiting(purchase: Purchase, booking_id: str, *, paid_at: int, policy: Polic
 
 
 def _review_amount(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
-    """Open a review case if the paid amount is wrong: nothing is granted meanwhile. Close it if the money went back."""
+    """Open a review case if the paid amount is wrong. Close it if the money was refunded elsewhere."""
     before = change.snapshot.purchase
     if purchase.needs_review == (before is not None and before.needs_review):
         return
@@ -209,7 +210,7 @@ def _review_amount(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet)
 
 
 def _review_refund(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
-    """Open a review case if a bank returned a refund to us. Close the case of a refund that arrived after all."""
+    """Open a review case if a bank returned a refund to us. Close it if the refund arrives later."""
     purchase = change.purchase(purchase.purchase_id) or purchase
     before = change.snapshot.purchase
     was_back = before is not None and before.fully_refunded
@@ -226,7 +227,7 @@ def _review_refund(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet)
 
 
 def _tell(facts: Sequence[Fact], channel: Channel, change: ChangeSet) -> None:
-    """Add a timeline entry for every fact that is news; a newer stamp on the same value is none."""
+    """Add a timeline entry for every fact that changes a value. A newer stamp on the same value changes nothing."""
     snapshot = change.snapshot
     before = snapshot.purchase.registers if snapshot.purchase else {}
     checkout = snapshot.checkout
@@ -237,7 +238,7 @@ def _tell(facts: Sequence[Fact], channel: Channel, change: ChangeSet) -> None:
         purchase = change.purchase(fact.purchase_id)
         newest = purchase.registers.get(fact.register) if purchase else None
         if known is None and isinstance(fact.entry.value, Refund) and fact.entry.value.none:
-            continue  # that nothing was refunded is no news if nobody knew of a refund
+            continue  # "nothing refunded" is no news if no refund was known
         if moved or (newest and (known is None or known.value != newest.value)):
             change.note(
                 purchase or Purchase.of(fact),
@@ -256,7 +257,7 @@ def _page_expired(fact: Fact) -> bool:
 
 
 def _phrase(fact: Fact, purchase: Purchase | None, change: ChangeSet) -> str:
-    """Return what changed, for people: `payment paid: none -> active`."""
+    """Return a sentence for people about the change, such as `payment paid: none -> active`."""
 
     def state(one: Purchase | None) -> str:
         return one.status_at(now=change.now, grace_s=change.policy.grace_s).state if one else "none"

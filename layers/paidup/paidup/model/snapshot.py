@@ -1,4 +1,4 @@
-"""Snapshots and change sets: what was read of one customer, and what one transaction writes for them."""
+"""Snapshots and change sets: what one read of a customer found, and what one transaction writes for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,12 +16,12 @@ from paidup.model.timeline import TimelineEntry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What was read of a customer, the account first: a change that is decided from it fails if the account has moved.
+    """What was read of a customer. The account is read first: if it moves after that, the commit fails.
 
-    `checkout`, `purchase` and `booking` are those that the flow is about. `slot_booking` is the open booking that the
-    account's slot points at, `slot_purchase` what paid for it. `family` are the checkouts that are one purchase with
-    `checkout`, `family_purchases` what was paid on them. `cases` are the open cases of
-    these purchases. `all_purchases` is read if the account could not hold all access.
+    The flow is about `checkout`, `purchase` and `booking`. `slot_booking` is the booking in the account's slot, and
+    `slot_purchase` paid for it. `family` are the checkouts that are linked to `checkout`. `family_purchases` are the
+    purchases that were paid on them, by id. `cases` are the open cases of `purchase` and `slot_purchase`.
+    `all_purchases` is read only if the account's `access_cut` is set.
     """
 
     account: Account
@@ -37,16 +37,16 @@ class Snapshot:
     all_purchases: tuple[Purchase, ...] = ()
 
     def ties_with(self, fact: Fact) -> bool:
-        """Whether *fact* contradicts what was said of its register in the same second."""
+        """Whether *fact* and the known entry of its register differ at the same second."""
         return self.purchase is not None and self.purchase.ties_with(fact)
 
 
 @dataclass(slots=True, kw_only=True)
 class ChangeSet:
-    """What one transaction writes for a customer: whole items, by id, as they are from now on.
+    """What one transaction writes for a customer: whole things in their new state, by id.
 
-    Putting a purchase moves the account's access with it; ending the checkout or booking that a slot points at frees
-    the slot. `purchases_due` says when the clock must look at a purchase next (epoch seconds; None: never).
+    `put_purchase` updates the account's access too. If the checkout or booking in a slot ends, the slot becomes free.
+    `now` is in epoch seconds.
     """
 
     snapshot: Snapshot
@@ -62,7 +62,7 @@ class ChangeSet:
     idempotency_record: IdempotencyRecord | None = None
 
     def __post_init__(self) -> None:
-        """Begin with the account as it is."""
+        """Begin with the account of the snapshot."""
         self.account = self.snapshot.account
 
     @property
@@ -72,7 +72,7 @@ class ChangeSet:
         return not (written or self.event or self.idempotency_record) and self.account == self.snapshot.account
 
     def put_checkout(self, checkout: Checkout) -> None:
-        """Write *checkout*, if it differs; an ended one gives its slot back."""
+        """Write *checkout* if it changed. If it ended, free its slot."""
         seen = self.snapshot
         known = {one.checkout_id: one for one in (*seen.family, *((seen.checkout,) if seen.checkout else ()))}
         _put(self.checkouts, checkout.checkout_id, checkout, known)
@@ -80,9 +80,9 @@ class ChangeSet:
             self.account = replace(self.account, open_checkout_id=None)
 
     def put_purchase(self, purchase: Purchase, *, reschedule: bool = False) -> None:
-        """Write *purchase*, if it differs, and what it gives its customer from now on.
+        """Write *purchase* if it changed, and update the account's access.
 
-        *reschedule* writes it even if it is as it was, so that its item is due when it should be next.
+        *reschedule* writes an unchanged purchase too, so that its item gets the right `due_at`.
         """
         known = {} if reschedule else self._known_purchases()
         _put(self.purchases, purchase.purchase_id, purchase, known)
@@ -91,7 +91,7 @@ class ChangeSet:
         )
 
     def put_booking(self, booking: Booking) -> None:
-        """Write *booking*, if it differs; an open one takes the slot, an ended one gives the slot back."""
+        """Write *booking* if it changed. If it is open, it takes the slot. If it ended, its slot becomes free."""
         seen = self.snapshot
         known = {one.booking_id: one for one in (seen.booking, seen.slot_booking) if one}
         _put(self.bookings, booking.booking_id, booking, known)
@@ -101,12 +101,12 @@ class ChangeSet:
             self.account = replace(self.account, open_booking_id=None)
 
     def purchase(self, purchase_id: str) -> Purchase | None:
-        """Return the purchase as it is to be, or as it was read."""
+        """Return the purchase in its new state, or else as it was read."""
         return self.purchases.get(purchase_id) or self._known_purchases().get(purchase_id)
 
     @property
     def slot_booking(self) -> Booking | None:
-        """The open booking in the customer's slot, as it is to be."""
+        """The open booking in the customer's slot, in its new state."""
         in_slot = self.account.open_booking_id
         if in_slot is None:
             return None
@@ -117,7 +117,7 @@ class ChangeSet:
 
     @property
     def purchases_due(self) -> Mapping[str, int | None]:
-        """When the clock must look at each purchase next."""
+        """When the sweep must act on each written purchase next (epoch seconds; None: never)."""
         grace_s = self.policy.grace_s
         return {an_id: one.due_at(now=self.now, grace_s=grace_s) for an_id, one in self.purchases.items()}
 
@@ -132,7 +132,7 @@ class ChangeSet:
         occurred_at: int | None = None,
         fact_id: str | None = None,
     ) -> None:
-        """Add to the timeline what became of *purchase*."""
+        """Add a timeline entry about *purchase*. *occurred_at* is in epoch seconds (None: now)."""
         entry_id = fact_id or f"{purchase.purchase_id}@{self.snapshot.account.version}#{len(self.timeline)}"
         self.timeline.append(
             TimelineEntry(
@@ -151,7 +151,7 @@ class ChangeSet:
         )
 
     def open_case(self, purchase: Purchase, reason: CaseReason, why: str, *, facts: tuple[str, ...] = ()) -> Purchase:
-        """Open a case about *purchase*, and return the purchase with it. One that is open already stays as it is."""
+        """Open a case about *purchase*, and return the purchase with it. A case that is open already stays as it is."""
         an_id = case_id(reason, purchase.purchase_id)
         if an_id in purchase.open_cases:
             return purchase
@@ -167,7 +167,7 @@ class ChangeSet:
         return replace(purchase, open_cases=(*purchase.open_cases, an_id))
 
     def decide_case(self, purchase: Purchase, reason: CaseReason, decision: str, *, by: str = "paidup") -> Purchase:
-        """Close the case about *purchase* with *decision*, if one is open, and return the purchase without it."""
+        """If the case about *purchase* is open, close it with *decision*. Return the purchase without it."""
         an_id = case_id(reason, purchase.purchase_id)
         if an_id not in purchase.open_cases:
             return purchase
@@ -185,7 +185,7 @@ class ChangeSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """Something that the clock must look at, as an index holds it. The index may lag: read again to act."""
+    """The ids of something that the sweep must act on, from an index. The index may lag: read again before acting."""
 
     customer_id: str
     checkout_id: str | None = None
@@ -194,7 +194,7 @@ class Due:
 
 
 def _put[T](into: dict[str, T], an_id: str, thing: T, known: Mapping[str, T]) -> None:
-    """Put *thing* into what is written, unless it is as it was read."""
+    """Put *thing* into *into*. If it is as it was read, take it out instead."""
     if known.get(an_id) == thing:
         into.pop(an_id, None)
     else:

@@ -1,4 +1,4 @@
-"""The timeline: what happened to a customer's purchases, for people to read. There is no other record of it."""
+"""The timeline: what happened to a customer's purchases, for people to read. It is stored, not derived."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,10 @@ from paidup.model.fact import Channel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """One change: who said it (`said_by`: a provider, `paidup` or `clock`), when (`occurred_at`, the provider's epoch
-    second), by which channel it reached us, and what it changed. `settled_at` and `purge_at` are our own epoch seconds.
+    """One change of a purchase. `change` is a sentence for people.
+
+    `said_by` is a provider's name, `paidup` or `clock`. `occurred_at` is the epoch second of the one that said it: the
+    provider's clock for a fact, ours for a decision. `settled_at` and `purge_at` are epoch seconds of our clock.
     """
 
     customer_id: str
