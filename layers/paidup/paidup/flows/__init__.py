@@ -1,1 +1,1 @@
-"""What the business does: settle, buy, confirm, sync, expire."""
+"""The flows: what the business does, such as settle, buy, confirm, sync and expire."""

@@ -1,4 +1,4 @@
-"""Booking: live sessions that were paid for are listed, accepted, finished and cancelled."""
+"""Booking: list, accept, finish and cancel live sessions that were paid for."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,10 +20,11 @@ Step = Callable[[Booking, Purchase | None, ChangeSet], None]
 def list_bookings(
     caller_id: str, status: str | None, services: Services, *, is_host: bool, most: int, after: str | None, now: int
 ) -> tuple[list[Booking], str | None]:
-    """Return up to *most* bookings of one *status*, and the token of the next page.
+    """Return up to *most* bookings, and the token of the next page (None: no more).
 
-    A host is shown who waits, or who is live with them, the longest first. Customers are shown their own bookings: of
-    *status* or of any, among their newest hundred, the newest first. Raises Malformed for a wrong *after*.
+    A host sees the bookings that wait, or those that are live with them, the oldest first. A customer sees their own
+    bookings, the newest first: those of *status* (None: any) among their newest 100. Raises Malformed if *after* is not
+    a token of this list.
     """
     if is_host and status == BookingStatus.WAITING:
         found, following = services.table.waiting_bookings(most=most, after=after)
@@ -35,7 +36,7 @@ def list_bookings(
 
 
 def accept(booking_id: str, host: str, services: Services, *, now: int) -> Booking:
-    """Return the booking live with *host*; of two at once exactly one wins. Raises BookingClosed or NotFound."""
+    """Return the booking live with *host*. Of two hosts at once, one wins. Raises BookingClosed and NotFound."""
 
     def step(booking: Booking, _: Purchase | None, change: ChangeSet) -> None:
         change.put_booking(booking.accept(host, now=now))
@@ -44,7 +45,10 @@ def accept(booking_id: str, host: str, services: Services, *, now: int) -> Booki
 
 
 def finish(booking_id: str, host: str, services: Services, *, now: int) -> Booking:
-    """Return the booking finished and its purchase used. Raises BookingClosed, NotYourBooking or NotFound."""
+    """Return the booking finished, and mark its purchase as used.
+
+    Raises BookingClosed, NotYourBooking and NotFound.
+    """
 
     def step(booking: Booking, purchase: Purchase | None, change: ChangeSet) -> None:
         change.put_booking(booking.finish(host, now=now))
@@ -54,10 +58,10 @@ def finish(booking_id: str, host: str, services: Services, *, now: int) -> Booki
 
 
 def cancel(booking_id: str, by: str, services: Services, *, of: str | None, now: int) -> Booking:
-    """Return the booking cancelled *by* its customer while it waits, or by the host who has it.
+    """Return the booking cancelled. Its customer may cancel it while it waits, its host while it is live.
 
-    The money goes back, or the purchase is kept for the next booking. With *of*, only that customer's bookings are
-    found. Raises BookingClosed, NotYourBooking or NotFound.
+    *by* is the id of the customer or the host. The money goes back, or the purchase pays for the next booking. If *of*
+    is given, only that customer's bookings are found. Raises BookingClosed, NotYourBooking and NotFound.
     """
 
     def step(booking: Booking, purchase: Purchase | None, change: ChangeSet) -> None:
@@ -70,7 +74,10 @@ def cancel(booking_id: str, by: str, services: Services, *, of: str | None, now:
 
 
 def expire_booking(customer_id: str, booking_id: str, services: Services, *, now: int) -> Booking:
-    """End a booking that nobody accepted in time, or that nobody finished within a day; others stay as they are."""
+    """End a booking that was not accepted in time, or not finished within a day. Return it. Raises NotFound.
+
+    A booking whose time is not over stays as it is.
+    """
 
     def step(booking: Booking, purchase: Purchase | None, change: ChangeSet) -> None:
         if booking.stale(now=now):
@@ -91,7 +98,7 @@ def _use(purchase: Purchase | None, change: ChangeSet) -> None:
 
 
 def _moved(booking_id: str, of: str | None, step: Step, services: Services, *, now: int) -> Booking:
-    """Take *step* with the booking in one transaction, and return the booking as it is then."""
+    """Apply *step* to the booking in one transaction, and return the new booking. Raises NotFound."""
     customer_id = of or services.table.booking_owner(booking_id)
     if customer_id is None:
         raise NotFound("booking", booking_id)

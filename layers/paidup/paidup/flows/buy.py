@@ -1,4 +1,4 @@
-"""Buying: reserve, call, record. One open checkout a customer; every step can be made again after a crash."""
+"""Buying: reserve a checkout, call the provider, record the page. Each step can be repeated after a crash."""
 
 import secrets
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ BUY_WITHIN_S = 7.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a buyer asks for: *quantity* of an offer, by which provider, where to come back to, and their own state.
+    """What a buyer asks for: a quantity of an offer, the provider, the return URLs, and the front end's `context`.
 
-    `cart` is what they chose before, at the price of that time; `recovers` is the checkout that they go on from. `key`
-    is the caller's Idempotency-Key: for a week it is answered with the same checkout.
+    If the buyer recovers a checkout, `recovers` is its id, and `cart` its cart with the price of that time. `key` is
+    the caller's Idempotency-Key. For a week, the same key is answered with the same checkout.
     """
 
     customer_id: str
@@ -48,8 +48,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What a decision about an order needs: `snapshot` holds the customer's open checkout and booking slot, `replayed`
-    is the checkout with which the order's key was answered before, `previous` the best of the chain being recovered.
+    """What a decision about an order needs. `snapshot` holds the customer's open checkout and booking slot.
+
+    `replayed` is the earlier answer to the order's key. `previous` is the best checkout of the chain being recovered,
+    or the one that the buyer cancelled last, if it may still be paid.
     """
 
     snapshot: Snapshot
@@ -60,7 +62,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The checkout to go on with, whether it is reserved by this very request, and what that changes."""
+    """The checkout to go on with, whether this request reserved it, and the change to commit."""
 
     checkout: Checkout
     reserved: bool
@@ -68,16 +70,16 @@ class Choice:
 
 
 def buy(order: Order, services: Services, *, now: int) -> tuple[Checkout, bool]:
-    """Return the buyer's checkout for *order*, and whether it was opened by this call.
+    """Return the buyer's checkout for *order*, and whether this call opened it.
 
-    The same cart while one is open is that one, with the same token: two clicks, two tabs, two devices. Another cart
-    replaces it in the same transaction. If the open one was paid already, it is settled, not opened again.
+    If a checkout with the same cart is open, it is returned with the same token: two clicks, two tabs, two devices. If
+    a checkout with another cart is open, the new one replaces it in the same transaction. If the open checkout was paid
+    already, it is settled and returned.
 
-    A live session needs the customer's one booking slot: BookingInTheWay tells what is in it; a stale booking is called
-    off on the way.
+    A live session needs the customer's one booking slot. A stale booking in the slot is ended first.
 
-    Raises UnknownOffer, Malformed, TooManyRequests, Replaced and BookingInTheWay. Raises ProviderUnavailable or
-    ProviderRefused within 10 s, with the choice kept.
+    Raises UnknownOffer, Malformed, TooManyRequests, Replaced and BookingInTheWay. Raises ProviderUnavailable and
+    ProviderRefused within 10 s. The choice is kept then.
     """
     offer = services.table.offer(order.offer_id)
     with within(BUY_WITHIN_S):
@@ -96,7 +98,10 @@ def buy(order: Order, services: Services, *, now: int) -> tuple[Checkout, bool]:
 
 
 def _cart(order: Order, offer: Offer | None, services: Services) -> tuple[Cart, str]:
-    """Return what is bought, and through whom: as it was chosen, if the buyer goes on; else as it is sold today."""
+    """Return the cart and the provider's name: those of the recovered checkout, else those of the offer today.
+
+    Raises UnknownOffer, and Malformed if the offer is not sold through the provider.
+    """
     if order.cart and order.provider:
         return order.cart, order.provider
     if offer is None:
@@ -109,7 +114,7 @@ def _cart(order: Order, offer: Offer | None, services: Services) -> tuple[Cart, 
 
 
 def _paid_meanwhile(order: Order, cart: Cart, services: Services, *, now: int) -> Checkout | None:
-    """Ask the provider about the open checkout, and return it if it is paid and the same choice as *cart*."""
+    """Ask the provider about the open checkout. Return it if it is paid and has the same choice as *cart*."""
     open_one = services.table.load_open(order.customer_id).checkout
     if not (open_one and open_one.holds_slot(now=now) and refresh(open_one, Channel.POLL, services, now=now)):
         return None
@@ -119,7 +124,7 @@ def _paid_meanwhile(order: Order, cart: Cart, services: Services, *, now: int) -
 
 
 def _choose(order: Order, cart: Cart, provider: str, paid: Checkout | None, services: Services, *, now: int) -> Choice:
-    """Commit the checkout to go on with, and return it."""
+    """Choose the checkout to go on with, commit the change, and return the choice."""
     checkout_id = new_id(now=now)
 
     def load() -> Situation:
@@ -146,9 +151,10 @@ def choice_of(
     *,
     now: int,
 ) -> Choice:
-    """Decide which checkout *order* goes on with. Pure. A new one gets *checkout_id*, and ends what is in its way.
+    """Decide which checkout *order* goes on with. Pure. A new checkout gets the id *checkout_id*.
 
-    *paid* is the same choice, found paid a moment ago. Raises BookingInTheWay.
+    *paid* is a checkout with the same choice that the provider has just reported as paid. Raises BookingInTheWay and
+    TooManyRequests.
     """
     snapshot, replayed = situation.snapshot, situation.replayed
     change = ChangeSet(snapshot=snapshot, policy=policy, now=now)
@@ -157,7 +163,7 @@ def choice_of(
         return Choice(checkout=replayed, reserved=False, change=change)
     if paid:
         return _keep(order, paid, change)
-    if situation.previous and situation.previous_paid:  # in another tab: what is paid once more would go back
+    if situation.previous and situation.previous_paid:  # paid in another tab: a second payment would go back
         return _keep(order, situation.previous, change)
     if current and current.holds_slot(now=now) and (current.cart, current.provider) == (cart, provider):
         return _keep(order, current, change)
@@ -172,7 +178,7 @@ def choice_of(
 def _reserve(
     order: Order, cart: Cart, provider: str, situation: Situation, checkout_id: str, change: ChangeSet
 ) -> Checkout:
-    """Put the intent to open a new checkout into *change*, and end what is in its way."""
+    """Put a new checkout into *change*, and end the open checkout that it replaces."""
     current, previous, now = situation.snapshot.checkout, situation.previous, change.now
     change.account = _counted(change)
     in_the_way = current if current and not current.ended else None
@@ -202,7 +208,7 @@ def _reserve(
 
 
 def _counted(change: ChangeSet) -> Account:
-    """Return the account with one more new page. Raises TooManyRequests if that is one too many."""
+    """Return the account with one more new payment page counted. Raises TooManyRequests."""
     account, policy, now = change.account, change.policy, change.now
     recent = tuple(at for at in account.reservations if now - at < policy.new_pages_within_s)
     if len(recent) >= policy.new_pages:
@@ -215,7 +221,7 @@ def _counted(change: ChangeSet) -> Account:
 
 
 def _keep(order: Order, there: Checkout, change: ChangeSet) -> Choice:
-    """Go on with the checkout that is *there*; while it is open, the caller's newest context is the one kept."""
+    """Go on with the checkout *there*. While it is open, it takes the context of the newest request."""
     kept = there if there.ended or order.context is None else replace(there, context=order.context)
     if kept != there:
         change.put_checkout(kept)
@@ -228,7 +234,7 @@ def _situation(order: Order, services: Services, *, now: int) -> Situation:
     replayed = _replayed(order, services)
     snapshot = services.table.load_open(order.customer_id)
     if replayed and not replayed.ended and snapshot.account.open_checkout_id != replayed.checkout_id:
-        replayed = _replayed(order, services)  # it was ended between the two reads
+        replayed = _replayed(order, services)  # it ended between the two reads
     if order.recovers:
         previous, paid = _best_of_chain(order.customer_id, order.recovers, services, now=now)
         return Situation(snapshot=snapshot, replayed=replayed, previous=previous, previous_paid=paid)
@@ -236,10 +242,10 @@ def _situation(order: Order, services: Services, *, now: int) -> Situation:
 
 
 def _replayed(order: Order, services: Services) -> Checkout | None:
-    """Return the checkout with which this very request was answered before.
+    """Return the checkout with which the same Idempotency-Key was answered before.
 
-    None if it ended before it ever had a page: the request is then answered with a new one. Raises Malformed if the key
-    came with another cart.
+    Return None if that checkout ended before it had a page: the request then gets a new one. Raises Malformed if the
+    key came with another cart.
     """
     record = services.table.idempotency_record(order.customer_id, order.key) if order.key else None
     if record is None:
@@ -252,12 +258,12 @@ def _replayed(order: Order, services: Services) -> Checkout | None:
 
 
 def _is_final(replayed: Checkout, *, now: int) -> bool:
-    """Whether a request that is sent again gets *replayed* as it is: it ended, or its page is past its time."""
+    """Whether a repeated request gets *replayed* as it is: it ended, or the deadline of its page is over."""
     return replayed.ended or (replayed.token is not None and not replayed.holds_slot(now=now))
 
 
 def _idempotency_record(order: Order, checkout: Checkout, *, now: int) -> IdempotencyRecord | None:
-    """Return what to remember of answering *order* with *checkout*."""
+    """Return the record that *order* was answered with *checkout*, or None if the order has no key."""
     if order.key is None:
         return None
     return IdempotencyRecord(
@@ -294,8 +300,9 @@ def _best_of_chain(customer_id: str, checkout_id: str, services: Services, *, no
 
 
 def _cancelled(snapshot: Snapshot, services: Services) -> Checkout | None:
-    """Return what the buyer cancelled while its page, or one that it replaced, was not closed yet: that may be paid
-    beside the new one.
+    """Return the checkout that the buyer cancelled last, if its page or a linked page may still be open.
+
+    The buyer could pay there too, so a new checkout must be linked to it.
     """
     account = snapshot.account
     if account.cancelled_checkout_id is None:
@@ -309,9 +316,9 @@ def _cancelled(snapshot: Snapshot, services: Services) -> Checkout | None:
 
 
 def _book_on_credit(order: Order, services: Services, *, now: int) -> Checkout | None:
-    """Book with a purchase whose earlier booking did not take place; None if there is no such credit.
+    """Book with a credit: a purchase whose earlier booking did not take place. Return its checkout, or None.
 
-    What was credited stays so, whatever the policy is by now, and whether the offer is still sold.
+    A credit stays valid if the policy changes, or if the offer is no longer sold.
     """
     booking_id = new_id(now=now)
 
@@ -340,24 +347,24 @@ def _book_on_credit(order: Order, services: Services, *, now: int) -> Checkout |
 
 
 def is_paid(checkout: Checkout, purchase: Purchase | None, *, now: int) -> bool:
-    """Whether *checkout* was paid for, or may yet be: a delayed payment (of *purchase*) can fail after all."""
+    """Whether *checkout* is paid, or its delayed payment is pending. A delayed payment of *purchase* can fail."""
     failed = purchase is not None and purchase.status_at(now=now, grace_s=0).state is PurchaseStatus.FAILED
     return checkout.status is CheckoutStatus.COMPLETED and not failed
 
 
 def new_id(*, now: int) -> str:
-    """Return a new checkout id: later ones sort after earlier ones."""
+    """Return a new checkout id. Later ids sort after earlier ones. *now* is in epoch seconds."""
     return f"co_{now:09x}{secrets.token_hex(8)}"
 
 
 def with_checkout_id(url: str, checkout_id: str) -> str:
-    """Return *url* with the checkout's id, which its caller could not know; the rest stays as it was written."""
+    """Return *url* with the checkout's id as a query parameter. The rest of the URL stays the same."""
     rest, hash_sign, fragment = url.partition("#")
     return f"{rest}{'&' if '?' in rest else '?'}checkout_id={checkout_id}{hash_sign}{fragment}"
 
 
 def without_checkout_id(url: str, checkout_id: str) -> str:
-    """Return *url* as its caller gave it, before `with_checkout_id`."""
+    """Return *url* as it was before `with_checkout_id`."""
     for mark in "?&":
         url = url.replace(f"{mark}checkout_id={checkout_id}", "")
     return url

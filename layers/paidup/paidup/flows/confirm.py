@@ -1,4 +1,4 @@
-"""Confirming: what a buyer who came back from the provider's page is told, and asking the provider when it is late."""
+"""Confirming: the state of a checkout for its buyer. If no webhook has reported it, the provider is asked."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ ASK_WITHIN_S = 5.0
 
 
 class State(StrEnum):
-    """What the poll answers."""
+    """The states that the poll returns."""
 
     CONFIRMING = "confirming"
     ACTIVE = "active"
@@ -47,7 +47,7 @@ STATE_OF = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """How one checkout stands for its buyer; ask again after `attempt_after_ms` (0: the answer is known)."""
+    """The state of one checkout for its buyer. The client polls again after `attempt_after_ms` (0: not at all)."""
 
     checkout_id: str
     state: State
@@ -58,10 +58,10 @@ class Confirmation:
 
 
 def confirm(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Confirmation:
-    """Return how the customer's checkout stands at *now* (epoch seconds); one read when the answer is known.
+    """Return the state of the customer's checkout at *now* (epoch seconds). A known state needs one read.
 
-    Where it is not, the provider is asked itself, from the third second and at most once per checkout in 3 s, so that
-    a purchase shows with all webhooks dead. Raises NotFound where it is not this customer's.
+    If the state is not known, the provider is asked: 3 s after the page opened, then at most once in 3 s. So a purchase
+    shows even if no webhook arrives. Raises NotFound if the customer has no such checkout.
     """
     snapshot = services.table.load(customer_id, checkout_id)
     if snapshot.checkout is None and snapshot.purchase is None:
@@ -86,10 +86,10 @@ def confirm(customer_id: str, checkout_id: str, services: Services, *, now: int)
 
 
 def refresh(checkout: Checkout, channel: Channel, services: Services, *, now: int) -> bool:
-    """Ask the provider how *checkout*'s page stands, settle what it says, and return whether it was asked.
+    """Ask the provider about *checkout*'s page, settle the facts, and return whether the provider was asked.
 
-    At most once per checkout in 3 s, whoever asks: the turn is claimed through the account's version. A provider that
-    does not answer changes nothing: what is known stays known.
+    The provider is asked at most once in 3 s per checkout. Requests at the same time claim the turn through the
+    account's version. If the provider does not answer, nothing changes.
     """
     if not checkout.token or not _turn(checkout, services, now=now):
         return False
@@ -112,7 +112,7 @@ def refresh(checkout: Checkout, channel: Channel, services: Services, *, now: in
 
 
 def expire_missing(checkout: Checkout, services: Services, *, now: int) -> None:
-    """End *checkout*, whose page the provider does not know any more."""
+    """End *checkout*, because its page is missing at the provider."""
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
         if snapshot.checkout and not snapshot.checkout.ended:
@@ -132,7 +132,7 @@ def state_of(snapshot: Snapshot, services: Services, *, now: int) -> State:
 
 
 def _undecided(snapshot: Snapshot, services: Services, *, now: int) -> bool:
-    """Whether the provider may know more: while it is open or pending, and once it ended with its page still open."""
+    """Whether the provider may know more: the state is not known, or the checkout ended and its page is not closed."""
     if state_of(snapshot, services, now=now) is State.CONFIRMING:
         return True
     return snapshot.purchase is None and snapshot.checkout is not None and snapshot.checkout.due_at is not None

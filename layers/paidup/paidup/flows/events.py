@@ -1,4 +1,4 @@
-"""Hearing: what a provider's event says is settled, and the event logged with what became of it."""
+"""Events: settle the facts of a provider's event, and record the event with its outcome."""
 
 from dataclasses import dataclass, replace
 
@@ -17,18 +17,18 @@ QUEUE_WITHIN_S = 6.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What became of a webhook before it was answered: settled, queued, or ignored for its type."""
+    """The outcome of a webhook before it is answered: `settled`, `queued` or `ignored`."""
 
     received: str
 
 
 def receive(event: WebhookEvent, services: Services, *, now: int) -> Received:
-    """Make the effect of *event* durable, and only then return.
+    """Make the effect of *event* durable before returning.
 
-    The buyer's redirect waits for an urgent event, so that one is settled at once, within 2 s. If that fails, and for
-    every other event, the queue keeps it.
+    The buyer's redirect waits for an urgent event, so it is settled at once, within 2 s. If that fails, the event goes
+    to the queue. Every other relevant event goes to the queue at once.
 
-    Raises what the queue raises: the webhook is then answered with an error, and the provider sends it again.
+    Raises what the queue raises. Then the webhook is answered with an error, and the provider sends it again.
     """
     if not event.relevant:
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
@@ -47,8 +47,10 @@ def receive(event: WebhookEvent, services: Services, *, now: int) -> Received:
 
 
 def retry_event(event: WebhookEvent, services: Services, *, now: int, attempt: int, left_s: float) -> None:
-    """Settle a queued *event* in at most *left_s* seconds. If that fails, record the failure and raise, so that the
-    queue hands the event out again. An event that will never be better is not handed out again.
+    """Settle a queued *event* within *left_s* seconds. *attempt* counts from 1.
+
+    If that fails, record the failure and raise, so that the queue delivers the event again. If the event is Malformed,
+    record the failure only: it can never be settled.
     """
     try:
         with within(min(QUEUE_WITHIN_S, left_s)):
@@ -61,9 +63,10 @@ def retry_event(event: WebhookEvent, services: Services, *, now: int, attempt: i
 
 
 def process_event(event: WebhookEvent, services: Services, *, now: int, attempt: int = 1) -> None:
-    """Settle every fact that *event* tells; one that was dealt with before is not looked at again.
+    """Settle every fact that *event* reports. An event that is settled or ignored already is skipped.
 
-    *attempt* counts from 1. Raises NotYetKnown, ProviderUnavailable or Contended when it must be heard again later.
+    *attempt* counts from 1. Raises NotYetKnown, ProviderUnavailable and Contended: the event must be retried later.
+    Raises Malformed if it can never be settled.
     """
     known = services.table.event(event.provider, event.event_id)
     if known and known.dealt_with:
@@ -79,7 +82,7 @@ def process_event(event: WebhookEvent, services: Services, *, now: int, attempt:
 
 
 def record_failure(event: WebhookEvent, services: Services, error: Exception, *, now: int, attempt: int) -> None:
-    """Log that *event* could not be settled this time, so that `attention` lists it until it is."""
+    """Record that *event* could not be settled. It is listed among the failed events until it is settled."""
     why = f"{type(error).__name__}: {error}"[:500]
     record = replace(event_record(event, services, now=now, attempt=attempt), status=EventStatus.FAILED, error=why)
     services.table.log(record)
@@ -87,7 +90,7 @@ def record_failure(event: WebhookEvent, services: Services, error: Exception, *,
 
 
 def event_record(event: WebhookEvent, services: Services, *, now: int, attempt: int) -> EventRecord:
-    """Return the log row of *event*, received at *now* (epoch seconds) for the *attempt*th time, as yet ignored."""
+    """Return the record of *event*, received at *now* (epoch seconds) for the *attempt*th time, with status ignored."""
     return EventRecord(
         provider=event.provider,
         event_id=event.event_id,

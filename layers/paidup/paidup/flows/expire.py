@@ -1,4 +1,4 @@
-"""Expiring: what the clock ends. Checkouts past their time, pages that must be closed, passes that run out."""
+"""Expiring: what the sweep ends or retries when its time comes. Checkouts, bookings, access and refunds."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -26,8 +26,11 @@ OUTAGES_ENDURED = 3
 
 @dataclass(slots=True, kw_only=True)
 class SweepReport:
-    """What one run did: things ended, closed or found paid; postponed because the provider was down or refused; how
-    often the provider was down; what failed by a mistake of ours or an outage of the table; whether time ran out.
+    """What one run of the sweep did.
+
+    `ended` counts what was ended, closed or found paid. `postponed` counts what waits because the provider was down or
+    refused. `outages` counts how often the provider was down. `failed` counts mistakes of ours and outages of the
+    table. `unfinished` says that the time was over before the work was.
     """
 
     ended: int = 0
@@ -37,20 +40,21 @@ class SweepReport:
     unfinished: bool = False
 
     def postpone(self, *, provider_down: bool) -> None:
-        """Count something that could not be done now: the provider was down, or refused this one thing."""
+        """Count something that waits: the provider was down, or refused this one thing."""
         self.postponed += 1
         self.outages += provider_down
 
 
 class SweepFailed(Exception):
-    """Something that was due could not be dealt with; all else was."""
+    """Something that was due failed. Everything else was done."""
 
 
 def expire(services: Services, *, now: int, time_left: Callable[[], float]) -> SweepReport:
-    """End what is due at *now* (epoch seconds): bookings, access and refunds first, then checkouts.
+    """Act on what is due at *now* (epoch seconds): bookings, access and refunds first, then checkouts.
 
-    Stops 10 s before *time_left* (seconds) runs out, and after three outages of the provider: the next run goes on.
-    What fails holds up nothing else; SweepFailed is raised at the end, so that the error metric shows it.
+    *time_left* returns the seconds that are left. The run stops when less than 10 s are left. After three outages of
+    the provider, it skips what needs the provider. The next run goes on. A failure does not stop the rest: SweepFailed
+    is raised at the end, so that the error metric shows it.
     """
     report = SweepReport()
     _sweep(services, report, time_left, now=now)
@@ -69,7 +73,7 @@ def _sweep(services: Services, report: SweepReport, time_left: Callable[[], floa
 
 
 def _dealt_with(due: Due, services: Services, report: SweepReport, *, left_s: float, now: int) -> bool:
-    """Act on *due*, and return False if the *left_s* seconds are too few for it."""
+    """Act on *due*. Return False if *left_s* seconds are too few for that."""
     if left_s < SPARE_S:
         report.unfinished = True
         return False
@@ -83,7 +87,7 @@ def _dealt_with(due: Due, services: Services, report: SweepReport, *, left_s: fl
 
 
 def _act_on(due: Due, services: Services, report: SweepReport, *, provider_down: bool, now: int) -> None:
-    """Do what is *due*; if the provider is down, only what needs no answer from it."""
+    """Do what is *due*. If the provider is down, skip what needs the provider."""
     if due.booking_id:
         booking = expire_booking(due.customer_id, due.booking_id, services, now=now)
         report.ended += booking is not None and not booking.open
@@ -98,7 +102,7 @@ def _act_on(due: Due, services: Services, report: SweepReport, *, provider_down:
 
 
 def _end_checkout(due: Due, services: Services, report: SweepReport, *, now: int) -> None:
-    """Close the provider's page first: if it was paid after all, that is settled; else the checkout has ended."""
+    """Close the provider's page, and settle its facts. Then the checkout is completed, or it ends here."""
     checkout = services.table.checkout(due.customer_id, due.checkout_id or "")
     if checkout is None or checkout.due_at is None or checkout.due_at > now:
         return
@@ -119,7 +123,7 @@ def _end_checkout(due: Due, services: Services, report: SweepReport, *, now: int
 
 
 def _rewrite(due: Due, move: Callable[..., Checkout], services: Services, *, now: int) -> None:
-    """*move* the checkout if it is still due."""
+    """Apply *move* to the checkout, if the checkout is still due."""
     checkout_id = due.checkout_id or ""
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
@@ -132,7 +136,7 @@ def _rewrite(due: Due, move: Callable[..., Checkout], services: Services, *, now
 
 
 def _end_purchase(due: Due, services: Services, report: SweepReport, *, refresh: bool, now: int) -> None:
-    """End access whose time has run out. Before that, the provider is asked what is new of a subscription."""
+    """End the access of the purchase if its time is over. A subscription is first refreshed from the provider."""
     purchase = services.table.purchase(due.customer_id, due.purchase_id or "")
     if purchase is None or purchase.refund_decision:
         return
@@ -144,7 +148,7 @@ def _end_purchase(due: Due, services: Services, report: SweepReport, *, refresh:
         if there is None:
             return
         recheck_at = None if asked else now + ASK_AGAIN_S
-        change.put_purchase(replace(there, recheck_at=recheck_at), reschedule=True)  # it may be due no longer
+        change.put_purchase(replace(there, recheck_at=recheck_at), reschedule=True)  # it may no longer be due
         if change.account.billing_version != snapshot.account.billing_version:
             status = there.status_at(now=now, grace_s=services.policy.grace_s)
             change.note(
@@ -160,7 +164,10 @@ def _end_purchase(due: Due, services: Services, report: SweepReport, *, refresh:
 
 
 def _hear_news(purchase: Purchase, services: Services, report: SweepReport, *, now: int) -> bool:
-    """Settle what the provider says of the subscription now, and return whether it said anything."""
+    """Settle what the provider says now about the subscription, and return whether the provider answered.
+
+    An answer that the subscription is missing counts too.
+    """
     try:
         with within(ASK_WITHIN_S):
             settle(services.provider(purchase.provider).purchase_facts(purchase), Channel.SWEEP, services, now=now)

@@ -1,4 +1,4 @@
-"""Opening: the provider's page for a reserved checkout. The same call, under the same key, finishes any crash."""
+"""Opening the provider's page for a reserved checkout. After a crash, the same call under the same key finishes."""
 
 import time
 from dataclasses import replace
@@ -16,21 +16,21 @@ LOOK_EVERY_S = 0.125
 
 
 class Replaced(Conflict):
-    """While its page was being opened, the buyer chose something else."""
+    """The buyer chose something else while the page was being opened."""
 
     slug = "replaced"
     next_step = "Use the newer checkout, or send this request again to come back to this choice."
 
     def __init__(self, checkout: Checkout) -> None:
-        """Refuse *checkout*, which a newer one replaced."""
+        """Refuse *checkout*, because a newer one replaced it or it ended."""
         what = f"replaced by {checkout.replaced_by!r}" if checkout.replaced_by else "ended"
         super().__init__(f"Checkout {checkout.checkout_id!r} was {what} meanwhile.")
 
 
 def open_page(checkout: Checkout, email: str | None, services: Services, *, ours: bool, now: int) -> Checkout:
-    """Return *checkout* open on the provider's page. Every request that has it makes the same call under the same key.
+    """Return *checkout* open on the provider's page. Every request for it makes the same call under the same key.
 
-    If another request reserved it (not *ours*), that request is given a moment to finish first. Raises Replaced.
+    If another request reserved the checkout (not *ours*), wait at most 2.5 s for that request first. Raises Replaced.
     """
     fresh = now - checkout.created_at <= PAGE_TAKES_S
     if not ours and fresh and (finished := _finished_meanwhile(checkout, services)):
@@ -50,7 +50,7 @@ def open_page(checkout: Checkout, email: str | None, services: Services, *, ours
 
 
 def _record(checkout: Checkout, page: Page, services: Services, *, now: int) -> Checkout:
-    """Record *page*, and return the checkout as it is then. If it ended meanwhile, the page is due to be closed."""
+    """Record *page*, and return the new checkout. If the checkout ended meanwhile, its page is due to be closed."""
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
         there = _there(snapshot, checkout)
@@ -73,7 +73,7 @@ def _record(checkout: Checkout, page: Page, services: Services, *, now: int) -> 
 
 
 def _finished_meanwhile(checkout: Checkout, services: Services) -> Checkout | None:
-    """Return *checkout* once another request has opened its page, waiting at most 2.5 s for that."""
+    """Wait at most 2.5 s until another request has opened the page. Return the checkout then, else None."""
     for _ in range(int(PAGE_TAKES_S / LOOK_EVERY_S)):
         time.sleep(LOOK_EVERY_S)
         found = services.table.checkout(checkout.customer_id, checkout.checkout_id)
@@ -83,7 +83,7 @@ def _finished_meanwhile(checkout: Checkout, services: Services) -> Checkout | No
 
 
 def _use_another_key(checkout: Checkout, services: Services, *, now: int) -> None:
-    """Give the next try a key of its own: the provider would replay this outage under the old one."""
+    """Give the next try a new key: under the old key, the provider would repeat this outage."""
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
         if snapshot.checkout and snapshot.checkout.attempt == checkout.attempt:
@@ -93,7 +93,7 @@ def _use_another_key(checkout: Checkout, services: Services, *, now: int) -> Non
 
 
 def _there(snapshot: Snapshot, checkout: Checkout) -> Checkout:
-    """Return *checkout* as it was read. Raises Contended if it is not there (any more)."""
+    """Return *checkout* as it was read. Raises Contended if the snapshot has none."""
     if snapshot.checkout is None:
         raise Contended(checkout.customer_id)
     return snapshot.checkout

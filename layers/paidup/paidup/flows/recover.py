@@ -1,4 +1,4 @@
-"""Recovering: what a buyer who comes back to an earlier checkout is told, and how they go on where they were."""
+"""Recovering: validate, cancel or go on with a checkout that the buyer comes back to."""
 
 from dataclasses import replace
 
@@ -18,9 +18,9 @@ ASK_WITHIN_S = 4.0
 
 
 def validate(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Snapshot:
-    """Return how the customer's checkout stands at *now*; while it can be paid the provider is asked, once in 3 s.
+    """Return the customer's checkout at *now* (epoch seconds). If its page may be open, the provider is asked.
 
-    Raises NotFound where it is not this customer's.
+    The provider is asked at most once in 3 s. Raises NotFound if the customer has no such checkout.
     """
     seen = services.table.load(customer_id, checkout_id)
     if seen.checkout is None:
@@ -31,9 +31,9 @@ def validate(customer_id: str, checkout_id: str, services: Services, *, now: int
 
 
 def cancel(customer_id: str, checkout_id: str, services: Services, *, now: int) -> Snapshot:
-    """End the customer's checkout at their wish, and return how it stands: paid after all, where it was paid before.
+    """End the customer's checkout because they cancelled it, and return it. If it was paid before, it is completed.
 
-    Its page is closed at once where the provider answers, and by the sweep where it does not. Raises NotFound.
+    If the provider answers, the page is closed at once. If not, the sweep closes it. Raises NotFound.
     """
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
@@ -52,11 +52,11 @@ def cancel(customer_id: str, checkout_id: str, services: Services, *, now: int) 
 def recover(
     customer_id: str, checkout_id: str, email: str | None, services: Services, *, now: int
 ) -> tuple[Snapshot, bool]:
-    """Return the checkout with which the buyer of *checkout_id* goes on, and whether it was opened by this call.
+    """Return the checkout with which the buyer of *checkout_id* goes on, and whether this call opened it.
 
-    The same one while it can be paid; a new one with the same cart and context where the old one expired, was
-    invalidated, failed to be paid or is broken at the provider; where it was paid, or what replaced it, that one and
-    its pass. Raises NotFound, and as `buy`.
+    If the checkout can still be paid, it is returned. If it was paid, or a linked checkout was, the paid one is
+    returned with its purchase. If it expired, was invalidated, failed to be paid or is missing at the provider, a new
+    checkout with the same cart and context is opened. Raises NotFound, and what `buy` raises.
     """
     seen = services.table.load(customer_id, checkout_id)
     if seen.checkout is None:
@@ -74,7 +74,7 @@ def recover(
 
 
 def _verified(checkout: Checkout, services: Services, *, now: int) -> Snapshot:
-    """Return how *checkout* stands after the provider was asked; one that it does not know any more has ended."""
+    """Ask the provider about *checkout*, and return it after that. If its page is missing there, it has ended."""
     try:
         with within(ASK_WITHIN_S):
             if facts := services.provider(checkout.provider).page(checkout.token or "").facts:

@@ -1,4 +1,4 @@
-"""Refunding: money that was decided to go back goes back, once, however often it must be tried."""
+"""Refunding: carry out a refund decision. The money goes back once, even if it takes many tries."""
 
 from dataclasses import replace
 
@@ -19,10 +19,10 @@ TRIES_BEFORE_CASE = 6
 def refund(
     customer_id: str, purchase_id: str, services: Services, *, now: int, channel: Channel = Channel.SWEEP
 ) -> bool:
-    """Give back what is due for the purchase at *now* (epoch seconds), and return whether the provider answered.
+    """Refund the purchase if that is due at *now* (epoch seconds). Return False if the provider was down.
 
-    The refund's idempotency key is derived from the purchase, so that the same call mends a crash anywhere. A refund
-    that fails is tried later and later; after six tries a review case opens.
+    The idempotency key is derived from the purchase, so the same call finishes after a crash. A failed refund is tried
+    again after 1, 2, 4 … at most 60 minutes. After six tries a review case opens.
     """
     purchase = services.table.purchase(customer_id, purchase_id)
     if purchase is None or purchase.refund_decision is None or purchase.fully_refunded:
@@ -44,7 +44,7 @@ def refund(
 
 
 def _try_later(customer_id: str, purchase_id: str, services: Services, *, now: int) -> None:
-    """Make the purchase due again later, unless the money is back."""
+    """Make the purchase due again later, if the money is not back yet."""
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
         purchase = snapshot.purchase

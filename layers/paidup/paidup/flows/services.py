@@ -1,4 +1,4 @@
-"""What every flow works with, handed in whole so that a flow reads like the business."""
+"""Services: what every flow works with, in one argument."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,9 @@ from paidup.outside.queue import Queue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The table, the payment providers by name, and the numbers of the business.
+    """The table, the payment providers by name, the queue of webhooks, and the policy of the business.
 
-    `provider` and `webhooks` (the queue) connect on first use: a flow that needs no provider loads none and reads no
-    secret.
+    `provider` and `webhooks` connect on first use. So a flow that calls no provider loads none, and reads no secret.
     """
 
     table: Table

@@ -1,4 +1,4 @@
-"""Settling: the one door through which every channel brings facts into a customer's account."""
+"""Settling: the one function through which every channel merges facts into a customer's account."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from paidup.outside.log import logger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleResult:
-    """What facts came to: the account as it is now, whether anything changed, and whether access began with them."""
+    """The result of settling: the account now, whether anything changed, and whether access began (`granted`)."""
 
     account: Account
     changed: bool
@@ -24,10 +24,10 @@ class SettleResult:
 
 
 class Tied(Exception):
-    """Facts that contradict what was said in the same second: only the provider can decide."""
+    """Some facts differ from the known entries at the same second. Only the provider can decide."""
 
     def __init__(self, positions: Sequence[int]) -> None:
-        """Say which facts to fetch again, by their *positions*."""
+        """Name the facts to fetch again by their *positions* in the sequence."""
         super().__init__(f"facts {positions}")
         self.positions = positions
 
@@ -35,10 +35,11 @@ class Tied(Exception):
 def settle(
     facts: Sequence[Fact], channel: Channel, services: Services, *, now: int, event: EventRecord | None = None
 ) -> SettleResult:
-    """Merge *facts* of one purchase, which *channel* brought at *now* (epoch seconds), exactly once in effect.
+    """Merge *facts* into the account, with effect exactly once. They are about one purchase.
 
-    One transaction writes what changed, guarded by the account's version, with the timeline and, if a webhook brought
-    the facts, the *event*'s record. A tie is decided by fetching the object again, outside the write loop.
+    *channel* reported the facts at *now* (epoch seconds). One transaction writes the changes, the timeline and, if a
+    webhook reported the facts, the *event*'s record. The account's version guards it. A tie is decided by fetching the
+    object again, outside the write loop.
 
     Raises Contended after 12 lost races, and ProviderUnavailable if a tie cannot be decided now.
     """

@@ -15,25 +15,26 @@ from paidup.model.snapshot import ChangeSet, Snapshot
 
 
 class NothingPaid(Conflict):
-    """There is no money of the buyer's to give back."""
+    """There is no payment to refund."""
 
     slug = "nothing-paid"
     title = "Nothing was paid"
     next_step = "Look at the purchase: its payment failed, or was never made."
 
     def __init__(self, purchase_id: str) -> None:
-        """Refuse to give back what was never paid for *purchase_id*."""
+        """Refuse to refund *purchase_id*, because it was never paid."""
         super().__init__(f"Nothing was paid for the purchase {purchase_id!r}.")
 
 
 def review(customer_id: str, purchase_id: str, services: Services, *, grant: bool, by: str, now: int) -> None:
-    """Decide about a payment: *grant* what was bought though the amount is wrong, or give any payment back.
+    """Decide about a payment: *grant* the purchase although the amount is wrong, or refund it.
 
-    *by* is who decided; it stands in the review case and on the timeline. A live session that is granted is booked from
-    now on; the booking of one that is given back is called off. A refund that was decided before stays decided.
+    *by* is the person who decided. It is stored in the review case and on the timeline. If a live session is granted,
+    its booking waits from *now* (epoch seconds) on. If a live session is refunded, its booking ends. An earlier refund
+    decision stays.
 
-    Raises NotFound without such a purchase, NothingPaid if nothing can be given back, and BookingInTheWay if another
-    booking is open.
+    Raises NotFound if the customer has no such purchase, NothingPaid if there is no payment to refund, and
+    BookingInTheWay if another booking is open.
     """
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
@@ -57,7 +58,7 @@ def review(customer_id: str, purchase_id: str, services: Services, *, grant: boo
 
 
 def _rebook(purchase: Purchase, change: ChangeSet, *, grant: bool) -> None:
-    """Book what support granted, or call off the booking of what goes back."""
+    """Open the booking of a granted live session, or end the booking of a refunded one."""
     in_slot = change.slot_booking
     if in_slot and in_slot.purchase_id == purchase.purchase_id and not grant:
         change.put_booking(in_slot.called_off("support decided", now=change.now))

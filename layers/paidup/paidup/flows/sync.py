@@ -1,4 +1,4 @@
-"""Syncing: a customer misses a pass, so everything that the provider knows of them is settled."""
+"""Syncing: a customer misses a purchase, so everything that the providers know about them is settled."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ MOST_A_MINUTE = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something of the provider's that could not be settled: its id, and why (a sentence)."""
+    """An object of the provider that could not be read or settled: its id, and why (a sentence)."""
 
     ref: str
     why: str
@@ -30,7 +30,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncResult:
-    """What a sync found: objects scanned, passes whose access began with it, objects that were known, problems."""
+    """The result of a sync. `scanned` and `unchanged` count objects. `granted` are purchases whose access began."""
 
     scanned: int
     granted: tuple[str, ...]
@@ -39,11 +39,11 @@ class SyncResult:
 
 
 def sync(customer_id: str, email: str | None, services: Services, *, now: int) -> SyncResult:
-    """Settle the customer's last 30 days at the provider, every page of checkout sessions and all subscriptions.
+    """Settle what every provider knows about the customer: the last 30 days' payments, and all subscriptions.
 
-    One at a time per customer and six a minute: beyond that TooManyRequests. What cannot be read or settled is told
-    among the problems and holds up nothing else. Raises ProviderUnavailable or ProviderRefused only when the provider
-    listed nothing at all.
+    If an object cannot be read or settled, it becomes a problem of the result, and the rest is settled. A customer has
+    one sync at a time, and six a minute. Raises TooManyRequests beyond that. Raises ProviderUnavailable and
+    ProviderRefused only if the providers listed nothing at all.
     """
     account = _begin(customer_id, services, now=now)
     try:
@@ -84,7 +84,7 @@ def _history(account: Account, email: str | None, services: Services, *, now: in
 def _news(
     found: Report, customer_id: str, services: Services, granted: list[str], problems: list[Problem], *, now: int
 ) -> bool:
-    """Settle what one object says of the customer, and return whether that was news or a problem."""
+    """Settle what one object says about the customer. Return whether it changed anything or was a problem."""
     try:
         facts = [fact for fact in found.read() if fact.customer_id == customer_id]
         if not facts:
@@ -99,7 +99,7 @@ def _news(
 
 
 def _begin(customer_id: str, services: Services, *, now: int) -> Account:
-    """Claim the customer's one sync at a time. Raises TooManyRequests."""
+    """Claim the customer's sync, and return the account. Raises TooManyRequests."""
 
     def claim(snapshot: Snapshot) -> ChangeSet:
         account, change = snapshot.account, ChangeSet(snapshot=snapshot, policy=services.policy, now=now)

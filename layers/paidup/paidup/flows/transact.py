@@ -1,4 +1,4 @@
-"""The one write loop: load, decide, commit; and again if another writer was first."""
+"""The one write loop: load, decide, commit. If another writer was first, do it again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from paidup.outside.retry import LostRace, attempts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed[L]:
-    """What was loaded, what was decided from it, and the account as it is now."""
+    """What was loaded, the change that was decided from it, and the account now."""
 
     loaded: L
     change: ChangeSet
@@ -41,7 +41,7 @@ def transact[L](
 def update(
     customer_id: str, an_id: str, step: Callable[[Snapshot, ChangeSet], None], services: Services, *, now: int
 ) -> Committed[Snapshot]:
-    """Load what the customer has under the id *an_id*, and commit what *step* puts into the change.
+    """Load the customer's checkout, purchase and booking with the id *an_id*, and commit what *step* changes.
 
     Raises what *step* raises, and Contended.
     """
