@@ -1,1 +1,1 @@
-"""DynamoDB: the one table, its items and the client that reads and writes them."""
+"""DynamoDB: the one table, its items, and the calls that read and write them."""

@@ -1,4 +1,4 @@
-"""DynamoDB's calls: single items, items read in one call, pages of items, items written together or not at all."""
+"""Calling DynamoDB: read one item, many items or pages of items, and write items together or not at all."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TRIED_AGAIN = {"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableClient:
-    """The items of the table called *name*."""
+    """The DynamoDB table *name*, as items."""
 
     client: "DynamoDBClient"
     name: str
@@ -68,7 +68,10 @@ class TableClient:
             asked = {**asked, "ExclusiveStartKey": last}
 
     def _get_all(self, keys: Sequence[Key]) -> dict[tuple[str, str], Item]:
-        """Return what lies at *keys* (100 a call at most), by address, each item consistent by itself."""
+        """Return the items at *keys*, by (pk, sk). Each item is read consistently, but the items are no snapshot.
+
+        One call reads at most 100 items. Raises TooLate if DynamoDB keeps items unprocessed.
+        """
         found: list[Any] = []
         for first in range(0, len(keys), PAGE):
             wanted = [items.serialize(key) for key in keys[first : first + PAGE]]
@@ -83,7 +86,7 @@ class TableClient:
         return {_address(item): item for item in found}
 
     def _write(self, puts: Sequence[Item]) -> None:
-        """Write all of *puts* or none. Raises LostRace if another writer was first."""
+        """Write all of *puts* or none. Raises LostRace if another writer was first, or the write was throttled."""
         try:
             self.client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]  # items are built, not literal
         except ClientError as error:
@@ -91,7 +94,7 @@ class TableClient:
 
 
 def refuse_when_late(**_: Any) -> None:
-    """Raise TooLate instead of sending a request, the first or a repeated one, past the caller's deadline."""
+    """Raise TooLate before a request is sent after the caller's deadline. botocore's own retries count too."""
     if passed():
         raise TooLate
 
@@ -101,9 +104,9 @@ def _address(item: Item) -> tuple[str, str]:
 
 
 def _race(error: ClientError) -> LostRace | None:
-    """Return the lost race that *error* stands for, if it does: a failed condition, a conflict, or a throttled write.
+    """Return LostRace if *error* is a failed condition, a conflict or a throttled write. Else return None.
 
-    botocore does not try a cancelled transaction again, whatever cancelled it.
+    botocore never tries a cancelled transaction again, so we do.
     """
     if error.response["Error"]["Code"] not in ("TransactionCanceledException", "TransactionConflictException"):
         return None

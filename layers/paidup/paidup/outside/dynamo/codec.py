@@ -1,4 +1,4 @@
-"""How frozen dataclasses become plain DynamoDB maps and come back, driven by their own type hints."""
+"""Codec: turns frozen dataclasses into plain values for DynamoDB and back, by their type hints."""
 
 import json
 import types
@@ -12,9 +12,9 @@ JSON = Mapping[str, Any] | None
 
 
 def to_plain(value: Any) -> Any:
-    """Return *value* as maps, lists, strings, ints and bools; fields that are None are left out.
+    """Return *value* as maps, lists, strings, ints and bools. Fields that are None are left out.
 
-    A variant of a union of dataclasses is written as `{"<tag>": {…}}`, by its class's literal `tag`.
+    In a field whose type is a union of dataclasses, the value becomes `{"<tag>": {…}}` with its class's literal `tag`.
     """
     if is_dataclass(value) and not isinstance(value, type):
         hints = _hints(type(value))
@@ -29,7 +29,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain[T](kind: type[T], plain: Mapping[str, Any]) -> T:
-    """Return the *kind* that *plain* holds; unknown keys are passed over, missing ones take their defaults."""
+    """Return the *kind* that *plain* holds. Unknown keys are ignored. Missing keys take the field's default."""
     hints = _hints(cast("Any", kind))
     return kind(**{name: _read(hint, plain[name]) for name, hint in hints.items() if name in plain})
 
@@ -66,7 +66,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 @cache
 def _shape(hint: Any) -> tuple[Any, Any, tuple[Any, ...]]:
-    """Return *hint* without its None, and what it is made of."""
+    """Return *hint* without `None`, its origin and its arguments."""
     if get_origin(hint) in (Union, types.UnionType):
         (hint,) = [one for one in get_args(hint) if one is not type(None)]
     return hint, get_origin(hint), get_args(hint)
@@ -74,7 +74,7 @@ def _shape(hint: Any) -> tuple[Any, Any, tuple[Any, ...]]:
 
 @cache
 def _variants(hint: Any) -> dict[str, type[Any]]:
-    """Return the dataclasses of a union of several, by tag; nothing for any other hint."""
+    """If *hint* is a union of several dataclasses, return them by tag. Else return an empty map."""
     if get_origin(hint) not in (Union, types.UnionType):
         return {}
     kinds: list[Any] = [one for one in get_args(hint) if is_dataclass(one)]

@@ -1,19 +1,24 @@
-"""The table's rows: the only module that knows keys, indexes and attribute names.
+"""The table's items: the only module that knows keys, indexes and attribute names.
 
-| row      | pk                    | sk                   | ref                | due_at         | purge_at       |
-|----------|-----------------------|----------------------|--------------------|----------------|----------------|
-| Account  | CUSTOMER#<customer>   | ACCOUNT              |                    |                |                |
-| (theirs) | CUSTOMER#<customer>   | PROVIDER#<provider>#<currency or -> | stripe#cus_… |        |                |
-| Checkout | CUSTOMER#<customer>   | CHECKOUT#<checkout>  | stripe#cs_…        | end, or now    | 7 d, if unpaid |
-| (key)    | CUSTOMER#<customer>   | KEY#<hash of it>     |                    |                | 7 d            |
-| Pass     | CUSTOMER#<customer>   | PURCHASE#<pass>          | stripe#sub_…, pi_… | end of access  |                |
-| Booking  | CUSTOMER#<customer>   | BOOKING#<booking>    | bookings#waiting,  | while open     | ended + 90 d   |
-|          |                       |                      | bookings#live#<by> |                |                |
-| (whose)  | BOOKING#<booking>     | BOOKING              |                    |                | ended + 90 d   |
-| Timeline | TIMELINE#<customer>   | <occurred_at>#<fact> |                    |                | 400 d          |
-| Event    | EVENT#<provider>#<id> | EVENT                | events#failed      |                | 90 d           |
-| Case     | CASE#<reason>-<purchase> | CASE              | cases#open         |                | decided + 400 d |
-| Offer    | OFFERS                | <offer>              |                    |                |                |
+| item              | pk                       | sk                       | ref                      | due_at        |
+|-------------------|--------------------------|--------------------------|--------------------------|---------------|
+| Account           | CUSTOMER#<customer>      | ACCOUNT                  |                          |               |
+| provider customer | CUSTOMER#<customer>      | PROVIDER#<slot>          | stripe#cus_…             |               |
+| Checkout          | CUSTOMER#<customer>      | CHECKOUT#<checkout>      | stripe#cs_…              | end, or now   |
+| IdempotencyRecord | CUSTOMER#<customer>      | KEY#<hash of the key>    |                          |               |
+| Purchase          | CUSTOMER#<customer>      | PURCHASE#<purchase>      | stripe#sub_…, pi_…       | end of access |
+| Booking           | CUSTOMER#<customer>      | BOOKING#<booking>        | bookings#waiting, or     | while open    |
+|                   |                          |                          | bookings#live#<host>     |               |
+| booking's owner   | BOOKING#<booking>        | BOOKING                  |                          |               |
+| TimelineEntry     | TIMELINE#<customer>      | <occurred_at>#<fact>     |                          |               |
+| EventRecord       | EVENT#<provider>#<event> | EVENT                    | events#failed, if failed |               |
+| ReviewCase        | CASE#<reason>-<purchase> | CASE                     | cases#open, if open      |               |
+| Offer             | OFFERS                   | <offer>                  |                          |               |
+
+A provider customer's slot is `<provider>#<currency>`, or `<provider>#-` for every currency. These items are purged
+(`purge_at`, epoch seconds): a checkout 7 days after it ended unpaid, an idempotency record after 7 days, a booking and
+its owner 90 days after it ended, a timeline entry after 400 days, an event after 90 days, a case 400 days after it was
+decided.
 """
 
 import gzip
@@ -39,8 +44,8 @@ Item = dict[str, Any]
 BY_REF = "by_ref"
 BY_DUE = "by_due"
 SHARDS = 16
-DUE_SHARDS = tuple(f"due#{n:02d}" for n in range(SHARDS))  # passes and bookings: somebody waits for them
-PAGE_SHARDS = tuple(f"pages#{n:02d}" for n in range(SHARDS))  # checkouts, whose pages are closed one by one
+DUE_SHARDS = tuple(f"due#{n:02d}" for n in range(SHARDS))  # purchases and bookings: a buyer waits for them
+PAGE_SHARDS = tuple(f"pages#{n:02d}" for n in range(SHARDS))  # checkouts: their pages are closed one by one
 FAILED = "events#failed"
 OPEN_CASES = "cases#open"
 WAITING = "bookings#waiting"
@@ -63,12 +68,12 @@ def checkout_key(customer_id: str, checkout_id: str) -> Key:
 
 
 def idempotency_record_key(customer_id: str, key: str) -> Key:
-    """Where it says with which checkout a request under an Idempotency-Key was answered."""
+    """Where an idempotency record lies. Its key is hashed, because callers choose the key."""
     return {"pk": f"CUSTOMER#{customer_id}", "sk": f"KEY#{sha256(key.encode()).hexdigest()}"}
 
 
 def purchase_key(customer_id: str, purchase_id: str) -> Key:
-    """Where a pass lies."""
+    """Where a purchase lies."""
     return {"pk": f"CUSTOMER#{customer_id}", "sk": f"PURCHASE#{purchase_id}"}
 
 
@@ -78,7 +83,7 @@ def booking_key(customer_id: str, booking_id: str) -> Key:
 
 
 def booking_owner_key(booking_id: str) -> Key:
-    """Where it says whose a booking is: the ones who accept bookings know no customers."""
+    """Where a booking's owner lies: hosts know a booking's id, but not its customer."""
     return {"pk": f"BOOKING#{booking_id}", "sk": "BOOKING"}
 
 
@@ -98,7 +103,7 @@ def offer_key(offer_id: str) -> Key:
 
 
 def timeline_key(entry: TimelineEntry) -> Key:
-    """Where a timeline entry lies: in the order in which things happened."""
+    """Where a timeline entry lies. The entries of a customer sort by `occurred_at`."""
     return {"pk": f"TIMELINE#{entry.customer_id}", "sk": f"{entry.occurred_at:010d}#{entry.fact_id}"}
 
 
@@ -108,7 +113,7 @@ def live_with(host: str) -> str:
 
 
 def due_shard(customer_id: str, shards: Sequence[str] = DUE_SHARDS) -> str:
-    """Return the one of 16 partitions of the due index that holds the customer's rows."""
+    """Return the one of 16 partitions of the due index that holds the customer's items."""
     return shards[crc32(customer_id.encode()) % len(shards)]
 
 
@@ -118,13 +123,13 @@ def account_item(account: Account) -> Item:
 
 
 def customer_item(customer_id: str, slot: str, ref: str) -> Item:
-    """Return the item by which a provider's customer is found; *slot* as in `Account.customers`."""
+    """Return the item by which a provider's customer is found. *slot* is as in `Account.customers`."""
     key = {"pk": f"CUSTOMER#{customer_id}", "sk": f"PROVIDER#{slot}"}
     return serialize({**key, "customer_id": customer_id, "ref": ref, "ref_at": 0})
 
 
 def checkout_item(checkout: Checkout) -> Item:
-    """Return the row of a checkout: due while something is left to do, purged a week after it ended unpaid."""
+    """Return the item of a checkout, due while something is left to do, and purged a week after it ended unpaid."""
     ended = checkout.ended_at if checkout.status is not CheckoutStatus.COMPLETED else None
     return _item(
         checkout_key(checkout.customer_id, checkout.checkout_id),
@@ -136,13 +141,13 @@ def checkout_item(checkout: Checkout) -> Item:
 
 
 def idempotency_item(idempotency_record: IdempotencyRecord) -> Item:
-    """Return the row of an answer under an Idempotency-Key, which is remembered for a week."""
+    """Return the item of an idempotency record, which is purged after a week."""
     key = idempotency_record_key(idempotency_record.customer_id, idempotency_record.key)
     return _item(key, idempotency_record, purge_at=idempotency_record.at + KEPT_AFTER_END_S)
 
 
 def purchase_item(purchase: Purchase, *, due_at: int | None) -> Item:
-    """Return the row of a pass, due when its access ends or its money must go back (epoch seconds; None: never)."""
+    """Return the item of a purchase, due at *due_at* (epoch seconds; None: never)."""
     return _item(
         purchase_key(purchase.customer_id, purchase.purchase_id),
         purchase,
@@ -152,7 +157,7 @@ def purchase_item(purchase: Purchase, *, due_at: int | None) -> Item:
 
 
 def booking_items(booking: Booking) -> list[Item]:
-    """Return the rows of a booking: listed and due while it is open, purged 90 days after it ended."""
+    """Return a booking's two items. They are listed and due while it is open, and purged 90 days after it ended."""
     purge_at = None if booking.ended_at is None else booking.ended_at + bookings.KEPT_AFTER_END_S
     item = _item(
         booking_key(booking.customer_id, booking.booking_id),
@@ -173,7 +178,7 @@ def timeline_item(entry: TimelineEntry) -> Item:
 def event_item(event: EventRecord) -> Item:
     """Return the item of a provider's event, listed while it is failed. Its body is compressed.
 
-    A body that no item can hold is left out, so that the failure is recorded all the same; `body_bytes` is its size.
+    If the body is too large for an item, it is left out and `body_bytes` is its size. So the failure is still recorded.
     """
     failed = event.status is EventStatus.FAILED
     item = _item(
@@ -194,12 +199,12 @@ def case_item(case: ReviewCase) -> Item:
 
 
 def offer_item(offer: Offer) -> Item:
-    """Return the row of an offer."""
+    """Return the item of an offer."""
     return _item(offer_key(offer.offer_id), offer)
 
 
 def read_item[T](kind: type[T], item: Item) -> T:
-    """Return the *kind* that *row* holds."""
+    """Return the *kind* that *item* holds."""
     plain = deserialize(item)
     if isinstance(plain.get("body"), bytes):
         plain["body"] = gzip.decompress(plain["body"]).decode()
@@ -207,12 +212,12 @@ def read_item[T](kind: type[T], item: Item) -> T:
 
 
 def serialize(key: Mapping[str, Any]) -> Item:
-    """Return plain names and values as the wire wants them."""
+    """Return plain names and values in DynamoDB's format."""
     return {name: _to_attribute(value) for name, value in key.items()}
 
 
 def deserialize(item: Item) -> dict[str, Any]:
-    """Return a row's names and plain values."""
+    """Return an item's names and plain values."""
     return {name: _from_attribute(value) for name, value in item.items()}
 
 
@@ -268,7 +273,7 @@ def _ref(ref: str | None, at: int) -> Mapping[str, Any] | None:
 
 
 def _listed(booking: Booking) -> Mapping[str, Any] | None:
-    """Return where a booking is listed: for everybody while it waits, for the one who accepted it while it is live."""
+    """Return where a booking is listed: for all hosts while it waits, for its host while it is live."""
     if booking.status is BookingStatus.LIVE and booking.host:
         return _ref(live_with(booking.host), booking.accepted_at or booking.created_at)
     return _ref(WAITING if booking.status is BookingStatus.WAITING else None, booking.created_at)

@@ -1,4 +1,4 @@
-"""Page tokens: where the next page of a list begins, opaque to the caller, and without the customer it belongs to."""
+"""Page tokens: where the next page of a list begins. Tokens are opaque to callers, and name no customer."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -12,19 +12,19 @@ LARGEST = 10**12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageToken:
-    """The last thing of a page: the list that it is in, its place (`at`: what the list is sorted by) and its id."""
+    """The last thing of a page: the list that it is in (`of`), its sort value (`at`) and its id."""
 
     of: str
     at: int
     an_id: str
 
     def encode(self) -> str:
-        """Return the token as callers get it."""
+        """Return the token as text for callers: URL-safe base64."""
         return urlsafe_b64encode(json.dumps([self.of, self.at, self.an_id]).encode()).decode()
 
 
 def decode(token: str, *, of: str) -> PageToken:
-    """Return what *token* stands for in the list *of*. Raises Malformed for no token, or one of another list."""
+    """Return the page token in the text *token*. Raises Malformed if it is none, or not of the list *of*."""
     try:
         name, at, an_id = json.loads(urlsafe_b64decode(token.encode()))
     except (ValueError, TypeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""The table: consistent reads of one customer, and one transaction per write, guarded by the account's version."""
+"""The table: consistent reads of a customer, and one transaction per write that the account's version guards."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,18 +22,18 @@ from paidup.outside.dynamo.items import Item, Key
 from paidup.outside.dynamo.paging import WRONG, PageToken, decode
 from paidup.outside.retry import attempts
 
-EVERY = 1_000_000  # every query is bounded; nothing of one customer comes near this
+EVERY = 1_000_000  # a bound for queries that read all; no customer comes near it
 PURCHASES = "purchases"
 MOST_ITEMS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table(TableClient):
-    """paidup's one table, as the business reads and writes it."""
+    """paidup's one table, as the flows read and write it."""
 
     def load_for_update(self, customer_id: str, an_id: str, event: EventRecord | None = None) -> Snapshot:
-        """Return the customer's checkout, purchase and booking of the id *an_id*, what is in the booking slot, and the
-        record of *event*. The account is read first, so that a change fails if anything has moved since.
+        """Return the customer's checkout, purchase and booking with the id *an_id*, the booking in the slot, and the
+        record of *event*. The account is read first: if anything moves after that, the commit fails.
         """
         account = self.account(customer_id)
         in_slot = account.open_booking_id
@@ -52,7 +52,7 @@ class Table(TableClient):
         return self._with_what_it_names(snapshot)
 
     def load(self, customer_id: str, an_id: str) -> Snapshot:
-        """Return the account, checkout and purchase in one cheap call; for readers, who write nothing from it."""
+        """Return the account, checkout and purchase in one cheap call. For reading only: it guards no change."""
         account_key = items.account_key(customer_id)
         checkout_key, purchase_key = items.checkout_key(customer_id, an_id), items.purchase_key(customer_id, an_id)
         found = self._get_all([account_key, checkout_key, purchase_key])
@@ -63,7 +63,7 @@ class Table(TableClient):
         )
 
     def load_open(self, customer_id: str) -> Snapshot:
-        """Return the account with its open checkout, and what is in its booking slot. The account is read first."""
+        """Return the account, its open checkout, and the booking in its slot. The account is read first."""
         account = self.account(customer_id)
         checkout, booking = account.open_checkout_id, account.open_booking_id
         snapshot = Snapshot(
@@ -89,9 +89,9 @@ class Table(TableClient):
         self, customer_id: str, *, most: int, after: str | None = None
     ) -> tuple[Snapshot, list[Purchase], str | None]:
         """Return the account with its open checkout and booking, a page of at most *most* purchases, newest first, and
-        the token of the next page: all as of one version.
+        the token of the next page (None: no more). All are as of one version of the account.
 
-        Reads again if a writer came between. Raises Contended if writers keep coming, and Malformed.
+        If a writer came between, reads again. Raises Contended if that never ends, and Malformed for a wrong *after*.
         """
         for _ in attempts():
             snapshot = self.load_open(customer_id)
@@ -101,7 +101,7 @@ class Table(TableClient):
         raise Contended(customer_id)
 
     def with_family(self, snapshot: Snapshot) -> Snapshot:
-        """Return *snapshot* with the checkouts that are one purchase with its checkout, and what was paid on them."""
+        """Return *snapshot* with the checkouts that are linked to its checkout, and their purchases."""
         if snapshot.checkout is None:
             return snapshot
         customer_id = snapshot.account.customer_id
@@ -111,7 +111,7 @@ class Table(TableClient):
         return replace(snapshot, family=tuple(family), family_purchases=purchases)
 
     def _with_what_it_names(self, snapshot: Snapshot) -> Snapshot:
-        """Return *snapshot* with what paid for the booking in the slot, and the open cases of its purchase."""
+        """Return *snapshot* with the purchase of the booking in the slot, and the open cases of its purchases."""
         customer_id, in_slot, purchase = snapshot.account.customer_id, snapshot.slot_booking, snapshot.purchase
         if in_slot and (purchase is None or purchase.purchase_id != in_slot.purchase_id):
             snapshot = replace(snapshot, slot_purchase=self.purchase(customer_id, in_slot.purchase_id))
@@ -125,22 +125,22 @@ class Table(TableClient):
         return snapshot
 
     def account(self, customer_id: str) -> Account:
-        """Return the customer's account; one that was never written is at version 0."""
+        """Return the customer's account. An account that was never written has version 0."""
         item = self._get(items.account_key(customer_id))
         return items.read_item(Account, item) if item else Account(customer_id=customer_id)
 
     def checkout(self, customer_id: str, checkout_id: str) -> Checkout | None:
-        """Return the customer's checkout, if it is there."""
+        """Return the customer's checkout, or None."""
         item = self._get(items.checkout_key(customer_id, checkout_id))
         return items.read_item(Checkout, item) if item else None
 
     def idempotency_record(self, customer_id: str, key: str) -> IdempotencyRecord | None:
-        """Return what the customer's request under the Idempotency-Key *key* was answered with, if it was."""
+        """Return the record of the customer's request with the Idempotency-Key *key*, or None."""
         item = self._get(items.idempotency_record_key(customer_id, key))
         return items.read_item(IdempotencyRecord, item) if item else None
 
     def checkouts_of(self, customer_id: str) -> list[Checkout]:
-        """Return all checkouts of the customer: the paid ones, and those that ended within a week or so."""
+        """Return all checkouts of the customer that are stored. Unpaid ones are purged a week after they ended."""
         found = self._items_under(items.account_key(customer_id)["pk"], "CHECKOUT#", EVERY)
         return [items.read_item(Checkout, item) for item in found]
 
@@ -158,23 +158,23 @@ class Table(TableClient):
         return page[:most], PageToken(of=PURCHASES, at=0, an_id=page[most - 1].purchase_id).encode()
 
     def purchases(self, customer_id: str, purchase_ids: Sequence[str]) -> dict[str, Purchase]:
-        """Return those of the customer's purchases that are there, by id."""
+        """Return the customer's purchases with these ids, by id. Missing ones are left out."""
         found = self._get_all([items.purchase_key(customer_id, an_id) for an_id in purchase_ids])
         read = [items.read_item(Purchase, item) for item in found.values()]
         return {one.purchase_id: one for one in read}
 
     def purchase(self, customer_id: str, purchase_id: str) -> Purchase | None:
-        """Return the customer's pass, if it is there."""
+        """Return the customer's purchase, or None."""
         item = self._get(items.purchase_key(customer_id, purchase_id))
         return items.read_item(Purchase, item) if item else None
 
     def booking(self, customer_id: str, booking_id: str) -> Booking | None:
-        """Return the customer's booking, if it is there."""
+        """Return the customer's booking, or None."""
         item = self._get(items.booking_key(customer_id, booking_id))
         return items.read_item(Booking, item) if item else None
 
     def booking_owner(self, booking_id: str) -> str | None:
-        """Return the customer whose booking it is, if it is anybody's."""
+        """Return the id of the booking's customer, or None if there is no such booking."""
         item = self._get(items.booking_owner_key(booking_id))
         return str(items.deserialize(item)["customer_id"]) if item else None
 
@@ -184,16 +184,17 @@ class Table(TableClient):
         return sorted((items.read_item(Booking, item) for item in found), key=lambda one: -one.created_at)
 
     def waiting_bookings(self, *, most: int, after: str | None = None) -> tuple[list[Booking], str | None]:
-        """Return up to *most* bookings that wait, the oldest first, from *after* on, and the token of the next page.
+        """Return up to *most* waiting bookings after *after*, the oldest first, and the token of the next page.
 
-        The index may lag by a moment: whether one still waits is decided when it is accepted. Raises Malformed for an
-        *after* of another list.
+        The index may lag, so a booking may have moved on. `Booking.accept` decides. Raises Malformed if *after* is not
+        a token of this list.
         """
         return self._listed_bookings(items.WAITING, most, after)
 
     def live_bookings(self, host: str, *, most: int, after: str | None = None) -> tuple[list[Booking], str | None]:
-        """Return up to *most* bookings that *host* accepted and that are live, the first accepted first, and the token
-        of the next page. Raises Malformed.
+        """Return up to *most* live bookings of *host*, the first accepted first, and the token of the next page.
+
+        Raises Malformed if *after* is not a token of this list.
         """
         return self._listed_bookings(items.live_with(host), most, after)
 
@@ -214,7 +215,7 @@ class Table(TableClient):
         return found, PageToken(of=ref, at=at, an_id=found[-1].booking_id).encode()
 
     def failed_events(self) -> list[EventRecord]:
-        """Return every event that failed and was not settled since, the oldest first."""
+        """Return every failed event that is not settled yet, the oldest first."""
         return [items.read_item(EventRecord, item) for item in self._pages(self._asked_by_ref(items.FAILED))]
 
     def open_cases(self) -> list[ReviewCase]:
@@ -222,19 +223,19 @@ class Table(TableClient):
         return [items.read_item(ReviewCase, item) for item in self._pages(self._asked_by_ref(items.OPEN_CASES))]
 
     def case(self, case_id: str) -> ReviewCase | None:
-        """Return the review case, if it is there."""
+        """Return the review case, or None."""
         item = self._get(items.case_key(case_id))
         return items.read_item(ReviewCase, item) if item else None
 
     def event(self, provider: str, event_id: str) -> EventRecord | None:
-        """Return a provider's event from the log, if it is there."""
+        """Return the record of a provider's event, or None."""
         item = self._get(items.event_key(provider, event_id))
         return items.read_item(EventRecord, item) if item else None
 
     def commit(self, change: ChangeSet) -> Account:
-        """Write *change* in one transaction, if the account is still at the version that the change was decided from.
+        """Write *change* in one transaction, if the account still has the version of the snapshot.
 
-        Returns the account as written. Raises LostRace if another writer was first.
+        Returns the written account. Raises LostRace if another writer was first.
         """
         before = change.snapshot.account
         after = replace(change.account, version=before.version + 1)
@@ -260,7 +261,7 @@ class Table(TableClient):
     def log(self, event: EventRecord) -> None:
         """Write the record of an event that changes no customer: failed, ignored, or nothing new.
 
-        One that was settled stays settled, whoever hears of it later.
+        If the event is settled already, nothing is written.
         """
         try:
             self.client.put_item(
@@ -274,19 +275,19 @@ class Table(TableClient):
             return
 
     def find_owner(self, ref: str) -> Owner | None:
-        """Return whose *ref* is: a provider's customer, or an object that a purchase is found by; None: nobody's."""
+        """Return the owner of *ref* (a provider's customer, or an object by which a purchase is found), or None."""
         answer = self.client.query(**self._asked_by_ref(ref, Limit=1))
         found = _due(answer["Items"][0]) if answer["Items"] else None
         return Owner(customer_id=found.customer_id, purchase_id=found.purchase_id) if found else None
 
     def due_access(self, *, now: int) -> Iterator[Due]:
-        """Yield the purchases and bookings that are due at *now*: somebody waits for them. See `due_pages`."""
+        """Yield the purchases and bookings that are due at *now* (epoch seconds), in the order of `due_pages`."""
         return self._due(items.DUE_SHARDS, now=now)
 
     def due_pages(self, *, now: int) -> Iterator[Due]:
-        """Yield the checkouts that are due at *now*, the longest due first in each of the index's partitions.
+        """Yield the checkouts that are due at *now* (epoch seconds), the longest due first in each index partition.
 
-        Each minute begins at another partition, so that none is always last.
+        Each minute begins with another partition, so that no partition is always the last.
         """
         return self._due(items.PAGE_SHARDS, now=now)
 
@@ -304,13 +305,16 @@ class Table(TableClient):
                 yield _due(item)
 
     def timeline(self, customer_id: str, *, purchase_id: str | None = None, most: int = PAGE) -> list[TimelineEntry]:
-        """Return the customer's newest *most* timeline entries, newest first; of these, only those of *purchase_id*."""
+        """Return the customer's newest *most* timeline entries, newest first.
+
+        If *purchase_id* is given, return only its entries among these.
+        """
         found = self._items_under(f"TIMELINE#{customer_id}", "", most)
         entries = [items.read_item(TimelineEntry, item) for item in found]
         return [one for one in entries if purchase_id in (None, one.purchase_id)]
 
     def offer(self, offer_id: str) -> Offer | None:
-        """Return the offer, if it is sold."""
+        """Return the offer, or None if it is not on sale."""
         item = self._get(items.offer_key(offer_id)) if offer_id else None
         return items.read_item(Offer, item) if item else None
 
@@ -320,7 +324,7 @@ class Table(TableClient):
         return [items.read_item(Offer, item) for item in found]
 
     def put_offer(self, offer: Offer) -> None:
-        """Sell *offer* from now on, in place of one of the same id."""
+        """Put *offer* on sale. It replaces an offer with the same id."""
         self.client.put_item(TableName=self.name, Item=items.offer_item(offer))
 
 
