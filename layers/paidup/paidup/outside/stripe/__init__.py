@@ -1,1 +1,1 @@
-"""Stripe: the only code that knows its objects, its ids and its API."""
+"""Stripe: the only package that knows Stripe's objects, ids and API."""

@@ -1,4 +1,4 @@
-"""How Stripe is reached: time-outs within the caller's deadline, whose fault an error is, and Stripe's own clock."""
+"""Calling Stripe: time-outs within the caller's deadline, errors as refusals, and the time of each answer."""
 
 import logging
 import math
@@ -18,10 +18,10 @@ from paidup.model.errors import IdempotencyKeySpent, Malformed, ObjectMissing, P
 from paidup.outside.deadline import remaining
 
 CONNECT_S, READ_S, RETRIES = 2.0, 5.0, 2
-PAUSE_S = 0.5  # the library's before it tries again
+PAUSE_S = 0.5  # the library pauses this long before it tries again
 LATE = "the caller's deadline has passed"
 
-# Its log tells addresses and parameters, e-mail addresses among them.
+# Stripe's library logs addresses and parameters, such as e-mail addresses.
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
 _took_s: ContextVar[float] = ContextVar("took_s", default=0.0)
@@ -29,17 +29,17 @@ _not_before: ContextVar[int] = ContextVar("told_at", default=0)
 
 
 class Unreadable(ProviderRefused):
-    """What Stripe said lacks what it must have, or has it of another type. Clients see a `provider-refused`."""
+    """A field in Stripe's answer is missing or has another type. Clients see the slug `provider-refused`."""
 
 
 class WithinDeadline(HTTPAdapter):
-    """A transport that never waits longer than the caller's deadline allows."""
+    """A transport that waits no longer than the caller's deadline allows."""
 
     def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:  # type: ignore[override]  # keywords only
-        """Send *request*, or time out at once when the deadline has passed."""
+        """Send *request*. If the deadline has passed, raise RequestException at once."""
         left = remaining(READ_S)
         if left <= 0:
-            raise requests.exceptions.RequestException(LATE)  # not a kind that the library tries again
+            raise requests.exceptions.RequestException(LATE)  # the library does not try this class again
         began = time.monotonic()
         try:
             answer = super().send(request, **{**how, "timeout": (min(CONNECT_S, left), left)})
@@ -54,7 +54,7 @@ class WithinDeadline(HTTPAdapter):
 
 
 def _error_in(answer: requests.Response) -> object:
-    """Return what a refusal says under `error`: Stripe says an object there, and its library reads nothing else."""
+    """Return the field `error` of a failed answer. Stripe's is an object, and its library can read nothing else."""
     try:
         body = answer.json()
     except ValueError:
@@ -64,7 +64,7 @@ def _error_in(answer: requests.Response) -> object:
 
 @cache
 def client(api_key: str, base: str) -> stripe.StripeClient:
-    """Return the client for *api_key*, at Stripe's own address or at *base*; one for each key a process."""
+    """Return the client for *api_key*, at the address *base* (empty: Stripe's own). A process has one for each key."""
     session = requests.Session()
     for scheme in ("https://", "http://"):
         session.mount(scheme, WithinDeadline())
@@ -78,9 +78,10 @@ def client(api_key: str, base: str) -> stripe.StripeClient:
 
 @contextmanager
 def translate_errors(what: str) -> Iterator[None]:
-    """Turn Stripe's errors into refusals; *what* ends the sentence "stripe did not answer: it was asked …".
+    """Turn Stripe's errors into refusals. *what* ends the sentence "stripe did not answer: it was asked …".
 
-    Time-outs, 409 (a key in use), 429 and 5xx can be tried again; a bad key or a refused parameter can not.
+    After a time-out, 409 (the idempotency key is in use), 429 or 5xx, trying again helps: ProviderUnavailable. After a
+    bad API key or a refused parameter it does not: ProviderRefused. An answer that cannot be read is Unreadable.
     """
     try:
         yield
@@ -89,7 +90,7 @@ def translate_errors(what: str) -> Iterator[None]:
     except stripe.InvalidRequestError as error:
         kind = ObjectMissing if error.code == "resource_missing" else ProviderRefused
         raise kind("stripe", f"it was asked {what} ({error.code or error.http_status}, {error.param})") from error
-    except stripe.IdempotencyError as error:  # asked otherwise under the same key before: a new one will do
+    except stripe.IdempotencyError as error:  # the key was used with other parameters: a new key helps
         raise IdempotencyKeySpent("stripe", f"it was asked {what} ({error.http_status})") from error
     except (stripe.AuthenticationError, stripe.PermissionError, stripe.CardError) as error:
         raise ProviderRefused("stripe", f"it was asked {what} ({error.http_status})") from error
@@ -104,7 +105,7 @@ def translate_errors(what: str) -> Iterator[None]:
 
 @contextmanager
 def not_before(second: int) -> Iterator[None]:
-    """Let whatever is fetched in the block be no older than *second*, of which Stripe had told before."""
+    """Stamp no answer in the block earlier than *second* (Stripe's epoch second), which Stripe reported before."""
     token = _not_before.set(second)
     try:
         yield
@@ -113,11 +114,12 @@ def not_before(second: int) -> Iterator[None]:
 
 
 def stamp(answer: stripe.StripeObject) -> int:
-    """Return Stripe's own second of *answer*, from its HTTP Date header: our clock never stamps what Stripe says.
+    """Return the epoch second of *answer* by Stripe's clock, from its HTTP Date header.
 
-    Stripe may have read the object as long before that as the call took, so that is taken off, in whole seconds: what
-    it tells of meanwhile must not lose against the answer, be it slow or over a second's border. But what it had told
-    of before it was asked (see `not_before`) is no newer than the answer.
+    Stripe may have read the object at the beginning of the call. So the duration of the call is subtracted, in whole
+    seconds: an event from that time must not lose against the answer. The result is at least the second of
+    `not_before`, because Stripe had reported that before it was asked. Raises ValueError for an object that was not
+    fetched.
     """
     response = answer.last_response
     if response is None:

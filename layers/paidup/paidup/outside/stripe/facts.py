@@ -1,7 +1,7 @@
-"""What Stripe's objects mean: sessions, subscriptions, charges and disputes, read into facts. Talks to nobody.
+"""What Stripe's objects mean: sessions, subscriptions, charges and disputes become facts. It makes no calls.
 
-Rules from Stripe (API 2026-10-28.endive): period fields live on the subscription's items; `payment_status` is `unpaid`
-on a completed session whose payment method is a delayed one.
+Rules from Stripe (API 2026-10-28.endive): the period fields are on a subscription's items. If the payment method is a
+delayed one, a completed session has the `payment_status` `unpaid`.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ DISPUTE_STATUS = {
 }
 
 
-# Methods that take the money while the buyer looks on; all others may succeed days after their charge was made.
+# These methods take the money while the buyer waits. With any other, a charge may succeed days after it was made.
 PAID_AT_ONCE = frozenset(
     {"amazon_pay", "bancontact", "blik", "card", "cashapp", "eps", "ideal", "klarna", "link", "p24", "paypal"}
     | {"revolut_pay", "twint"}
@@ -42,7 +42,7 @@ PAID_AT_ONCE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """When Stripe said it (its own epoch second), whether we fetched it, and the event's or object's id."""
+    """When Stripe said something (`at`, its epoch second), whether we fetched it, and by which event (`by`, an id)."""
 
     at: int
     fetched: bool
@@ -59,7 +59,7 @@ def fact(
     provider_ref: str | None = None,
     paid_at: int | None = None,
 ) -> Fact:
-    """Return the fact that *owner*'s register has *value*, as *said* of the Stripe object *source*."""
+    """Return the fact that a register of *sale* has *value*, as *observed* in the Stripe object *source*."""
     return Fact(
         fact_id=_fetched_id(source["id"], value, observed) if observed.fetched else observed.by,
         provider=NAME,
@@ -79,9 +79,9 @@ def fact(
 
 
 def of_session(session: Object, observed: Observed, *, failed: bool = False) -> Fact | None:
-    """Return what a checkout session says of its payment; None while it is open, or where it is not ours.
+    """Return what a checkout session says about its payment, or None if it is open or not ours.
 
-    *failed* is what the event type `async_payment_failed` adds, which the session itself does not show.
+    *failed*: the event's type is `async_payment_failed`. The session itself does not show that.
     """
     sale = sale_in(session.get("metadata"))
     status = _payment_status(session, failed=failed)
@@ -107,22 +107,23 @@ def of_session(session: Object, observed: Observed, *, failed: bool = False) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """An invoice of a subscription, by its id, and the second at which the period begins that it is for: see Refund."""
+    """A subscription's invoice: its id, and the epoch second at which its period begins. See `Refund`."""
 
     invoice: str
     period: int | None
 
 
 def bill(invoice: Object) -> Bill:
-    """Return what *invoice* is for: the period of its lines, but for those that settle a change within one."""
+    """Return the bill of *invoice*. Its period is that of its lines. Prorated lines do not count."""
     starts = [line["period"]["start"] for line in invoice["lines"]["data"] if not _prorated(line)]
     return Bill(invoice=invoice["id"], period=max(starts, default=None))
 
 
 def of_subscription(subscription: Object, observed: Observed, sale: Sale, *, unpaid_since: int | None = None) -> Fact:
-    """Return what a subscription says of itself, and when it was paid for first: Checkout makes it only then.
+    """Return what a subscription says about itself.
 
-    Of one that is past due, *unpaid_since* is since when: it does not say so itself.
+    Checkout creates a subscription when it is paid, so `created` is its first payment. A past-due subscription does not
+    say since when, so *unpaid_since* does (epoch seconds).
     """
     incomplete = subscription["status"] in ("incomplete", "incomplete_expired")
     return fact(
@@ -136,30 +137,30 @@ def of_subscription(subscription: Object, observed: Observed, sale: Sale, *, unp
 
 
 def of_charge(charge: Object, observed: Observed, sale: Sale, *, paid: Bill | None = None) -> Fact:
-    """Return what a charge says of its refunds; *paid* is the bill that it paid, if it paid one."""
+    """Return what a charge says about its refunds. *paid* is the bill that the charge paid, if any."""
     about = id_of(charge.get("payment_intent")) or charge["id"]
     value = refund_value(charge, paid)
     return fact(sale, value, observed, charge, about=about)
 
 
 def of_dispute(dispute: Object, observed: Observed, sale: Sale, *, paid: Bill | None = None) -> Fact:
-    """Return what a dispute says of itself; *paid* is the bill that its charge paid, if it paid one."""
+    """Return what a dispute says about itself. *paid* is the bill that the disputed charge paid, if any."""
     return fact(sale, dispute_value(dispute, paid), observed, dispute, about=dispute["id"])
 
 
 def restated(before: Fact, value: Value, observed: Observed) -> Fact:
-    """Return *before* with what Stripe says of it since."""
+    """Return *before* with the *value* that Stripe says now."""
     entry = Entry(at=observed.at, fetched=observed.fetched, value=value)
     return replace(before, entry=entry, fact_id=_fetched_id(before.source, value, observed))
 
 
 def _fetched_id(source: str, value: Value, observed: Observed) -> str:
-    """Return the id of what was fetched: one answer may tell of several registers."""
+    """Return the id of a fetched fact. One answer may report several registers, so the id has the value's tag."""
     return f"{source}@{observed.at}.{value.tag}"
 
 
 def refund_value(charge: Object, paid: Bill | None) -> Refund:
-    """Return the register's value; `amount_refunded` is Stripe's total so far."""
+    """Return the value of the register `refund`. `amount_refunded` is Stripe's total so far."""
     return Refund(
         amount=charge["amount"],
         refunded=charge["amount_refunded"],
@@ -170,7 +171,7 @@ def refund_value(charge: Object, paid: Bill | None) -> Refund:
 
 
 def dispute_value(dispute: Object, paid: Bill | None) -> Dispute:
-    """Return the register's value; a status that we do not know yet counts as open."""
+    """Return the value of the register `dispute`. An unknown status counts as open."""
     return Dispute(
         status=DISPUTE_STATUS.get(dispute["status"], DisputeStatus.OPEN),
         amount=dispute["amount"],
@@ -181,7 +182,7 @@ def dispute_value(dispute: Object, paid: Bill | None) -> Dispute:
 
 
 def nothing_to_refund(plan: Object, observed: Observed, sale: Sale) -> Fact:
-    """Return that nothing was taken for the present period of the subscription *plan*, so that all of it is back."""
+    """Return a full refund of 0 for the subscription *plan*: nothing was paid for its present period."""
     period = plan["items"]["data"][0]["current_period_start"]
     invoice = id_of(plan.get("latest_invoice")) or plan["id"]
     value = Refund(amount=0, refunded=0, currency=plan["currency"], invoice=invoice, period=period)
@@ -189,9 +190,10 @@ def nothing_to_refund(plan: Object, observed: Observed, sale: Sale) -> Fact:
 
 
 def subscription_value(subscription: Object, *, ours: bool, unpaid_since: int | None = None) -> Subscription:
-    """Return the register's value; `cancel_at_period_end` is told as the `cancel_at` that it comes to.
+    """Return the value of the register `subscription`. `cancel_at_period_end` becomes the `cancel_at` of that second.
 
-    *ours*: it was bought through a checkout, which knows its offer; one made in the dashboard is named by its price.
+    *ours*: the subscription was bought through a checkout, which knows the offer. If a subscription was made in the
+    dashboard, and its price names no offer, the price's id is the offer's id.
     """
     item = subscription["items"]["data"][0]
     at_period_end = item["current_period_end"] if subscription.get("cancel_at_period_end") else None
@@ -211,7 +213,7 @@ def subscription_value(subscription: Object, *, ours: bool, unpaid_since: int | 
 
 
 def past_due(subscription: Object) -> bool:
-    """Whether its renewal is not paid; since when, its open invoices tell."""
+    """Whether the subscription's renewal is unpaid. Its open invoices say since when."""
     return bool(subscription["status"] == "past_due")
 
 
@@ -226,17 +228,18 @@ def _customer_ref(thing: Object) -> str | None:
 
 
 def _paid_at(session: Object, observed: Observed) -> int:
-    """Return when the session was paid, so that it does not matter which channel hears of it, nor how late.
+    """Return when the session was paid (Stripe's epoch second). Channel and delay of the report must not matter.
 
-    An event is made at that second. What is fetched names no such second: the charge was made in it, unless its method
-    is a delayed one; and a method that is not takes the money while the page can still be open. Stripe makes balance
-    transactions before a delayed payment succeeds, so they tell nothing here.
+    An event is made at the second of payment. A fetched session does not contain that second. If the payment method is
+    not a delayed one, the charge was made at that second. If there is no payment intent (a subscription, or nothing to
+    pay), the buyer paid before the page expired. If the method is a delayed one, only the second of the answer is
+    known: Stripe makes balance transactions before a delayed payment succeeds, so they do not help.
     """
     intent = session.get("payment_intent")
     charge = intent.get("latest_charge") if isinstance(intent, Mapping) else None
     if not observed.fetched:
         return observed.at
-    seen_at = observed.at + 1  # `at` is the second that was certainly over when it was read
+    seen_at = observed.at + 1  # `at` is a second that was over when the session was read
     if not isinstance(charge, Mapping):
         return seen_at if session.get("payment_intent") else min(seen_at, session["expires_at"])
     method = (charge.get("payment_method_details") or {}).get("type")

@@ -1,7 +1,8 @@
-"""Whose Stripe's objects are: our metadata that rides on them, and what tells where it does not. Talks to nobody.
+"""Our metadata on Stripe's objects: it says which customer owns an object and what was sold. It makes no calls.
 
-Stripe keeps at most 50 keys of metadata with 500 characters each. A session's is not copied to its payment intent or
-subscription, so ours is set on all three; a charge copies its payment intent's at creation; a dispute has none.
+Stripe keeps at most 50 keys of metadata with 500 characters each. Stripe does not copy a session's metadata to its
+payment intent or subscription, so we set it on all three. A charge copies its payment intent's metadata when it is
+made. A dispute has no metadata (https://docs.stripe.com/metadata).
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
-    """Whose a Stripe object is, and of which pass."""
+    """The customer and the purchase of a Stripe object, and what was sold."""
 
     customer_id: str
     purchase_id: str
@@ -31,7 +32,7 @@ class Sale:
 
 
 def sale_of(thing: Fact | Purchase) -> Sale:
-    """Return the owner of what we know already."""
+    """Return the sale of a fact or a purchase that we know already."""
     return Sale(
         customer_id=thing.customer_id,
         purchase_id=thing.purchase_id,
@@ -43,7 +44,7 @@ def sale_of(thing: Fact | Purchase) -> Sale:
 
 
 def metadata_of(checkout: Checkout) -> dict[str, str]:
-    """Return what rides on the session, the payment intent and the subscription, so that a pass can be rebuilt."""
+    """Return the metadata for session, payment intent and subscription. A purchase can be rebuilt from it."""
     cart = checkout.cart
     metadata = {
         "customer_id": checkout.customer_id,
@@ -56,7 +57,7 @@ def metadata_of(checkout: Checkout) -> dict[str, str]:
 
 
 def sale_in(metadata: Mapping[str, str] | None) -> Sale | None:
-    """Return the owner that our metadata names; None where it is not ours."""
+    """Return the sale that *metadata* describes, or None if the metadata is not ours."""
     if not metadata or not metadata.get("customer_id") or not metadata.get("checkout_id"):
         return None
     try:
@@ -64,7 +65,7 @@ def sale_in(metadata: Mapping[str, str] | None) -> Sale | None:
         days = int(metadata["valid_days"]) if metadata.get("valid_days") else None
         amount, _, currency = metadata.get("asked", "").partition(" ")
         asked = Price(amount=int(amount), currency=currency) if amount else None
-    except ValueError:  # edited by hand in the dashboard: what it is for is still known
+    except ValueError:  # edited in the dashboard: customer and checkout are still known
         kind, days, asked = Kind.PASS, None, None
     return Sale(
         customer_id=metadata["customer_id"],
@@ -77,8 +78,9 @@ def sale_in(metadata: Mapping[str, str] | None) -> Sale | None:
 
 
 def sale_of_plan(subscription: Object, customer_id: str, *, purchase_id: str | None = None) -> Sale:
-    """Return the owner of a subscription without our metadata: made in Stripe's dashboard for *customer_id*, it is its
-    own pass, unless it is known as *purchase_id*.
+    """Return the sale of a subscription without our metadata, which was made in Stripe's dashboard.
+
+    It belongs to *customer_id*. If *purchase_id* is None, the subscription's own id becomes the purchase's id.
     """
     price = subscription["items"]["data"][0]["price"]
     return Sale(
@@ -90,11 +92,11 @@ def sale_of_plan(subscription: Object, customer_id: str, *, purchase_id: str | N
 
 
 def offer_of_price(price: Object) -> str | None:
-    """Return the offer that a catalogue price stands for: its `offer_id` in metadata, or its lookup key."""
+    """Return the offer's id of a catalogue price: `offer_id` in its metadata, else its lookup key, else None."""
     return (price.get("metadata") or {}).get("offer_id") or price.get("lookup_key")
 
 
 def id_of(thing: Any) -> str | None:
-    """Return the id of an expandable field, expanded or not."""
+    """Return the id of an expandable field, whether it is expanded or not."""
     found: str | None = thing["id"] if isinstance(thing, Mapping) else thing
     return found

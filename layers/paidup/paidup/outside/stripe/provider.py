@@ -1,4 +1,4 @@
-"""Stripe as a provider: customers, payment pages, refunds and webhooks. What Stripe says is read in `reader`."""
+"""Stripe as a `Provider`: customers, payment pages, refunds and webhooks. `reader` reads what Stripe says."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -21,35 +21,41 @@ from paidup.outside.stripe.facts import Bill, Observed
 from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, metadata_of, sale_of
 from paidup.outside.stripe.reader import SESSION_WHOLE, Reader, fetched, pages
 
-LONGEST_LIFE_S = 86_400  # Stripe's own default: not sent, nor what comes near it, for its clock and ours may differ
+LONGEST_LIFE_S = 86_400  # Stripe's limit and default. Not sent if it is nearer than SKEW_S: the clocks may differ
 SHORTEST_LIFE_S = 1_800
 SKEW_S = 120
-SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{24,}")  # shorter ones are placeholders
-OPENED_WITHIN_S = 180  # a reservation may be asked for again until the sweep after its two minutes
+SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{24,}")  # a shorter one is a placeholder
+OPENED_WITHIN_S = 180  # a page may be asked for again until the sweep that follows its two minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripe(Reader):
-    """The account behind one API key: what it says, and what it is asked to do."""
+    """The Stripe account of one API key, as a `Provider`."""
 
     @property
     def name(self) -> str:
-        """The name that Stripe has in checkouts, purchases and routes."""
+        """Stripe's name in checkouts, purchases and routes."""
         return NAME
 
     def open_page(self, checkout: Checkout, *, customer_ref: str | None, email: str | None) -> Page:
-        """See `Provider.open_page`: Stripe replays its first answer under an idempotency key for 24 h, a 500 too."""
+        """See `Provider.open_page`. Stripe replays its first answer to an idempotency key for 24 h, even a 500.
+
+        Source: https://docs.stripe.com/api/idempotent_requests
+        """
         if customer_ref is None:
             return self._opened(checkout, self._customer(checkout, email))
         customer = customer_ref.removeprefix(f"{NAME}#")
         try:
             return self._opened(checkout, customer)
-        except ObjectMissing:  # the customer was deleted at Stripe, or is another account's
+        except ObjectMissing:  # the customer was deleted, or belongs to another Stripe account
             another = self._customer(checkout, email, instead_of=customer)
             return self._opened(checkout.retried(), another)
 
     def _customer(self, checkout: Checkout, email: str | None, *, instead_of: str = "") -> str:
-        """Return the Stripe customer (`cus_…`) made for the buyer; asked again within a day, it is the same one."""
+        """Create a Stripe customer for the buyer, and return the id (`cus_…`).
+
+        Within 24 h, a second call returns the same customer, because its idempotency key is the same.
+        """
         who = f"{checkout.customer_id} {email} {checkout.attempt} {instead_of}"
         key = "customer-" + sha256(who.encode()).hexdigest()
         params: Any = {"metadata": {"customer_id": checkout.customer_id}} | ({"email": email} if email else {})
@@ -59,7 +65,7 @@ class Stripe(Reader):
         except ProviderRefused:
             if not email:
                 raise
-        return self._customer(checkout, None, instead_of=instead_of)  # an address that Stripe refuses stops no sale
+        return self._customer(checkout, None, instead_of=instead_of)  # a refused e-mail address must not stop the sale
 
     def _opened(self, checkout: Checkout, customer: str) -> Page:
         with translate_errors("to open a checkout page"):
@@ -69,7 +75,7 @@ class Stripe(Reader):
             return _page(session.to_dict())
 
     def page(self, token: str) -> Page:
-        """See `Provider.page`; *token* is a checkout session's id."""
+        """See `Provider.page`. *token* is a checkout session's id."""
         with translate_errors("for a checkout page"):
             session = self.api.v1.checkout.sessions.retrieve(token, {"expand": SESSION_WHOLE})
             thing = session.to_dict()
@@ -96,11 +102,11 @@ class Stripe(Reader):
             page = self.page(token)
             if page.status is PageStatus.OPEN:
                 raise
-            return page  # only open ones can be expired: it was paid or expired since we looked
+            return page  # only open pages can be closed: since our read it was paid or expired
         return self.page(token)
 
     def refund(self, purchase: Purchase) -> list[Fact]:
-        """See `Provider.refund`: of a subscription, what was paid for its present period goes back."""
+        """See `Provider.refund`. For a subscription, the payments for its present period go back."""
         sale = sale_of(purchase)
         found: list[Fact] = []
         with translate_errors("to give a payment back"):
@@ -122,8 +128,10 @@ class Stripe(Reader):
         return answer.to_dict(), fetched(answer)
 
     def _paid_for_now(self, plan: Object) -> Iterator[tuple[str, Bill]]:
-        """Yield what was paid for the present period of the subscription *plan*, by payment intent: for changes within
-        it first, for itself last, since that says that all is back.
+        """Yield the payments for the present period of the subscription *plan*: payment intent's id, and bill.
+
+        Payments for changes within the period come first. The period's own payment comes last, because its refund means
+        that all is refunded.
         """
         began = plan["items"]["data"][0]["current_period_start"]
         listed = pages(self.api.v1.invoices.list({"subscription": plan["id"], "status": "paid", "limit": 100}))
@@ -134,7 +142,7 @@ class Stripe(Reader):
                     yield intent, facts.bill(invoice)
 
     def _refunded(self, intent: str, purchase: Purchase, sale: Sale, paid: Bill | None) -> Fact:
-        """Give back what is left of one payment, and return how it stands."""
+        """Refund all that is left of one payment, and return the fact about its refunds."""
         self._refund(intent, purchase)
         answer = self.api.v1.payment_intents.retrieve(intent, {"expand": ["latest_charge"]})
         return facts.of_charge(answer.to_dict()["latest_charge"], fetched(answer), sale, paid=paid)
@@ -149,9 +157,9 @@ class Stripe(Reader):
 
 
 def connect(read_secret: Callable[[str], Mapping[str, Any]], base: str) -> Stripe:
-    """Return Stripe, at its own address, or at *base* if a stand-in answers there.
+    """Return Stripe at the address *base* (empty: Stripe's own).
 
-    *read_secret* returns the JSON secret that has the field it is called with; it is called when the field is needed.
+    *read_secret* takes the name of a field, and returns the JSON secret with that field. It is called on first use.
     """
     return Stripe(
         api_key=lambda: str(read_secret("api_key")["api_key"]),
@@ -161,7 +169,7 @@ def connect(read_secret: Callable[[str], Mapping[str, Any]], base: str) -> Strip
 
 
 def _signing_secrets(found: Any) -> list[str]:
-    """Return every active signing secret: two while one is rolled over. Raises BadSecret."""
+    """Return every active signing secret: two while a secret is rolled over. Raises BadSecret."""
     if not isinstance(found, list) or not all(isinstance(one, str) and SIGNING_SECRET.fullmatch(one) for one in found):
         raise BadSecret("The Stripe secret's 'webhook_secrets' must be a list of signing secrets as Stripe shows them.")
     return found

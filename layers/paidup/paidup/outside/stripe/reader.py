@@ -1,4 +1,4 @@
-"""What Stripe says: events read into facts, with what must be fetched beside them, ties decided, histories listed."""
+"""Reading from Stripe: it turns events into facts, fetches what they lack, decides ties and lists histories."""
 
 import json
 import time
@@ -27,7 +27,7 @@ Find = Callable[[str], Owner | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """What the account behind one API key says. Every method raises ProviderUnavailable or ProviderRefused."""
+    """What the Stripe account of one API key says. Every method may raise ProviderUnavailable and ProviderRefused."""
 
     api_key: Callable[[], str]
     webhook_secrets: Callable[[], Sequence[str]]
@@ -35,14 +35,14 @@ class Reader:
 
     @property
     def api(self) -> stripe.StripeClient:
-        """The client, made when it is first needed: until then no secret is read."""
+        """The client. It is made on first use, and no secret is read before."""
         return client(self.api_key(), self.base)
 
     def facts_of(self, event: WebhookEvent, known: Known) -> list[Fact]:
-        """See `Provider.facts_of`. Subscriptions that were made or edited in the dashboard are found by *known*.
+        """See `Provider.facts_of`. *known* finds the owner of a subscription that was made in the dashboard.
 
-        A subscription does not say what was paid for it. If its payment is not known yet, the page on which it was
-        bought is fetched too: only the payment shows whether the right amount was paid.
+        If an event reports a subscription before we know its payment, the page on which it was bought is fetched too.
+        Only the payment shows whether the right amount was paid.
         """
         found = self._read_or_fetched(webhook.parse(event.body), known.find_owner)
         plans = [fact for fact in found if isinstance(fact.entry.value, Subscription) and fact.asked]
@@ -52,13 +52,13 @@ class Reader:
         if purchase and purchase.payment:
             return found
         paid = [one for plan in plans for one in self._bought_by(plan.source)]
-        whose = (plans[0].customer_id, plans[0].purchase_id)
-        return found + [one for one in paid if (one.customer_id, one.purchase_id) == whose]
+        owner = (plans[0].customer_id, plans[0].purchase_id)
+        return found + [one for one in paid if (one.customer_id, one.purchase_id) == owner]
 
     def _read_or_fetched(self, event: webhook.Event, find: Find) -> list[Fact]:
-        """Return what *event* says. If its object cannot be read as it was sent, the object is fetched by its id.
+        """Return what *event* says. If its object cannot be read as it was sent, fetch the object by its id.
 
-        Raises Malformed if that helps nothing either: the event will never be better.
+        Raises Malformed if the fetched object cannot be read either: the event can never be settled.
         """
         try:
             return self._facts_of(event, find)
@@ -71,7 +71,7 @@ class Reader:
             raise Malformed("data.object", "cannot be read, and cannot be fetched by its id") from error
 
     def purchase_facts(self, purchase: Purchase) -> list[Fact]:
-        """See `Provider.purchase_facts`: the subscription, or the refunds and disputes of a single payment."""
+        """See `Provider.purchase_facts`: the subscription, or else the refunds and disputes of the payment."""
         if plan := purchase.subscription:
             owner = Owner(customer_id=purchase.customer_id, purchase_id=purchase.purchase_id)
             return [self._subscription(plan.ref, lambda _: owner)]
@@ -116,7 +116,7 @@ class Reader:
         return []
 
     def _subscription(self, subscription: str, find: Find, *, of: Sale | None = None) -> Fact:
-        """Return how the subscription (`sub_…`) stands now; *of* is whose it is where it does not say so itself."""
+        """Return what the subscription (`sub_…`) says now. If it has none of our metadata, *of* is its sale."""
         with translate_errors("for a subscription"):
             answer = self.api.v1.subscriptions.retrieve(subscription)
             thing, observed = answer.to_dict(), fetched(answer)
@@ -125,7 +125,7 @@ class Reader:
             )
 
     def _bought_by(self, subscription: str) -> list[Fact]:
-        """Return what the page says on which *subscription* (`sub_…`) was bought; nothing where it was on none."""
+        """Return what the page says on which *subscription* (`sub_…`) was bought. Without a page, return nothing."""
         asked: Any = {"subscription": subscription, "limit": 1}
         with translate_errors("for a subscription's checkout session"):
             listed = pages(self.api.v1.checkout.sessions.list(asked))
@@ -134,8 +134,10 @@ class Reader:
             ]
 
     def refetch(self, fact: Fact) -> Fact:
-        """Return what Stripe says now of *fact*'s register, from a later second, so that the answer is final for
-        *fact*'s own second; waits at most 2.2 s for that. It is never older than *fact*, after which it was asked for.
+        """See `Provider.refetch`. An answer from a later second is final for the second of *fact*.
+
+        Waits at most 2.2 s for a later second. The answer is never stamped earlier than *fact*, because it was asked
+        for after *fact*.
         """
         for wait in (0.0, 0.5, 0.5, 0.6, 0.6):
             time.sleep(max(0.0, remaining(wait)))
@@ -148,9 +150,9 @@ class Reader:
     def history(
         self, customer_refs: Sequence[str], email: str | None, *, since: int, known: Known, customer_id: str
     ) -> Iterator[Listing]:
-        """See `Provider.history`: ended subscriptions too, so that none is taken for running because it was paid once.
+        """See `Provider.history`. Ended subscriptions are listed too, so that an old payment grants no access.
 
-        The pages found by *email* read their subscription themselves, since nobody's subscriptions are listed then.
+        Stripe cannot list subscriptions by e-mail address. So a page that is found by *email* fetches its subscription.
         """
         for ref in customer_refs:
             customer = ref.removeprefix(f"{NAME}#")
@@ -189,7 +191,7 @@ class Reader:
     def _of_session(
         self, session: Object, observed: Observed, *, failed: bool = False, with_plan: bool = True
     ) -> list[Fact]:
-        """Return the facts of a session: the subscription first, so that access begins with its right end."""
+        """Return the facts of a session. The subscription comes first, so that access gets the right end at once."""
         payment = facts.of_session(session, observed, failed=failed)
         sale = sale_in(session.get("metadata"))
         if payment is None or sale is None:
@@ -212,7 +214,7 @@ class Reader:
         return found
 
     def _of_plan(self, plan: Object, observed: Observed, sale: Sale) -> Fact:
-        """Return what a subscription says; the oldest of its open invoices tells since when it is past due."""
+        """Return what a subscription says. If it is past due, its oldest open invoice says since when."""
         unpaid_since = None
         if facts.past_due(plan):
             asked: Any = {"subscription": plan["id"], "status": "open", "limit": 100}
@@ -230,7 +232,7 @@ class Reader:
         return [facts.of_charge(charge, observed, sale, paid=paid)] if sale else []
 
     def _reported_or_fetched(self, event: webhook.Event) -> tuple[Object, Observed]:
-        """Return the object that *event* is about: as told, or, of a thin event, as it stands now."""
+        """Return the object that *event* is about, as it was reported. If the event is thin, fetch the object."""
         if event.thing is not None:
             return event.thing, Observed(at=event.created, fetched=False, by=event.event_id)
         v1 = self.api.v1
@@ -262,10 +264,10 @@ class Reader:
         return sale_of_plan(plan, metadata["customer_id"])
 
     def _sale_of_payment(self, thing: Object, find: Find) -> tuple[Sale | None, Bill | None]:
-        """Return the owner of a charge or a dispute, and the bill that it paid, if it paid one.
+        """Return the sale of a charge or a dispute (None: not ours), and the bill that was paid, if any.
 
-        A charge of ours has our metadata, a dispute's payment intent too; a subscription's payment has neither, and
-        leads by its invoice to the subscription.
+        A charge for a single payment has our metadata. A dispute has none, but its payment intent has. A subscription's
+        payment has none either: its invoice names the subscription.
         """
         if sale := sale_in(thing.get("metadata")):
             return sale, None
@@ -280,7 +282,7 @@ class Reader:
         return sale_in(self.api.v1.payment_intents.retrieve(intent).to_dict().get("metadata")), None
 
     def _refetch(self, fact: Fact) -> Fact:
-        """Return *fact* with what Stripe says now; a session's payment may have more to tell, and only it is wanted."""
+        """Return *fact* with what Stripe says now. A session reports several registers, but only one is wanted."""
         with translate_errors(f"again for {fact.register}"):
             match fact.entry.value:
                 case Subscription():
@@ -302,7 +304,7 @@ class Reader:
 
 
 def fetched(answer: stripe.StripeObject) -> Observed:
-    """Return that *answer* was fetched, at the second that Stripe gave it."""
+    """Return that *answer* was fetched, with the second of `stamp`."""
     return Observed(at=stamp(answer), fetched=True, by="")
 
 

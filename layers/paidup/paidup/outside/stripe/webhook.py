@@ -1,4 +1,4 @@
-"""Stripe's webhooks: whose signature counts, how old it may be, what an event is, and which ones concern us."""
+"""Stripe's webhooks: how a signature is checked, what an event is, and which types concern us."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ from paidup.outside.stripe.metadata import NAME
 
 TOLERANCE_S = 300
 
-# Checkout holds the buyer's redirect, for up to 10 s, until the webhook of a completed session is answered.
+# Stripe delays the buyer's redirect for up to 10 s, until the webhook of a completed session is answered.
+# Source: https://docs.stripe.com/checkout/fulfillment
 URGENT = frozenset(
     {
         "checkout.session.completed",
@@ -43,7 +44,7 @@ NOT_URGENT = frozenset(
         "charge.dispute.closed",
     }
 )
-HANDLED = URGENT | NOT_URGENT  # what moves money or access; other types are ignored
+HANDLED = URGENT | NOT_URGENT  # these types can move money or access, and all others are ignored
 
 
 LONGEST_ID = 255  # Stripe's own limit
@@ -51,8 +52,10 @@ LONGEST_ID = 255  # Stripe's own limit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A Stripe event: `created` is Stripe's epoch second; `thing` is the object as reported, None if the event is thin
-    (type and object id only). `account` is the connected account that it is about.
+    """A Stripe event. `created` is Stripe's epoch second. `thing` is the object as reported.
+
+    If the event is thin (type and object id only), `thing` is None. `account` is the connected account that the event
+    is about (None: our own).
     """
 
     event_id: str
@@ -67,24 +70,25 @@ class Event:
 def verify(body: bytes, signature: str | None, secrets: Sequence[str], *, now: int) -> None:
     """Check that Stripe signed *body* with one of *secrets*, at most 300 s before or after *now* (epoch seconds).
 
-    Raises BadSignature. Any v1 of any active secret counts (Stripe signs with both while a secret is rolled over 24 h).
-    The age is checked here, against our own clock, because Stripe's check accepts time stamps from the future.
+    Raises BadSignature. One valid `v1` signature is enough: while a secret is rolled over, for up to 24 h, Stripe signs
+    with both secrets. The age is checked here, because the check of Stripe's library accepts time stamps from the
+    future. Source: https://docs.stripe.com/webhooks#verify-manually
     """
     if not signature:
         raise BadSignature("The Stripe-Signature header is missing.")
     if not any(_signed(body, signature, secret) for secret in secrets):
         raise BadSignature("No signature in the Stripe-Signature header matches the body.")
-    # one stamp alone: Stripe's check signs with the first, so no second one may vouch for the age
+    # Exactly one stamp: the library checks the signature of one stamp, so a second stamp could fake the age.
     stamps = [part.partition("=")[2] for part in signature.split(",") if part.startswith("t=")]
     if len(stamps) != 1 or abs(now - int(stamps[0])) > TOLERANCE_S:
         raise BadSignature(f"The signature's time stamp is more than {TOLERANCE_S} s away from now.")
 
 
 def read(body: str, *, api_key: str, now: int | None = None) -> WebhookEvent:
-    """Return the event in *body*, relevant if its type is one of HANDLED and it is about our own account and mode.
+    """Return the event in *body*. It is relevant if its type is in HANDLED, and it is about our account and mode.
 
-    A Connect endpoint reports on accounts whose owners write any metadata; a test-mode event is no money.
-    Raises BrokenJson, and Malformed for an event created more than 300 s after *now* (epoch seconds).
+    A Connect endpoint also reports other accounts, whose owners can write any metadata. A test-mode event moves no
+    money. Raises BrokenJson. Raises Malformed if the event was created more than 300 s after *now* (epoch seconds).
     """
     event = parse(body)
     if now is not None and event.created > now + TOLERANCE_S:
@@ -101,14 +105,14 @@ def read(body: str, *, api_key: str, now: int | None = None) -> WebhookEvent:
 
 
 def parse(text: str) -> Event:
-    """Return the event in *text*; raises BrokenJson if it holds none.
+    """Return the event in *text*: a snapshot event or a thin one. Raises BrokenJson if *text* is no event.
 
-    Reads snapshot events and thin ones (`v2.core.event`, whose types begin with `v1.` and whose time is ISO 8601).
+    A thin event is a `v2.core.event`. Its type begins with `v1.`, and its time is in ISO 8601.
     """
     try:
         raw = json.loads(text, parse_constant=_no_number)
         if "\\ud" in text.lower():
-            json.dumps(raw, ensure_ascii=False).encode()  # half a surrogate pair can be stored nowhere
+            json.dumps(raw, ensure_ascii=False).encode()  # fails for half a surrogate pair, which cannot be stored
         thin = raw["object"] == "v2.core.event"
         thing = None if thin else raw["data"]["object"]
         related: Any = (raw.get("related_object") or {"id": ""}) if thin else thing
@@ -141,5 +145,5 @@ def _no_number(constant: str) -> NoReturn:
 def _signed(body: bytes, signature: str, secret: str) -> bool:
     try:
         return bool(WebhookSignature.verify_header(body, signature, secret))
-    except (SignatureVerificationError, UnicodeDecodeError, TypeError):  # TypeError: it compares no text beyond ASCII
+    except (SignatureVerificationError, UnicodeDecodeError, TypeError):  # TypeError: it compares ASCII only
         return False
