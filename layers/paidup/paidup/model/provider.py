@@ -139,7 +139,7 @@ class Provider(Protocol):
         """
 
     def read_event(self, body: str) -> WebhookEvent:
-        """Return the event in *body*, whose signature was checked before. Raises BrokenJson."""
+        """Return the event in *body*. Its signature was checked before. Raises BrokenJson."""
 
     def facts_of(self, event: WebhookEvent, known: Known) -> list[Fact]:
         """Return the facts that *event* reports, and those that must be fetched with it. The list may be empty.

@@ -53,8 +53,8 @@ def merged(snapshot: Snapshot, facts: Sequence[Fact], *, channel: Channel, now: 
         before = purchase or Purchase.of(fact)
         purchase = before.merge(fact)
         if purchase.registers.get(fact.register) != before.registers.get(fact.register):
-            brought = Provenance(channel=channel, at=now)
-            purchase = replace(purchase, channels={**before.channels, fact.register: brought})
+            provenance = Provenance(channel=channel, at=now)
+            purchase = replace(purchase, channels={**before.channels, fact.register: provenance})
     if purchase and snapshot.checkout:
         cart = snapshot.checkout.cart
         asked = Price(amount=cart.amount, currency=cart.currency)
@@ -205,8 +205,8 @@ def _review_amount(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet)
     asked, payment = purchase.asked, purchase.payment
     why = f"Asked for {asked.amount} {asked.currency}" if asked else ""
     why += f", paid {payment.subtotal} {payment.currency}." if payment else ""
-    told_by = tuple(fact.fact_id for fact in facts)
-    change.put_purchase(change.open_case(purchase, CaseReason.AMOUNT_MISMATCH, why, facts=told_by))
+    fact_ids = tuple(fact.fact_id for fact in facts)
+    change.put_purchase(change.open_case(purchase, CaseReason.AMOUNT_MISMATCH, why, facts=fact_ids))
 
 
 def _review_refund(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
@@ -218,8 +218,8 @@ def _review_refund(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet)
         return
     if was_back:
         why = "A refund came back from the buyer's bank."
-        told_by = tuple(fact.fact_id for fact in facts)
-        change.put_purchase(change.open_case(purchase, CaseReason.REFUND_RETURNED, why, facts=told_by))
+        fact_ids = tuple(fact.fact_id for fact in facts)
+        change.put_purchase(change.open_case(purchase, CaseReason.REFUND_RETURNED, why, facts=fact_ids))
         return
     for reason in (CaseReason.REFUND_STUCK, CaseReason.REFUND_RETURNED):
         purchase = change.decide_case(purchase, reason, "the refund arrived")
