@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from paidup.edge.caller import REFUSALS
 from paidup.edge.refusals import ANYWHERE
 from paidup.model.errors import NotFound
 
 from tools import openapi
 
 TYPE = "urn:paidup:problem:"
-UNDESCRIBED = {TYPE + kind.slug for kind in (*ANYWHERE, NotFound)}  # pages and assets, and what is no route
+UNDESCRIBED = {TYPE + kind.slug for kind in (*ANYWHERE, NotFound, *REFUSALS.values())}  # pages, assets, and no route
 
 Declared = Mapping[int, set[str]]
 
@@ -21,24 +22,24 @@ def hold(event: Any, answer: Any) -> None:
     """Fail if *answer*, an HTTP answer to *event*, has a status or is a refusal that its route does not declare."""
     if not isinstance(answer, dict) or "statusCode" not in answer:
         return
-    status, http = answer["statusCode"], event["requestContext"]["http"]
+    status, method, path = answer["statusCode"], event["requestContext"]["http"]["method"], event["rawPath"]
     problem = json.loads(answer["body"])["type"] if status >= 400 else None
-    route, declared = operation(http["method"], event["rawPath"], event.get("routeKey"))
-    if declared is None:
-        assert problem is None or problem in UNDESCRIBED, f"{route} answered {status} {problem}"
-    else:
-        assert status in declared, f"{route} answers {status}, which it does not declare"
-        assert problem is None or problem in declared[status], f"{route} answers {problem}, which it does not declare"
+    if (found := operation(method, path)) is None:
+        assert problem is None or problem in UNDESCRIBED, f"{method} {path} answered {status} {problem}"
+        return
+    route, declared = found
+    assert status in declared, f"{route} answers {status}, which it does not declare"
+    assert problem is None or problem in declared[status], f"{route} answers {problem}, which it does not declare"
 
 
-def operation(method: str, path: str, key: str | None = None) -> tuple[str, Declared | None]:
-    """Return the route that *method* and *path* lead to, or else the route *key*, and what it declares: the problems'
-    types by status; None if it is not described.
+def operation(method: str, path: str) -> tuple[str, Declared] | None:
+    """Return the route that *method* and *path* lead to, and the types of the problems that it declares, by status;
+    None if no such route is described.
     """
-    found = (one for one in _operations() if one[0].startswith(f"{method} ") and one[1].fullmatch(path))
-    keyed = (one for one in _operations() if one[0] == key)
-    route, _, declared = next(found, None) or next(keyed, (f"{method} {path}", None, None))
-    return route, declared
+    for route, pattern, declared in _operations():
+        if route.startswith(f"{method} ") and pattern.fullmatch(path):
+            return route, declared
+    return None
 
 
 @cache
