@@ -94,7 +94,7 @@ def test_a_failing_card_makes_it_past_due_and_then_canceled(driver: Driver) -> N
     assert driver.types(subscription.id)[-1] == "customer.subscription.deleted"
 
 
-def test_it_ends_unpaid_where_the_merchant_chose_so(driver: Driver) -> None:
+def test_a_subscription_ends_unpaid_where_the_merchant_chose_so(driver: Driver) -> None:
     driver.dev("stripe/settings", {"after_retries": "unpaid"})
     subscription = driver.subscribed(FAILS_LATER)
     driver.advance(MONTH + 16 * DAY)

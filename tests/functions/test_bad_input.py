@@ -41,14 +41,14 @@ def caller(customer_id: str, **more: Any) -> dict[str, Any]:
     return {"customer_id": customer_id, "email": "", "roles": ["customer", "host"]} | more
 
 
-def test_an_unknown_offer(world: World, buyer: str) -> None:
+def test_an_unknown_offer_is_refused_by_name(world: World, buyer: str) -> None:
     problem = assert_problem(world.buy("eleven_class_pass", customer=buyer), 422, "unknown-offer", "offer_id")
     assert "eleven_class_pass" in problem["detail"]
     assert "GET /offers" in problem["next"]
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 10_001, 10**30, "2", True, 1.5, 1.0, None, [1]])
-def test_a_quantity_that_is_none(world: World, buyer: str, quantity: Any) -> None:
+def test_a_quantity_that_is_none_is_refused(world: World, buyer: str, quantity: Any) -> None:
     assert_problem(world.buy(customer=buyer, quantity=quantity), 422, "malformed", "quantity")
 
 
@@ -58,19 +58,19 @@ def test_a_quantity_within_its_bounds_is_taken(world: World, buyer: str, quantit
 
 
 @pytest.mark.parametrize("offer_id", [None, "", 5, ["day_pass"], "x" * 101, "\ud800"])
-def test_an_offer_id_that_is_none(world: World, buyer: str, offer_id: Any) -> None:
+def test_an_offer_id_that_is_none_is_refused(world: World, buyer: str, offer_id: Any) -> None:
     body = {"offer_id": offer_id}
     answer = request("POST /payment-tokens", customer=buyer, body=body)
     assert_problem(answer, 422, "malformed", "offer_id")
 
 
-def test_no_offer_at_all(world: World, buyer: str) -> None:
+def test_a_cart_without_an_offer_is_refused(world: World, buyer: str) -> None:
     answer = request("POST /payment-tokens", customer=buyer, body={"quantity": 1})
     assert_problem(answer, 422, "malformed", "offer_id")
 
 
 @pytest.mark.parametrize("field", ["amount", "price", "customer_id", "Offer_id"])
-def test_an_unknown_field(world: World, buyer: str, field: str) -> None:
+def test_an_unknown_field_is_refused_by_name(world: World, buyer: str, field: str) -> None:
     """Prices and customers come from elsewhere: whoever sends them is told, not passed over."""
     more: dict[str, Any] = {field: 1}
     problem = assert_problem(world.buy(customer=buyer, **more), 422, "malformed", field)
@@ -78,13 +78,13 @@ def test_an_unknown_field(world: World, buyer: str, field: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ["paypal", "Stripe", "midtrans "])
-def test_an_unknown_provider(world: World, buyer: str, provider: str) -> None:
+def test_an_unknown_provider_is_refused_with_those_that_there_are(world: World, buyer: str, provider: str) -> None:
     problem = assert_problem(world.buy(customer=buyer, provider=provider), 422, "malformed", "provider")
     assert "stripe" in problem["detail"]
     assert_problem(world.buy(customer=buyer, provider=""), 422, "malformed", "provider")
 
 
-def test_a_body_over_64_kb(world: World, buyer: str) -> None:
+def test_a_body_over_64_kb_is_refused(world: World, buyer: str) -> None:
     raw = json.dumps({"offer_id": "day_pass", "context": {"x": "y" * 70_000}})
     for base64 in (False, True):
         answer = request("POST /payment-tokens", customer=buyer, raw=raw.encode() if base64 else raw)
@@ -100,21 +100,21 @@ def test_a_body_is_measured_in_bytes(world: World, buyer: str) -> None:
 
 
 @pytest.mark.parametrize("raw", ["{", '{"offer_id": "day_pass"', "offer_id=day_pass", "\x00", "'day_pass'"])
-def test_broken_json(world: World, buyer: str, raw: str) -> None:
+def test_broken_json_is_refused(world: World, buyer: str, raw: str) -> None:
     answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     problem = assert_problem(answer, 422, "broken-json")
     assert "UTF-8" in problem["next"]
 
 
 @pytest.mark.parametrize("number", ["1" * 5_000, "1e999", "-1e999"])
-def test_a_number_that_no_computer_keeps(world: World, buyer: str, number: str) -> None:
+def test_a_number_that_no_computer_keeps_is_refused(world: World, buyer: str, number: str) -> None:
     raw = f'{{"offer_id": "day_pass", "context": {{"x": {number}}}}}'
     answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     assert "number" in assert_problem(answer, 422, "broken-json")["detail"]
 
 
 @pytest.mark.parametrize(("depth", "status"), [(32, 201), (33, 422), (1_500, 422)])
-def test_a_context_deeper_than_can_be_given_back(world: World, buyer: str, depth: int, status: int) -> None:
+def test_a_context_deeper_than_can_be_given_back_is_refused(world: World, buyer: str, depth: int, status: int) -> None:
     raw = '{"offer_id": "day_pass", "context": {"x": ' + "[" * (depth - 1) + "]" * (depth - 1) + "}}"
     answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     assert answer.status == status
@@ -125,12 +125,12 @@ def test_a_context_deeper_than_can_be_given_back(world: World, buyer: str, depth
         assert answer.json["field"] == "context"
 
 
-def test_json_nested_to_the_bottom(world: World, buyer: str) -> None:
+def test_json_nested_to_the_bottom_is_refused(world: World, buyer: str) -> None:
     answer = request("POST /payment-tokens", customer=buyer, raw="[" * 60_000)
     assert_problem(answer, 422, "broken-json")
 
 
-def test_a_body_that_is_not_utf_8(world: World, buyer: str) -> None:
+def test_a_body_that_is_not_utf_8_is_refused(world: World, buyer: str) -> None:
     raw = b'{"offer_id": "day_pass", "context": {"x": "\xff"}}'
     found = request("POST /payment-tokens", customer=buyer, raw=raw)
     assert found.status == 422
@@ -138,7 +138,7 @@ def test_a_body_that_is_not_utf_8(world: World, buyer: str) -> None:
 
 
 @pytest.mark.parametrize("raw", ["[]", '["day_pass"]', '"day_pass"', "5", "null", "true", ""])
-def test_json_that_is_no_object(world: World, buyer: str, raw: str) -> None:
+def test_json_that_is_no_object_is_refused(world: World, buyer: str, raw: str) -> None:
     answer = request("POST /payment-tokens", customer=buyer, raw=raw)
     assert answer.status == 422
     assert answer.json["type"] in (KINDS + "malformed", KINDS + "broken-json")
@@ -146,7 +146,7 @@ def test_json_that_is_no_object(world: World, buyer: str, raw: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
-def test_another_content_type(world: World, buyer: str, kind: str) -> None:
+def test_another_content_type_is_refused(world: World, buyer: str, kind: str) -> None:
     answer = world.buy(customer=buyer, headers={"Content-Type": kind})
     problem = assert_problem(answer, 422, "broken-json")
     assert "application/json" in problem["detail"]
@@ -173,11 +173,11 @@ def test_json_by_any_of_its_names_is_taken_where_plain_json_is(world: World, kin
 
 
 @pytest.mark.parametrize("context", ["text", 5, [1], {"x": "y" * 4_100}, {"x": "ü" * 2_050}, {"x": "\ud800"}])
-def test_a_context_that_is_none_or_over_4_kb(world: World, buyer: str, context: Any) -> None:
+def test_a_context_that_is_none_or_over_4_kb_is_refused(world: World, buyer: str, context: Any) -> None:
     assert_problem(world.buy(customer=buyer, context=context), 422, "malformed", "context")
 
 
-def test_a_context_that_is_no_json(world: World, buyer: str) -> None:
+def test_a_context_that_is_no_json_is_refused(world: World, buyer: str) -> None:
     """Python reads NaN; the browser that gets it back does not."""
     raw = '{"offer_id": "day_pass", "context": {"x": NaN}}'
     answer = request("POST /payment-tokens", customer=buyer, raw=raw)
@@ -226,7 +226,7 @@ def test_a_context_of_4_kb_is_taken(world: World, buyer: str) -> None:
         "http://127.0.0.1:8787/" + "x" * 2_000,
     ],
 )
-def test_a_return_url_outside_the_allowed_origins(world: World, buyer: str, field: str, url: str) -> None:
+def test_a_return_url_outside_the_allowed_origins_is_refused(world: World, buyer: str, field: str, url: str) -> None:
     more: dict[str, Any] = {field: url}
     assert_problem(world.buy(customer=buyer, **more), 422, "malformed", field)
     assert world.account(customer=buyer).get("checkout") is None
@@ -239,7 +239,7 @@ def test_a_return_url_is_refused_with_the_origins_that_are_allowed(world: World,
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
-def test_an_idempotency_key_that_is_none(world: World, buyer: str, key: str) -> None:
+def test_an_idempotency_key_that_is_none_is_refused(world: World, buyer: str, key: str) -> None:
     answer = world.buy(customer=buyer, headers={"Idempotency-Key": key})
     assert answer.status == 422
     assert answer.json["field"].lower() == "idempotency-key"
@@ -261,7 +261,7 @@ class TestAnothersCheckout:
         assert_problem(answer, 404, "not-found")
 
 
-class TestWhateverAStrangerSends:
+class TestOfWhatAStrangerSends:
     """Every route of the API, each kind of what is no good: refused or of no account, and never a crash."""
 
     @pytest.mark.parametrize("route", WITH_AN_ID, ids=[route.key for route in WITH_AN_ID])
@@ -347,7 +347,7 @@ class TestWhateverAStrangerSends:
     @named
     @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(sent=st.data())
-    def test_is_answered(self, world: World, route: template.Route, sent: st.DataObject) -> None:
+    def test_everything_is_answered(self, world: World, route: template.Route, sent: st.DataObject) -> None:
         """By a success, or by a refusal that is the caller's to mend."""
         event = event_for(route, caller(world.customer(), email=sent.draw(ADDRESSES)))
         path = re.sub(r"\{[^}]+\}", lambda _: sent.draw(TEXTS), route.path)

@@ -169,9 +169,9 @@ class TestAPageThatNobodyKnows:
         assert look(token["checkout_id"], customer=buyer)["next"] == "pay"
 
 
-class TestTwoPaymentsForOnePurchase:
+class TestASecondPaymentForOnePurchase:
     @pytest.mark.parametrize("later_is_heard_first", [False, True])
-    def test_the_later_one_goes_back_once(self, world: World, buyer: str, later_is_heard_first: bool) -> None:
+    def test_goes_back_once(self, world: World, buyer: str, later_is_heard_first: bool) -> None:
         first, later = both_paid(world, buyer)
         pages = [first["token"], later["token"]]
         hear(world, *(reversed(pages) if later_is_heard_first else pages))
@@ -186,7 +186,7 @@ class TestTwoPaymentsForOnePurchase:
         assert state_of(world, first, buyer) == "active"
         assert [one["status"] for one in world.account(customer=buyer)["purchases"]].count("refunded") == 1
 
-    def test_that_was_cancelled_while_stripe_was_away_and_begun_again(
+    def test_goes_back_where_the_first_was_cancelled_while_stripe_was_away(
         self, world: World, buyer: str, wire: Wire
     ) -> None:
         """The page could not be closed, so that it can be paid beside the one that its buyer opened then."""
@@ -203,7 +203,9 @@ class TestTwoPaymentsForOnePurchase:
         world.sweep()
         assert (refunds(world, old), refunds(world, new)) == ([12_000], [])
 
-    def test_that_was_cancelled_before_anybody_knew_its_page(self, world: World, buyer: str, wire: Wire) -> None:
+    def test_goes_back_where_the_first_was_cancelled_before_anybody_knew_its_page(
+        self, world: World, buyer: str, wire: Wire
+    ) -> None:
         wire.inject(f"POST {SESSIONS}", lose_the_answer)
         assert world.buy(customer=buyer).status == 503
         wire.mend()
@@ -245,7 +247,7 @@ class TestTwoPaymentsForOnePurchase:
             world.services.table.put_offer(offer)
         assert (again["checkout_id"], again["status"]) == (token["checkout_id"], "completed")
 
-    def test_is_another_one_after_a_cancelled_one_whose_page_was_closed(self, world: World, buyer: str) -> None:
+    def test_is_another_purchase_after_a_cancelled_one_whose_page_was_closed(self, world: World, buyer: str) -> None:
         """The buyer may come back to either, whatever became of the other."""
         old = world.buy("day_pass", customer=buyer).json
         give_up(old["checkout_id"], customer=buyer)
@@ -295,7 +297,7 @@ class TestTwoPaymentsForOnePurchase:
         assert (refunds(world, first), refunds(world, last)) == ([], [last["amount"]])
         assert bought(world, buyer) == ["day_pass"]
 
-    def test_both_are_on_the_timeline(self, world: World, buyer: str) -> None:
+    def test_is_on_the_timeline_beside_the_first(self, world: World, buyer: str) -> None:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])
         world.sweep()
@@ -325,9 +327,7 @@ class TestTwoPaymentsForOnePurchase:
         assert world.status(later["checkout_id"], customer=buyer)["purchase"]["status"] == "refunded"
         assert "due_at" not in row_of_pass(buyer, later["checkout_id"])
 
-    def test_stay_both_where_the_shop_keeps_them(
-        self, world: World, buyer: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_stays_where_the_shop_keeps_both(self, world: World, buyer: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PAIDUP_DUPLICATE_PAYMENTS", "keep")
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])
@@ -335,7 +335,7 @@ class TestTwoPaymentsForOnePurchase:
         assert sorted(bought(world, buyer)) == ["day_pass", "ten_class_pass"]
         assert refunds(world, first) == refunds(world, later) == []
 
-    def test_of_subscriptions_end_the_later_one_and_give_it_back(self, world: World, buyer: str) -> None:
+    def test_for_a_subscription_ends_it_and_goes_back(self, world: World, buyer: str) -> None:
         first, later = both_paid(world, buyer, "monthly", "yearly")
         hear(world, first["token"], later["token"])
         assert bought(world, buyer) == ["yearly"]
@@ -363,7 +363,7 @@ class TestTwoPaymentsForOnePurchase:
         world.sweep()
         assert (refunds(world, first), refunds(world, second)) == ([], [12_000])
 
-    def test_of_live_sessions_leave_one_booking(self, world: World, buyer: str) -> None:
+    def test_for_a_live_session_leaves_one_booking(self, world: World, buyer: str) -> None:
         old = world.buy("double_session", customer=buyer).json
         new = world.buy("live_session", customer=buyer).json
         world.pay(new["url"])

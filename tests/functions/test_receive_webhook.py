@@ -273,7 +273,7 @@ class TestAnEvent:
         assert world.deliver(thin).json == {"received": "ignored"}
 
 
-class TestNothingIsLost:
+class TestInTrouble:
     def test_what_cannot_be_settled_in_time_is_queued(
         self, world: World, buyer: str, completed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -67,7 +67,7 @@ def assert_kept(world: World, buyer: str) -> None:
 
 @pytest.mark.parametrize("request_", [CUSTOMERS, SESSIONS])
 class TestAnOutage:
-    def test_can_be_tried_again(self, world: World, buyer: str, wire: Wire, request_: str) -> None:
+    def test_lets_the_request_be_tried_again(self, world: World, buyer: str, wire: Wire, request_: str) -> None:
         wire.inject(request_, answer(500, Stripe_Should_Retry="false"))
         found = world.buy(customer=buyer, context={"step": 3})
         problem = assert_problem(found, 503, "provider-unavailable", retryable=True)

@@ -29,7 +29,7 @@ class TestAPass:
         assert story.access == {"ten_class_pass": midnight}
         assert story.version == 1
 
-    def test_holds_as_long_whichever_road_hears_of_it_first_and_however_late(self, story: Story) -> None:
+    def test_holds_as_long_whichever_channel_hears_of_it_first_and_however_late(self, story: Story) -> None:
         """Days later the sync fetches what the webhook would have told at once."""
         story.buys("ten_class_pass")
         (told,) = story.news("checkout.session.completed")
@@ -106,7 +106,7 @@ class TestAPass:
         story.hear()
         assert story.purchase["status"] == "active"
 
-    def test_is_none_where_the_page_expired(self, story: Story) -> None:
+    def test_is_not_there_where_the_page_expired(self, story: Story) -> None:
         story.opens("day_pass")
         story.world.pass_time(DAY)
         story.hear("checkout.session.expired")
@@ -231,7 +231,7 @@ class TestADispute:
         assert story.version == 1
 
 
-class TestWhatIsNotOurs:
+class TestNothingComesOf:
     """Other things are sold through the same Stripe account."""
 
     def ignored(self, story: Story, type_: str, thing: dict[str, Any]) -> None:
@@ -243,20 +243,20 @@ class TestWhatIsNotOurs:
         assert row
         assert row.status == "ignored"
 
-    def test_is_a_session_without_our_metadata(self, story: Story) -> None:
+    def test_a_session_without_our_metadata(self, story: Story) -> None:
         page = {"id": "cs_1", "object": "checkout.session", "metadata": {"order": "7"}, "status": "complete"}
         self.ignored(story, "checkout.session.completed", page | {"payment_status": "paid"})
 
     @pytest.mark.parametrize("parent", [None, {"type": "quote_details", "subscription_details": None}])
-    def test_is_an_invoice_of_no_subscription(self, story: Story, parent: Any) -> None:
+    def test_an_invoice_of_no_subscription(self, story: Story, parent: Any) -> None:
         self.ignored(story, "invoice.paid", {"id": "in_1", "object": "invoice", "parent": parent})
 
-    def test_is_a_charge_of_nothing_that_we_sold(self, story: Story) -> None:
+    def test_a_charge_of_nothing_that_we_sold(self, story: Story) -> None:
         money = {"amount": 1, "amount_refunded": 1, "currency": "eur"}
         charge: dict[str, Any] = {"id": "ch_1", "object": "charge", "metadata": {}, "payment_intent": None}
         self.ignored(story, "charge.refunded", charge | money)
 
-    def test_is_a_charge_by_another_page(self, story: Story) -> None:
+    def test_a_charge_by_another_page(self, story: Story) -> None:
         customer = story.post("customers", email="eve@example.com")["id"]
         price = {"currency": "eur", "unit_amount": "100", "product_data][name": "Something else"}
         fields = {f"line_items[0][price_data][{name}]": value for name, value in price.items()}

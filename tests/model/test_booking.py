@@ -10,7 +10,7 @@ def new() -> Booking:
     return waiting(booking_id="co_1", customer_id="ada", purchase_id="co_1", offer_id="live", paid_at=T0, within_s=900)
 
 
-def test_it_can_be_accepted_until_the_last_second_and_lapses_from_the_next_one_on() -> None:
+def test_a_booking_can_be_accepted_until_its_last_second_and_lapses_from_the_next_one_on() -> None:
     assert new().accept("mia", now=T0 + 899).status is BookingStatus.LIVE
     with pytest.raises(BookingClosed, match="not accepted in time"):
         new().accept("mia", now=T0 + 900)
@@ -20,12 +20,14 @@ def test_it_can_be_accepted_until_the_last_second_and_lapses_from_the_next_one_o
 
 
 @pytest.mark.parametrize("ago_s", [-3_600, -60, -1, 0, 1, 60, 90])
-def test_its_time_begins_when_its_payment_is_heard_of_at_once_whatever_lies_between_the_clocks(ago_s: int) -> None:
+def test_the_time_of_a_booking_begins_when_its_payment_is_heard_of_at_once_whatever_lies_between_the_clocks(
+    ago_s: int,
+) -> None:
     assert waiting_since(T0 - ago_s, now=T0) == T0
 
 
 @pytest.mark.parametrize("ago_s", [91, 840, 900, 86_400])
-def test_its_time_began_when_it_was_paid_where_that_is_old_news(ago_s: int) -> None:
+def test_the_time_of_a_booking_began_when_it_was_paid_where_that_is_old_news(ago_s: int) -> None:
     assert waiting_since(T0 - ago_s, now=T0) == T0 - ago_s
 
 
@@ -37,6 +39,6 @@ def test_a_session_that_nobody_finishes_is_over_after_a_day() -> None:
     assert live.over(now=T0 + 60 + LIVE_LASTS_S).status is BookingStatus.FINISHED
 
 
-def test_it_is_due_while_it_is_open_and_never_after() -> None:
+def test_a_booking_is_due_while_it_is_open_and_never_after() -> None:
     assert new().due_at == T0 + 900
     assert new().expire(now=T0 + 900).due_at is None

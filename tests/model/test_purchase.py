@@ -102,7 +102,7 @@ blank = Purchase(purchase_id="co_1", customer_id="ada", offer_id="ten_classes", 
 
 
 @given(facts, facts)
-def test_the_first_word_of_a_pass_weighs_no_more_than_the_second(one: Fact, other: Fact) -> None:
+def test_the_first_word_of_a_purchase_weighs_no_more_than_the_second(one: Fact, other: Fact) -> None:
     assert told(one, other) == told(other, one)
 
 
@@ -119,7 +119,7 @@ def test_hearing_a_fact_twice_is_hearing_it_once(before: list[Fact], one: Fact) 
 
 
 @given(st.lists(facts, max_size=12), st.randoms(use_true_random=False), st.integers(T0, T0 + 60 * DAY_S))
-def test_any_order_with_any_duplicates_gives_the_same_pass_and_access(
+def test_any_order_with_any_duplicates_gives_the_same_purchase_and_access(
     said: list[Fact], chance: Random, now: int
 ) -> None:
     shuffled = said + [one for one in said if chance.random() < 0.5]
@@ -130,7 +130,7 @@ def test_any_order_with_any_duplicates_gives_the_same_pass_and_access(
 
 
 @given(st.lists(facts, max_size=6), st.lists(facts, max_size=6))
-def test_what_two_roads_heard_apart_is_what_one_would_have_heard(one: list[Fact], other: list[Fact]) -> None:
+def test_what_two_channels_brought_apart_is_what_one_would_have_brought(one: list[Fact], other: list[Fact]) -> None:
     """Associativity: merging the merged entries of two purchases equals merging all their facts."""
     together = reduce(Purchase.merge, one + other, blank)
     left, right = reduce(Purchase.merge, one, blank), reduce(Purchase.merge, other, blank)

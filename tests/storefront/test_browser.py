@@ -148,7 +148,7 @@ def test_a_buyer_who_closed_the_tab_finds_the_missing_pass(visitor: Page, stack:
     expect(other.get_by_role("main").get_by_role("listitem").filter(has_text="Ten classes")).to_contain_text("Active")
 
 
-def test_a_declined_card_a_way_back_and_then_the_same_payment_page(visitor: Page) -> None:
+def test_a_declined_card_and_a_way_back_lead_to_the_same_payment_page(visitor: Page) -> None:
     choose(visitor, "Yearly membership")
     sign_in(visitor, "mary@example.com")
     pay(visitor, IS_DECLINED)
