@@ -46,9 +46,9 @@ class Customers:
         """Return the operations: whatever only reads is asked about one purchase that was paid and settled."""
         customer, checkout_id = await self._bought()
 
-        def about(name: str, path: str | None = None) -> Callable[[], Awaitable[Event]]:
+        def about(name: str) -> Callable[[], Awaitable[Event]]:
             async def event() -> Event:
-                return _signed_in(name, customer, path)
+                return _signed_in(name, customer, checkout_id)
 
             return event
 
@@ -59,10 +59,8 @@ class Customers:
                 "receive_webhook": self.webhook,
                 "process_webhook": self.batch,
                 "subscription_status": about("subscription_status"),
-                "subscription_status: a purchase": about(
-                    "subscription_status_checkout", f"/subscription-status/{checkout_id}"
-                ),
-                "manage_checkout": about("manage_checkout", f"/checkouts/{checkout_id}"),
+                "subscription_status: a purchase": about("subscription_status_checkout"),
+                "manage_checkout": about("manage_checkout"),
                 "bookings": about("bookings"),
                 "manual_sync": self.sync,
                 "expire_sessions": about("expire_sessions"),
@@ -144,12 +142,14 @@ def _delivered(body: str) -> Event:
     return signed({**sample("receive_webhook"), "body": body}, secret, at=int(time.time()))
 
 
-def _signed_in(name: str, customer: str, path: str | None = None) -> Event:
-    """Return the sample *name* as *customer* sends it, to *path* if one is given."""
+def _signed_in(name: str, customer: str, checkout_id: str = "") -> Event:
+    """Return the sample *name* as *customer* sends it, about *checkout_id* if it is about a checkout."""
     event = sample(name)
     context: Mapping[str, Any] = event.get("requestContext", {})
     if "authorizer" in context:
         context["authorizer"]["lambda"] |= {"customer_id": customer, "email": f"{customer}@example.com"}
-    if path:
-        event["rawPath"] = context["http"]["path"] = path
+    if "pathParameters" in event:
+        _, _, path = event["routeKey"].partition(" ")
+        event["rawPath"] = context["http"]["path"] = path.replace("{checkout_id}", checkout_id)
+        event["pathParameters"] = {"checkout_id": checkout_id}
     return event
