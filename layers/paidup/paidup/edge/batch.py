@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from paidup.model.errors import Refusal
 from paidup.outside.log import logger
 
 type Record = dict[str, Any]
@@ -14,7 +15,10 @@ def each_record(event: dict[str, Any], work: Callable[[Record], None]) -> dict[s
     for record in event["Records"]:
         try:
             work(record)
-        except Exception as error:
-            logger.warning("message.failed", message_id=record["messageId"], why=type(error).__name__)
+        except Refusal as refusal:
+            logger.warning("message.failed", message_id=record["messageId"], why=refusal.slug)
+            failed.append({"itemIdentifier": record["messageId"]})
+        except Exception:  # a mistake of ours, or an outage of AWS: the traceback is all that there will be
+            logger.exception("message.failed", message_id=record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}

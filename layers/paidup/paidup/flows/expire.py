@@ -140,7 +140,7 @@ def _end_purchase(due: Due, services: Services, report: SweepReport, *, refresh:
     purchase = services.table.purchase(due.customer_id, due.purchase_id or "")
     if purchase is None or purchase.refund_decision:
         return
-    asked = purchase.subscription is None or (refresh and _hear_news(purchase, services, report, now=now))
+    asked = purchase.subscription is None or (refresh and _settle_news(purchase, services, report, now=now))
     purchase_id = purchase.purchase_id
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
@@ -163,7 +163,7 @@ def _end_purchase(due: Due, services: Services, report: SweepReport, *, refresh:
     report.ended += bool(update(due.customer_id, purchase_id, step, services, now=now).change.timeline)
 
 
-def _hear_news(purchase: Purchase, services: Services, report: SweepReport, *, now: int) -> bool:
+def _settle_news(purchase: Purchase, services: Services, report: SweepReport, *, now: int) -> bool:
     """Settle what the provider says now about the subscription, and return whether the provider answered.
 
     An answer that the subscription is missing counts too.
@@ -172,7 +172,7 @@ def _hear_news(purchase: Purchase, services: Services, report: SweepReport, *, n
         with within(ASK_WITHIN_S):
             settle(services.provider(purchase.provider).purchase_facts(purchase), Channel.SWEEP, services, now=now)
     except (ProviderUnavailable, ProviderRefused, NotYetKnown) as refusal:
-        logger.warning("pass.unasked", purchase_id=purchase.purchase_id, why=refusal.slug)
+        logger.warning("purchase.unasked", purchase_id=purchase.purchase_id, why=refusal.slug)
         if isinstance(refusal, ProviderUnavailable):
             report.postpone(provider_down=True)
         return isinstance(refusal, ObjectMissing)

@@ -94,5 +94,5 @@ def _log(facts: Sequence[Fact], channel: Channel, *, changed: bool, started: flo
             purchase_id=fact.purchase_id,
             customer_id=fact.customer_id,
             waited_ms=int((time.monotonic() - started) * 1000),
-            heard_after_s=now - fact.entry.at,
+            reported_after_s=now - fact.entry.at,
         )

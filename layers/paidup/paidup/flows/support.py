@@ -49,7 +49,7 @@ def review(customer_id: str, purchase_id: str, services: Services, *, grant: boo
         decided = replace(purchase, accepted=True) if grant else purchase.to_refund("support decided", now=now)
         decided = change.decide_case(decided, CaseReason.AMOUNT_MISMATCH, outcome, by=by)
         change.put_purchase(decided)
-        change.note(decided, f"{outcome} ({by})", channel=Channel.SUPPORT)
+        change.note(decided, outcome, channel=Channel.SUPPORT, decided_by=by)
         _rebook(purchase, change, grant=grant)
 
     update(customer_id, purchase_id, step, services, now=now)

@@ -7,7 +7,7 @@ from paidup.model.errors import Conflict
 
 KEPT_AFTER_END_S = 90 * 86_400
 LIVE_LASTS_S = 86_400
-HEARD_AT_ONCE_S = 90  # the clocks may differ by a minute, and a payment is reported within half a minute
+REPORTED_AT_ONCE_S = 90  # the clocks may differ by a minute, and a payment is reported within half a minute
 
 
 class BookingStatus(StrEnum):
@@ -186,7 +186,7 @@ def waiting_since(paid_at: int, *, now: int) -> int:
     A payment is reported within seconds. If *paid_at* and *now* differ by up to 90 s, the rest is a difference between
     the clocks, and the booking waits from *now*. A payment that is reported later counts from *paid_at*.
     """
-    return now if now - paid_at <= HEARD_AT_ONCE_S else paid_at
+    return now if now - paid_at <= REPORTED_AT_ONCE_S else paid_at
 
 
 def waiting(

@@ -37,7 +37,7 @@ def decide(snapshot: Snapshot, facts: Sequence[Fact], policy: Policy, *, channel
     for fact in facts:
         if fact.customer_ref and not change.account.customer_refs(fact.provider):
             change.account = change.account.known_as(fact.customer_ref)
-    _tell(facts, channel, change)
+    _note_news(facts, channel, change)
     return change
 
 
@@ -226,7 +226,7 @@ def _review_refund(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet)
     change.put_purchase(purchase)
 
 
-def _tell(facts: Sequence[Fact], channel: Channel, change: ChangeSet) -> None:
+def _note_news(facts: Sequence[Fact], channel: Channel, change: ChangeSet) -> None:
     """Add a timeline entry for every fact that changes a value. A newer stamp on the same value changes nothing."""
     snapshot = change.snapshot
     before = snapshot.purchase.registers if snapshot.purchase else {}
@@ -262,5 +262,5 @@ def _phrase(fact: Fact, purchase: Purchase | None, change: ChangeSet) -> str:
     def state(one: Purchase | None) -> str:
         return one.status_at(now=change.now, grace_s=change.policy.grace_s).state if one else "none"
 
-    said = getattr(fact.entry.value, "status", None) or "told"
+    said = getattr(fact.entry.value, "status", None) or "reported"
     return f"{fact.register} {said}: {state(change.snapshot.purchase)} -> {state(purchase)}"

@@ -131,6 +131,7 @@ class ChangeSet:
         register: str = "decision",
         occurred_at: int | None = None,
         fact_id: str | None = None,
+        decided_by: str | None = None,
     ) -> None:
         """Add a timeline entry about *purchase*. *occurred_at* is in epoch seconds (None: now)."""
         entry_id = fact_id or f"{purchase.purchase_id}@{self.snapshot.account.version}#{len(self.timeline)}"
@@ -146,6 +147,7 @@ class ChangeSet:
                 change=change,
                 settled_at=self.now,
                 billing_version=self.account.billing_version,
+                decided_by=decided_by,
                 purge_at=self.now + self.policy.timeline_retention_s,
             )
         )

@@ -23,4 +23,5 @@ class TimelineEntry:
     change: str
     settled_at: int
     billing_version: int
+    decided_by: str | None = None
     purge_at: int
