@@ -42,7 +42,7 @@ class Clock:
 
 
 @pytest.fixture
-def running_on(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def ticking(monkeypatch: pytest.MonkeyPatch) -> Clock:
     stands = Clock()
     monkeypatch.setattr(time, "monotonic", stands)
     return stands
@@ -79,16 +79,16 @@ def believed(world: World, secret: str) -> bool:
     return world.deliver(IGNORED, secret=secret).status == 200
 
 
-def test_a_secret_is_read_again_after_five_minutes_and_not_before(world: World, store: Wire, running_on: Clock) -> None:
+def test_a_secret_is_read_again_after_five_minutes_and_not_before(world: World, store: Wire, ticking: Clock) -> None:
     sign_with(OLD)
     assert believed(world, OLD)
     sign_with(NEW)
 
-    running_on.now += 299
+    ticking.now += 299
     assert believed(world, OLD)
     assert len(store.asked) == 1
 
-    running_on.now += 1
+    ticking.now += 1
     assert believed(world, NEW)
     assert not believed(world, OLD)
     assert len(store.asked) == 2
@@ -96,22 +96,22 @@ def test_a_secret_is_read_again_after_five_minutes_and_not_before(world: World, 
 
 @pytest.mark.parametrize("trouble", [be_down, lose_the_request], ids=["is down", "does not answer"])
 def test_the_last_good_value_is_used_while_the_store_is_away(
-    world: World, store: Wire, running_on: Clock, trouble: Spoil
+    world: World, store: Wire, ticking: Clock, trouble: Spoil
 ) -> None:
     sign_with(OLD)
     assert believed(world, OLD)
     store.inject("POST", trouble)
-    running_on.now += 301
+    ticking.now += 301
 
     assert believed(world, OLD)
     asked = len(store.asked)
-    running_on.now += 29
+    ticking.now += 29
     assert believed(world, OLD)
     assert len(store.asked) == asked
 
     store.mend()
     sign_with(NEW)
-    running_on.now += 1
+    ticking.now += 1
     assert believed(world, NEW)
 
 
@@ -125,13 +125,11 @@ def test_a_secret_that_was_never_read_stops_what_needs_it_while_the_store_is_awa
     assert believed(world, WEBHOOK_SECRET)
 
 
-def test_a_secret_that_may_not_be_read_any_more_is_used_no_further(
-    world: World, store: Wire, running_on: Clock
-) -> None:
+def test_a_secret_that_may_not_be_read_any_more_is_used_no_further(world: World, store: Wire, ticking: Clock) -> None:
     assert believed(world, WEBHOOK_SECRET)
     store.inject("POST", deny)
 
-    running_on.now += 301
+    ticking.now += 301
     with pytest.raises(ClientError, match="AccessDenied"):
         believed(world, WEBHOOK_SECRET)
 
