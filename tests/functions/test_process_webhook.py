@@ -38,8 +38,8 @@ def bought(story: Story, offer: str = "day_pass") -> str:
 def of_a_stranger(body: str) -> str:
     """Return the event in *body* as one of a subscription whose customer nobody knows."""
     event = json.loads(body)
-    plan = {"id": "sub_strange", "object": "subscription", "customer": "cus_nobody", "status": "active"}
-    plan |= {"metadata": {}}
+    plan: dict[str, Any] = {"id": "sub_strange", "object": "subscription", "customer": "cus_nobody"}
+    plan |= {"status": "active", "metadata": {}}
     event |= {"id": event["id"] + "_strange", "type": "customer.subscription.updated", "data": {"object": plan}}
     return json.dumps(event)
 

@@ -76,8 +76,8 @@ def page_by_hand(world: World, of: str | None = None) -> str:
 
 def about_a_stranger(world: World) -> dict[str, Any]:
     """Return Stripe's event about a subscription whose customer nobody knows."""
-    plan = {"id": "sub_strange", "object": "subscription", "customer": "cus_nobody", "status": "canceled"}
-    plan |= {"metadata": {}}
+    plan: dict[str, Any] = {"id": "sub_strange", "object": "subscription", "customer": "cus_nobody"}
+    plan |= {"status": "active", "metadata": {}}
     event = {"id": "evt_strange", "object": "event", "type": "customer.subscription.deleted", "created": world.now()}
     return event | {"data": {"object": plan}}
 
