@@ -99,7 +99,7 @@ def test_a_handler_that_raises_fails_the_command_and_shows_where(tmp_path: Path)
     done = invoke("process_webhook", event)
 
     assert done.returncode == 1
-    assert json.loads(done.stdout)["errorType"] == "UnexpectedBatchTypeError"
+    assert json.loads(done.stdout)["errorType"] == "KeyError"
     assert "functions/process_webhook/app.py" in done.stderr
 
 

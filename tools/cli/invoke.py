@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,9 +75,11 @@ def invoke(
 @contextmanager
 def _target(context: typer.Context, stack: str | None, *, in_process: bool) -> Iterator[Target]:
     if in_process:
-        from tools.local import inprocess  # moto takes half a second to load
+        with ExitStack() as running:
+            with waiting("Making the table and the queues in this process …"):
+                from tools.local import inprocess  # moto takes half a second to load
 
-        with inprocess.running() as functions:
+                functions = running.enter_context(inprocess.running())
             try:
                 yield Target(call=functions.invoke, sign=functions.sign)
             except inprocess.NoSuchFunction as error:
