@@ -7,11 +7,11 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import patient
 from tests.handlers import addressed, sample
-from tests.world import World
+from tests.world import OFFERS, World
 from tools.local import template
 
 # Nobody uses these; what they do for us is done by botocore's session, edge/routes, or a loop.
@@ -103,12 +103,12 @@ class TestWhatAsksNoProvider:
     def test_lists_what_is_for_sale(self, world: World) -> None:
         (answer,), modules = run("storefront", addressed(sample("storefront"), "GET", "/offers"))
 
-        assert len(json.loads(answer["body"])["offers"]) == 4
+        assert len(json.loads(answer["body"])["offers"]) == len(OFFERS)
         assert not_allowed(modules, "storefront") == set()
 
     def test_lets_a_caller_in(self, world: World) -> None:
         who = {"sub": "ada", "roles": ["customer"]}
-        token = httpx.post(f"{world.fakes.issuer}/token", json=who).raise_for_status().json()["token"]
+        token = patient.post(f"{world.fakes.issuer}/token", json=who).raise_for_status().json()["token"]
         asked = sample("authorize")
         asked["headers"]["authorization"] = f"Bearer {token}"
 

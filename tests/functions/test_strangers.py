@@ -27,19 +27,6 @@ from tests.world import WEBHOOK_SECRET, World
 NEVER_BETTER = "cannot be read, and cannot be fetched by its id"
 
 
-@pytest.fixture
-def completed(world: World, buyer: str) -> dict[str, Any]:
-    """Stripe's event of a page that the buyer has paid on."""
-    token = world.buy(customer=buyer).json
-    world.pay(token["url"])
-    (event,) = [
-        one
-        for one in world.events(types=["checkout.session.completed"])
-        if one["data"]["object"]["id"] == token["token"]
-    ]
-    return event
-
-
 def offers_of(world: World, buyer: str) -> list[str]:
     return [one["offer_id"] for one in world.account(customer=buyer)["access"]]
 
