@@ -124,7 +124,7 @@ def test_a_key_is_forgotten_after_a_day(driver: Driver) -> None:
 
 
 def test_a_key_in_use_by_a_request_under_way_is_409(driver: Driver) -> None:
-    driver.dev("faults", {"latency_ms": 400})
+    driver.dev("faults", {"latency_ms": 5_000})  # far longer than the two are apart on any machine
     url, headers = "/stripe/v1/customers", AUTH | {"Idempotency-Key": "twice"}
     answers: list[httpx.Response] = []
     threads = [

@@ -1,11 +1,13 @@
 """What the functions' tests share: the wire to Stripe, two clocks that differ, and a story."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.functions.skew import Skewed
+from tests.functions.clocks import Skewed, Uptime
 from tests.functions.story import Story
 from tests.functions.wire import Wire, wire_to
 from tests.world import World
@@ -17,6 +19,14 @@ def wire(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     with wire_to(f"{world.fakes.url}/stripe") as made:
         monkeypatch.setenv("PAIDUP_STRIPE_API_BASE", made.url)
         yield made
+
+
+@pytest.fixture
+def uptime(monkeypatch: pytest.MonkeyPatch) -> Uptime:
+    """The machine's clock that only runs on stands still, at a whole second, so that sums are exact."""
+    made = Uptime(float(int(time.monotonic())))
+    monkeypatch.setattr(time, "monotonic", lambda: made.now)
+    return made
 
 
 @pytest.fixture
@@ -40,3 +50,11 @@ def story(world: World, buyer: str) -> Iterator[Story]:
     made = Story(world, buyer)
     yield made
     made.cancel()
+
+
+@pytest.fixture
+def completed(story: Story) -> dict[str, Any]:
+    """Stripe's event of a page on which the buyer has paid for a pass; nobody has heard of it yet."""
+    story.buys("ten_class_pass")
+    (event,) = story.news("checkout.session.completed")
+    return event

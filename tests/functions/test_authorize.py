@@ -23,6 +23,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from paidup.outside import identity
 
 from tests import patient
+from tests.functions.clocks import Uptime
 from tests.handlers import invoke, sample
 from tools.fakes.server import Fakes
 
@@ -102,20 +103,6 @@ def providing() -> Iterator[Provider]:
             ended.set()
             server.shutdown()
             thread.join()
-
-
-@dataclass(slots=True)
-class Clock:
-    """The clock that only runs on, standing still at `now` (seconds)."""
-
-    now: float
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock(float(int(time.monotonic())))  # in whole seconds, so that five minutes more are exactly that
-    monkeypatch.setattr(time, "monotonic", lambda: made.now)
-    return made
 
 
 @pytest.fixture
@@ -344,11 +331,11 @@ class TestTheRolesOfAToken:
 
 class TestWithoutAnyKeys:
     @pytest.mark.parametrize("how", ["fails", "breaks off", "breaks off midway"])
-    def test_nobody_comes_in_until_they_can_be_read(self, provider: Provider, clock: Clock, how: str) -> None:
+    def test_nobody_comes_in_until_they_can_be_read(self, provider: Provider, uptime: Uptime, how: str) -> None:
         provider.how = how
         assert_outage()
         provider.how = "answers"
-        clock.now += 5.1
+        uptime.now += 5.1
         assert_let_in(token())
 
     @pytest.mark.parametrize(
@@ -358,23 +345,23 @@ class TestWithoutAnyKeys:
             *({"keys": []}, {"keys": "none"}, {"keys": [None]}, {"keys": [{}]}, {"keys": {"a": 1}}),
         ],
     )
-    def test_nobody_comes_in_by_what_is_no_set_of_keys(self, provider: Provider, clock: Clock, answers: Any) -> None:
+    def test_nobody_comes_in_by_what_is_no_set_of_keys(self, provider: Provider, uptime: Uptime, answers: Any) -> None:
         good, provider.answers = provider.answers, answers
         assert_outage()
         provider.answers = good
-        clock.now += 5.1
+        uptime.now += 5.1
         assert_let_in(token())
 
     @pytest.mark.timeout(60)  # the provider never lets go: whoever waits for it is found here
     @pytest.mark.parametrize("how", ["hangs", "drips"])
     def test_nobody_waits_for_a_provider_that_keeps_them_waiting(
-        self, provider: Provider, clock: Clock, how: str
+        self, provider: Provider, uptime: Uptime, how: str
     ) -> None:
         provider.how = how
         assert_outage()
         assert (provider.asked, provider.kept_waiting) == (1, 1)
         provider.how = "answers"
-        clock.now += 5.1
+        uptime.now += 5.1
         assert_let_in(token())
 
     def test_nobody_comes_in_where_there_is_nobody_to_ask(
@@ -384,16 +371,16 @@ class TestWithoutAnyKeys:
         assert_outage()
 
     def test_the_provider_is_asked_once_in_five_seconds_however_many_come(
-        self, provider: Provider, clock: Clock
+        self, provider: Provider, uptime: Uptime
     ) -> None:
         provider.how = "fails"
 
         for n in range(20):
-            clock.now += 0.2
+            uptime.now += 0.2
             assert_outage(token(kid=f"any-{n}"))
         assert provider.asked == 1
 
-        clock.now += 5.1
+        uptime.now += 5.1
         assert_outage()
         assert provider.asked == 2
 
@@ -416,12 +403,12 @@ class TestWithoutAnyKeys:
         assert contexts[0].get("refused") == ("identity-unavailable" if how == "hangs" else None)
 
     def test_an_operator_is_told_once_for_each_time_that_the_provider_was_asked(
-        self, provider: Provider, clock: Clock, caplog: pytest.LogCaptureFixture
+        self, provider: Provider, uptime: Uptime, caplog: pytest.LogCaptureFixture
     ) -> None:
         provider.how = "fails"
         for _ in range(3):
             assert_outage()
-        clock.now += 5.1
+        uptime.now += 5.1
         assert_outage()
         told = [one for one in caplog.records if one.levelname == "ERROR"]
         assert [one.message for one in told] == ["keys.unreadable"] * 2
@@ -435,53 +422,53 @@ class TestWithoutAnyKeys:
 class TestAnUnknownKey:
     """Keys are fetched again for one, but not more than once in five seconds."""
 
-    def test_is_looked_for_at_most_once_however_many_ask(self, provider: Provider, clock: Clock) -> None:
+    def test_is_looked_for_at_most_once_however_many_ask(self, provider: Provider, uptime: Uptime) -> None:
         assert_let_in(token())
         for n in range(20):
             assert_refused(token(kid=f"nobodys-{n}"))
         assert provider.asked == 1
 
-    def test_is_found_after_a_rotation(self, provider: Provider, clock: Clock) -> None:
+    def test_is_found_after_a_rotation(self, provider: Provider, uptime: Uptime) -> None:
         rotated = MAKERS["ES256"][0]()
         new = token("ES256", kid="new", key=rotated)
         assert_let_in(token())
         provider.answers = {"keys": [jwk("new", "ES256", rotated)]}
 
         assert_refused(new)
-        clock.now += 5.1
+        uptime.now += 5.1
         assert_let_in(new)
         assert_refused(token("EdDSA"))
         assert provider.asked == 2
 
     def test_is_an_outage_while_the_provider_does_not_say_and_known_ones_are_as_good_as_before(
-        self, provider: Provider, clock: Clock
+        self, provider: Provider, uptime: Uptime
     ) -> None:
         rotated = MAKERS["ES256"][0]()
         new = token("ES256", kid="new", key=rotated)
         assert_let_in(token())
         provider.how = "breaks off"
-        clock.now += 5.1
+        uptime.now += 5.1
 
         assert_outage(new)
         assert_let_in(token("EdDSA"))
         assert provider.asked == 2
 
         provider.how, provider.answers = "answers", {"keys": [jwk("new", "ES256", rotated)]}
-        clock.now += 5.1
+        uptime.now += 5.1
         assert_let_in(new)
 
 
 def test_a_key_that_the_provider_retired_is_trusted_for_five_minutes_more_and_no_longer(
-    provider: Provider, clock: Clock
+    provider: Provider, uptime: Uptime
 ) -> None:
     """By the clock that only runs on: were the other one set back, it would be trusted for as long."""
     old = token("RS256")
     assert_let_in(old)
     provider.answers = {"keys": [jwk("EdDSA", "EdDSA", KEYS["EdDSA"])]}
-    clock.now += 300
+    uptime.now += 300
     assert_let_in(old)
     assert provider.asked == 1
-    clock.now += 1
+    uptime.now += 1
     assert_refused(old)
     assert_let_in(token("EdDSA"))
     assert provider.asked == 2

@@ -14,8 +14,8 @@ from paidup.model.booking import BookingClosed
 from paidup.model.offer import Kind
 from paidup.outside.dynamo import items
 
+from tests.functions.clocks import Skewed
 from tests.functions.door import hear, told, written
-from tests.functions.skew import Skewed
 from tests.functions.wire import Wire, be_down
 from tests.handlers import Answer, request
 from tests.world import LIVE, World

@@ -12,8 +12,8 @@ import pytest
 from paidup.flows import recover as recovering
 from paidup.outside.dynamo import items
 
+from tests.functions.clocks import Skewed
 from tests.functions.door import give_up, hear, look, pages_of, recover, told
-from tests.functions.skew import Skewed
 from tests.functions.wire import Wire, be_down, forbidden, gone, lose_the_answer, lose_the_request
 from tests.handlers import Answer, request
 from tests.world import ORIGIN, World

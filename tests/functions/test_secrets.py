@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 from paidup.outside import secrets
 from paidup.outside.secrets import BadSecret
 
+from tests.functions.clocks import Uptime
 from tests.functions.wire import Exchange, Spoil, Wire, be_down, lose_the_request, wire_to
 from tests.world import WEBHOOK_SECRET, World
 
@@ -29,23 +29,6 @@ IGNORED: dict[str, Any] = {
 
 
 OLD, NEW = (f"whsec_{word * 8}" for word in ("old", "new"))
-
-
-class Clock:
-    """The clock that only runs on, standing still."""
-
-    def __init__(self) -> None:
-        self.now = float(int(time.monotonic()))
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def ticking(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    stands = Clock()
-    monkeypatch.setattr(time, "monotonic", stands)
-    return stands
 
 
 @pytest.fixture
@@ -79,16 +62,16 @@ def believed(world: World, secret: str) -> bool:
     return world.deliver(IGNORED, secret=secret).status == 200
 
 
-def test_a_secret_is_read_again_after_five_minutes_and_not_before(world: World, store: Wire, ticking: Clock) -> None:
+def test_a_secret_is_read_again_after_five_minutes_and_not_before(world: World, store: Wire, uptime: Uptime) -> None:
     sign_with(OLD)
     assert believed(world, OLD)
     sign_with(NEW)
 
-    ticking.now += 299
+    uptime.now += 299
     assert believed(world, OLD)
     assert len(store.asked) == 1
 
-    ticking.now += 1
+    uptime.now += 1
     assert believed(world, NEW)
     assert not believed(world, OLD)
     assert len(store.asked) == 2
@@ -96,22 +79,22 @@ def test_a_secret_is_read_again_after_five_minutes_and_not_before(world: World, 
 
 @pytest.mark.parametrize("trouble", [be_down, lose_the_request], ids=["is down", "does not answer"])
 def test_the_last_good_value_is_used_while_the_store_is_away(
-    world: World, store: Wire, ticking: Clock, trouble: Spoil
+    world: World, store: Wire, uptime: Uptime, trouble: Spoil
 ) -> None:
     sign_with(OLD)
     assert believed(world, OLD)
     store.inject("POST", trouble)
-    ticking.now += 301
+    uptime.now += 301
 
     assert believed(world, OLD)
     asked = len(store.asked)
-    ticking.now += 29
+    uptime.now += 29
     assert believed(world, OLD)
     assert len(store.asked) == asked
 
     store.mend()
     sign_with(NEW)
-    ticking.now += 1
+    uptime.now += 1
     assert believed(world, NEW)
 
 
@@ -125,11 +108,11 @@ def test_a_secret_that_was_never_read_stops_what_needs_it_while_the_store_is_awa
     assert believed(world, WEBHOOK_SECRET)
 
 
-def test_a_secret_that_may_not_be_read_any_more_is_used_no_further(world: World, store: Wire, ticking: Clock) -> None:
+def test_a_secret_that_may_not_be_read_any_more_is_used_no_further(world: World, store: Wire, uptime: Uptime) -> None:
     assert believed(world, WEBHOOK_SECRET)
     store.inject("POST", deny)
 
-    ticking.now += 301
+    uptime.now += 301
     with pytest.raises(ClientError, match="AccessDenied"):
         believed(world, WEBHOOK_SECRET)
 

@@ -27,19 +27,6 @@ from tests.world import WEBHOOK_SECRET, World
 NEVER_BETTER = "cannot be read, and cannot be fetched by its id"
 
 
-@pytest.fixture
-def paid_page(world: World, buyer: str) -> dict[str, Any]:
-    """Stripe's event of a page that the buyer has paid on."""
-    token = world.buy(customer=buyer).json
-    world.pay(token["url"])
-    (event,) = [
-        one
-        for one in world.events(types=["checkout.session.completed"])
-        if one["data"]["object"]["id"] == token["token"]
-    ]
-    return event
-
-
 def offers_of(world: World, buyer: str) -> list[str]:
     return [one["offer_id"] for one in world.account(customer=buyer)["access"]]
 
@@ -51,14 +38,14 @@ def record_of(world: World, event: dict[str, Any]) -> EventRecord | None:
 class TestASigningSecret:
     @pytest.mark.parametrize("placeholder", ["whsec_…", "whsec_changeme", "whsec_", "whsec_" + "x" * 23, "sk_test_1"])
     def test_that_is_a_placeholder_is_refused_with_one_sentence(
-        self, world: World, paid_page: dict[str, Any], placeholder: str
+        self, world: World, completed: dict[str, Any], placeholder: str
     ) -> None:
         value = json.dumps({"api_key": "sk_test_local", "webhook_secrets": [placeholder]})
         boto3.client("secretsmanager").put_secret_value(SecretId=os.environ["PAIDUP_STRIPE_SECRET"], SecretString=value)
         secrets.connect.cache_clear()
         try:
             with pytest.raises(BadSecret, match="webhook_secrets") as refused:
-                world.deliver(paid_page, secret=placeholder)
+                world.deliver(completed, secret=placeholder)
             assert placeholder not in str(refused.value)
         finally:
             value = json.dumps({"api_key": "sk_test_local", "webhook_secrets": [WEBHOOK_SECRET]})
@@ -78,9 +65,9 @@ class TestAnEventOfSomebodyElse:
         ],
     )
     def test_is_ignored_and_queued_nowhere(
-        self, world: World, buyer: str, paid_page: dict[str, Any], change: dict[str, Any]
+        self, world: World, buyer: str, completed: dict[str, Any], change: dict[str, Any]
     ) -> None:
-        answer = world.deliver(paid_page | change)
+        answer = world.deliver(completed | change)
 
         assert (answer.status, answer.json) == (200, {"received": "ignored"})
         assert world.work_queue() == []
@@ -121,15 +108,15 @@ class TestAnEventThatCannotBe:
         ],
         ids=lambda change: json.dumps(change)[:40],
     )
-    def test_is_refused(self, world: World, paid_page: dict[str, Any], change: dict[str, Any]) -> None:
-        answer = world.deliver(paid_page | change)
+    def test_is_refused(self, world: World, completed: dict[str, Any], change: dict[str, Any]) -> None:
+        answer = world.deliver(completed | change)
 
         assert answer.status == 422, answer.text
         assert answer.json["next"]
 
-    def test_from_further_ahead_than_the_tolerance_is_refused(self, world: World, paid_page: dict[str, Any]) -> None:
-        assert world.deliver(paid_page | {"created": world.now() + 301}).status == 422
-        assert world.deliver(paid_page | {"created": world.now() + 290}).status == 200
+    def test_from_further_ahead_than_the_tolerance_is_refused(self, world: World, completed: dict[str, Any]) -> None:
+        assert world.deliver(completed | {"created": world.now() + 301}).status == 422
+        assert world.deliver(completed | {"created": world.now() + 290}).status == 200
 
 
 def broken(**changes: Any) -> Callable[[dict[str, Any]], None]:
@@ -157,15 +144,15 @@ class TestAnObjectThatCannotBeRead:
         ],
     )
     def test_is_fetched_by_its_id(
-        self, world: World, buyer: str, paid_page: dict[str, Any], spoil: Callable[[dict[str, Any]], None]
+        self, world: World, buyer: str, completed: dict[str, Any], spoil: Callable[[dict[str, Any]], None]
     ) -> None:
-        spoil(paid_page["data"]["object"])
+        spoil(completed["data"]["object"])
 
-        assert world.deliver(paid_page).status == 200
+        assert world.deliver(completed).status == 200
         world.work_queue()
 
         assert offers_of(world, buyer) in (["ten_class_pass"], [])
-        record = record_of(world, paid_page)
+        record = record_of(world, completed)
         assert record
         assert record.status in (EventStatus.SETTLED, EventStatus.IGNORED)
 
@@ -180,17 +167,17 @@ class TestAnObjectThatCannotBeRead:
         ids=["long customer", "long checkout", "half a pair", "long offer"],
     )
     def test_and_cannot_be_fetched_fails_once_and_for_all(
-        self, world: World, paid_page: dict[str, Any], metadata: dict[str, Any]
+        self, world: World, completed: dict[str, Any], metadata: dict[str, Any]
     ) -> None:
-        paid_page["id"] += f"_{random.randrange(10**9)}"  # noqa: S311 - a name
-        paid_page["data"]["object"] |= {"id": "cs_test_nobody", "metadata": metadata}
+        completed["id"] += f"_{random.randrange(10**9)}"  # noqa: S311 - a name
+        completed["data"]["object"] |= {"id": "cs_test_nobody", "metadata": metadata}
 
-        answer = world.deliver(paid_page)
+        answer = world.deliver(completed)
 
         assert answer.status in (200, 422), answer.text
         assert world.work_queue() == []  # not handed out again
         if answer.status == 200:
-            record = record_of(world, paid_page)
+            record = record_of(world, completed)
             assert record
             assert record.status is EventStatus.FAILED
             assert NEVER_BETTER in (record.error or "")
@@ -206,16 +193,16 @@ class TestAnObjectThatCannotBeRead:
 
 
 class TestABodyThatIsLarge:
-    def large(self, paid_page: dict[str, Any], *, type_: str, size: int) -> dict[str, Any]:
+    def large(self, completed: dict[str, Any], *, type_: str, size: int) -> dict[str, Any]:
         noise = random.Random(7)  # noqa: S311 - bytes that do not compress
-        return paid_page | {
-            "id": f"{paid_page['id']}_{type_}_{size}",
+        return completed | {
+            "id": f"{completed['id']}_{type_}_{size}",
             "type": type_,
             "padding": "".join(noise.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=size)),
         }
 
-    def test_is_settled_from_the_queue(self, world: World, buyer: str, paid_page: dict[str, Any]) -> None:
-        event = self.large(paid_page, type_="checkout.session.expired", size=900_000)
+    def test_is_settled_from_the_queue(self, world: World, buyer: str, completed: dict[str, Any]) -> None:
+        event = self.large(completed, type_="checkout.session.expired", size=900_000)
 
         assert world.deliver(event).json == {"received": "queued"}
         assert world.work_queue() == []
@@ -225,8 +212,8 @@ class TestABodyThatIsLarge:
         assert record.status is EventStatus.SETTLED
         assert offers_of(world, buyer) == ["ten_class_pass"]
 
-    def test_is_no_reason_not_to_record_that_it_failed(self, world: World, paid_page: dict[str, Any]) -> None:
-        event = self.large(paid_page, type_="checkout.session.expired", size=900_000)
+    def test_is_no_reason_not_to_record_that_it_failed(self, world: World, completed: dict[str, Any]) -> None:
+        event = self.large(completed, type_="checkout.session.expired", size=900_000)
         event["data"]["object"] |= {"id": "cs_test_nobody", "metadata": {"customer_id": 5, "checkout_id": 5}}
 
         assert world.deliver(event).status == 200
@@ -237,8 +224,8 @@ class TestABodyThatIsLarge:
         assert (record.status, record.body) == (EventStatus.FAILED, "")
 
     @pytest.mark.parametrize("character", ["\uffff", "\ufffe", "\x7f", "€", "𝄞"])
-    def test_of_rare_characters_is_kept_as_it_is(self, world: World, paid_page: dict[str, Any], character: str) -> None:
-        event = paid_page | {"id": f"{paid_page['id']}_{ord(character)}", "type": "checkout.session.expired"}
+    def test_of_rare_characters_is_kept_as_it_is(self, world: World, completed: dict[str, Any], character: str) -> None:
+        event = completed | {"id": f"{completed['id']}_{ord(character)}", "type": "checkout.session.expired"}
         raw = json.dumps(event | {"note": f"a{character}b"}, ensure_ascii=False)
 
         world.services.webhooks().put("stripe", raw)

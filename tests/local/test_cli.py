@@ -361,7 +361,7 @@ class Lambda(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def deployed_world(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def shop(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A world that is deployed as `shop`."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Lambda) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -371,7 +371,7 @@ def deployed_world(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wo
 
 
 def test_a_deployed_function_is_invoked_by_the_name_of_its_stack(
-    deployed_world: World, event: Path, capsys: pytest.CaptureFixture[str]
+    shop: World, event: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["invoke", "echo", str(event), "--stack", "shop"]) == 0
     assert json.loads(capsys.readouterr().out) == {"event": {"a": "ä"}}
@@ -381,26 +381,24 @@ def test_a_deployed_function_is_invoked_by_the_name_of_its_stack(
 
 
 def test_the_offers_of_a_deployed_stack_are_loaded_and_listed(
-    deployed_world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shop: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "offers.toml"
     file.write_text(OFFER)
 
     assert cli.main(["offers", "load", str(file), "--stack", "shop"]) == 0
 
-    assert "trial" in {one.offer_id for one in deployed_world.services.table.offers()}
+    assert "trial" in {one.offer_id for one in shop.services.table.offers()}
     capsys.readouterr()
     assert cli.main(["offers", "list", "--stack", "shop"]) == 0
     assert "trial\tpass\t500\teur\t\tA trial" in capsys.readouterr().out.splitlines()
 
 
-def test_support_decides_about_a_payment_of_a_deployed_stack(
-    deployed_world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    buyer = deployed_world.customer()
-    bought = deployed_world.buy(customer=buyer).json
-    deployed_world.pay(bought["url"])
-    deployed_world.hear_everything()
+def test_support_decides_about_a_payment_of_a_deployed_stack(shop: World, capsys: pytest.CaptureFixture[str]) -> None:
+    buyer = shop.customer()
+    bought = shop.buy(customer=buyer).json
+    shop.pay(bought["url"])
+    shop.hear_everything()
 
     code = cli.main(["support", "refund", buyer, bought["checkout_id"], "--stack", "shop", "--json"])
 

@@ -1,5 +1,6 @@
-"""Two clocks that differ: the functions', and Stripe's."""
+"""Clocks that tests hold: the functions' apart from Stripe's, and the one that only runs on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.functions.door import told
@@ -27,3 +28,10 @@ class Skewed:
         for event in told(self.world, token):
             assert self.world.deliver(event, at=self.world.now() - self.by_s).status == 200
         assert self.world.work_queue() == []
+
+
+@dataclass(slots=True)
+class Uptime:
+    """The machine's clock that only runs on, standing still at `now` (seconds)."""
+
+    now: float
