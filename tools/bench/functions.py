@@ -28,6 +28,7 @@ import httpx
 
 from tools import offers
 from tools.bench.operations import Customers, Event
+from tools.bench.units import Units, consumed
 from tools.fakes.server import Fakes, serve
 from tools.local import ministack, template
 from tools.local.cloud import Cloud
@@ -53,9 +54,11 @@ AS_BUILT, WITH_BYTE_CODE = "floor: one put", "the same with byte code"
 READ_ONLY = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Measured:
     """What was measured of one operation, a figure for each time: wall time and processor time, in ms."""
+
+    units: Units | None = None
 
     start: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
@@ -148,12 +151,15 @@ class Bench:
                 stack.push_async_callback(worker.stop)
                 warm.append(worker)
             customers = Customers(fakes=self.fakes, http=http, opener=warm[0], receiver=warm[1])
+            operations = {one.name: (self.code(one.function), one.event) for one in await customers.operations()}
             everything = {
                 AS_BUILT: (self.floor(_as_built(self.folder / "plain")), _nothing),
                 WITH_BYTE_CODE: (self.floor(_compiled(_as_built(self.folder / "compiled"))), _nothing),
-                **{one.name: (self.code(one.function), one.event) for one in await customers.operations()},
+                **operations,
             }
             measured = {name: Measured() for name in everything}
+            for name, (code, ask) in operations.items():
+                measured[name].units = await consumed(code, await ask(), self.folder / "counted")
             for n in range(STARTS):
                 for name, (code, ask) in everything.items():
                     await measured[name].start_one(code, ask, log, further=EVENTS if n == STARTS - 1 else 0)
@@ -186,15 +192,18 @@ def _compiled(folder: Path) -> Path:
 
 def report(measured: Mapping[str, Measured]) -> None:
     """Print a row for each operation."""
-    print(f"{'medians':32}{'ms: start':>10}{'first':>8}{'further':>9}{'CPU ms: cold':>14}{'/ floor':>9}{'further':>9}")
+    print(f"{'':32}{'ms':27}{'processor, ms':30}{'DynamoDB'}")
+    heads = ("start", "first", "further", "cold", "/ floor", "further", "calls", "read", "written")
+    print(f"{'medians':28}{''.join(f'{head:>9}' for head in heads)}")
     floor = measured[AS_BUILT].cold
     for name, one in measured.items():
         start, first, further, cold, warm = (
             statistics.median(figures) for figures in (one.start, one.first, one.further, one.cold, one.warm)
         )
         ratio = statistics.median(own / least for own, least in zip(one.cold, floor, strict=True))
-        walls = f"{start:>10.0f}{first:>8.0f}{further:>9.1f}"
-        print(f"{name:32}{walls}{cold:>14.0f}{ratio:>9.2f}{warm:>9.1f}")
+        figures = f"{start:>9.0f}{first:>9.0f}{further:>9.1f}{cold:>9.0f}{ratio:>9.2f}{warm:>9.1f}"
+        units = f"{one.units.calls:>9}{one.units.read:>9g}{one.units.written:>9g}" if one.units else ""
+        print(f"{name:28}{figures}{units}")
 
 
 def main() -> None:

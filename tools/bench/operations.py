@@ -59,7 +59,7 @@ class Customers:
                 "receive_webhook": self.webhook,
                 "process_webhook": self.batch,
                 "subscription_status": about("subscription_status"),
-                "subscription_status: a purchase": about("subscription_status_checkout"),
+                "subscription_status: poll": about("subscription_status_checkout"),
                 "manage_checkout": about("manage_checkout"),
                 "bookings": about("bookings"),
                 "manual_sync": self.sync,
