@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, cast
 
 from hypothesis.stateful import RuleBasedStateMachine
-from paidup.flows.buy import Order
 from paidup.flows.confirm import confirm
 from paidup.flows.expire import expire
 from paidup.flows.services import Services
@@ -16,6 +15,7 @@ from paidup.model.booking import Booking
 from paidup.model.checkout import Checkout
 from paidup.model.errors import Refusal
 from paidup.model.fact import Channel
+from paidup.model.order import Order
 from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
 from paidup.outside.dynamo import items

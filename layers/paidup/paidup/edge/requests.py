@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from paidup.edge.caller import Identity
 from paidup.edge.returning import return_url
-from paidup.flows.buy import Order
 from paidup.model.offer import MAX_QUANTITY
+from paidup.model.order import Order
 
 CONTEXT_LIMIT = 4 * 1024
 DEEPEST = 32

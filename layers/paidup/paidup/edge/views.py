@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-from paidup.flows.buy import is_paid
 from paidup.flows.confirm import Confirmation, State
 from paidup.model.access import Access
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
 from paidup.model.checkout import Checkout
+from paidup.model.order import is_paid
 from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
 from paidup.model.snapshot import Snapshot

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from paidup.flows.buy import Order, buy, is_paid, without_checkout_id
+from paidup.flows.buy import buy
 from paidup.flows.confirm import expire_missing, refresh
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
@@ -10,6 +10,7 @@ from paidup.flows.transact import update
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.errors import NotFound, ObjectMissing, ProviderRefused, ProviderUnavailable, Refusal
 from paidup.model.fact import Channel
+from paidup.model.order import Order, is_paid, without_checkout_id
 from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
