@@ -6,7 +6,7 @@ from typing import Any
 from paidup.edge import caller
 from paidup.model.errors import BrokenJson, Malformed, Refusal, TooLarge
 
-ANYWHERE = (Malformed, BrokenJson, TooLarge)  # what `lambda_handler` says no to, whatever the route
+ANYWHERE = (Malformed, BrokenJson, TooLarge)  # what `lambda_handler` says no to, on any route
 
 
 def refusals(*kinds: type[Refusal], public: bool = False) -> dict[int, Any]:

@@ -1,4 +1,4 @@
-"""How long the caller can still wait: one deadline around whatever talks to others on its behalf."""
+"""How long the caller can still wait: one deadline around all calls to others on its behalf."""
 
 import time
 from collections.abc import Iterator
