@@ -19,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.request import urlopen
 
 from awslambdaric.lambda_context import LambdaContext  # type: ignore[import-untyped]
 from awslambdaric.lambda_runtime_marshaller import to_json  # type: ignore[import-untyped]
@@ -65,6 +66,10 @@ class InProcess:
         if name not in functions:
             raise NoSuchFunction(f"Function not found: {name}. There are {', '.join(sorted(functions))}.")
         function = functions[name]
+        if (
+            name == self.deployed.template.authorizer
+        ):  # it waits 2 s for keys, and loading the stand-ins is none of that
+            urlopen(f"{self.deployed.at.fakes_url}/").close()
         request_id = str(uuid.uuid4())
         with self._environment(function), redirect_stdout(sys.stderr):
             deadline_ms = int((time.time() + function.timeout_s) * 1000)
