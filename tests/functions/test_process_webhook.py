@@ -94,6 +94,22 @@ class TestABatch:
         assert story.access == {}
 
 
+@pytest.mark.parametrize("junk", ["null", "[]", "{}"])
+def test_an_answer_that_nobody_can_read_is_an_outage_and_loses_no_event(story: Story, wire: Wire, junk: str) -> None:
+    story.buys("monthly")
+    (event,) = [json.dumps(one) for one in story.news("invoice.paid")]
+    wire.inject(
+        "GET /v1/subscriptions",
+        lambda exchange: exchange.answer(200, [("Content-Type", "application/json")], junk.encode()),
+    )
+
+    assert work_on(event) == ["m0"]  # handed out again
+    wire.mend()
+    assert work_on(event, attempt=2) == []
+
+    assert list(story.access) == ["monthly"]
+
+
 class TestTheLog:
     def test_tells_what_became_of_an_event(self, story: Story) -> None:
         event = bought(story)

@@ -58,7 +58,8 @@ class Reader:
     def _read_or_fetched(self, event: webhook.Event, find: Find) -> list[Fact]:
         """Return what *event* says. If its object cannot be read as it was sent, fetch the object by its id.
 
-        Raises Malformed if the fetched object cannot be read either: the event can never be settled.
+        Raises Malformed if there is no such object: the event can never be settled. What Stripe answers and nobody can
+        read is an outage, and is tried again.
         """
         try:
             return self._facts_of(event, find)
@@ -67,7 +68,7 @@ class Reader:
                 raise
         try:
             return self._facts_of(replace(event, thing=None), find)
-        except (Unreadable, ObjectMissing) as error:
+        except ObjectMissing as error:
             raise Malformed("data.object", "cannot be read, and cannot be fetched by its id") from error
 
     def purchase_facts(self, purchase: Purchase) -> list[Fact]:
