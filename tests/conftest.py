@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -15,17 +15,37 @@ os.environ |= {
     "PAIDUP_TABLE": "paidup",
     "PAIDUP_STRIPE_SECRET": "paidup/stripe",
     "PAIDUP_WEBHOOK_QUEUE_URL": "http://127.0.0.1/queue",
+    "PAIDUP_DEAD_LETTERS_URL": "http://127.0.0.1/dead-letters",
     "PAIDUP_ALLOWED_ORIGINS": "http://127.0.0.1:8787",
     "PAIDUP_IDENTITY_ISSUER": "http://127.0.0.1:8788/identity",
     "PAIDUP_IDENTITY_AUDIENCE": "paidup",
     "PAIDUP_IDENTITY_JWKS_URL": "http://127.0.0.1:8788/identity/.well-known/jwks.json",
+    "PAIDUP_API_URL": "http://127.0.0.1:8787",
+    "PAIDUP_REALTIME_URL": "ws://127.0.0.1:8787/realtime",
+    "PAIDUP_SIGNING_KEYS_SECRET": "paidup/signing-keys",
+    "PAIDUP_BILLING_ISSUER": "http://127.0.0.1:8787",
+    "PAIDUP_BILLING_AUDIENCE": "paidup",
     "AWS_DEFAULT_REGION": "eu-west-1",
 }
 
 from tests.world import World, opened
+from tools.fakes.memory.table import MemoryTable
 from tools.fakes.server import Fakes, serve
 
-LONGEST = ("test_browser.py", "test_stack.py", "test_deliveries.py", "test_state_machine.py", "test_built.py")
+LONGEST = (
+    "test_browser.py",
+    "test_stack.py",
+    "test_deliveries.py",
+    "test_state_machine.py",
+    "test_built.py",
+    "test_strangers.py",
+    "test_late_money.py",
+    "test_items.py",
+    "test_scenes.py",
+    "test_clicks.py",
+    "test_day.py",
+    "test_accessibility.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,16 +76,24 @@ def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
 
 
 @pytest.fixture(scope="module")
-def world(aws: ministack.Running, fakes: Fakes) -> Iterator[World]:
-    """A world for all tests of a module, which keep apart by a buyer of their own each. Its clock stands still."""
-    with opened(aws.account(), fakes) as made:
-        yield made
+def world(request: pytest.FixtureRequest, aws: ministack.Running, fakes: Fakes) -> Iterator[World]:
+    """A world for all tests of a module, which keep apart by a buyer of their own each. Its clock stands still.
+
+    Its table is in memory, which is held to what MiniStack does by tests/contract/test_table.py. A module marked
+    `ministack` has MiniStack's: where many processes write at once, or the table's stream is read.
+    """
+    environment = aws.account()
+    with opened(
+        environment, fakes, None if request.node.get_closest_marker("ministack") else rows_of(environment)
+    ) as it:
+        yield it
 
 
 @pytest.fixture
 def fresh_world(aws: ministack.Running, tmp_path: Path) -> Iterator[World]:
     """A world of one test's own, where nothing has happened yet but that there are offers."""
-    with fakes_in(tmp_path) as running, opened(aws.account(), running) as made:
+    environment = aws.account()
+    with fakes_in(tmp_path) as running, opened(environment, running, rows_of(environment)) as made:
         yield made
 
 
@@ -73,6 +101,11 @@ def fresh_world(aws: ministack.Running, tmp_path: Path) -> Iterator[World]:
 def buyer(world: World) -> str:
     """A customer whom no other test has."""
     return world.customer()
+
+
+def rows_of(environment: Mapping[str, str]) -> MemoryTable:
+    """Return an empty table in memory under the name that *environment* says."""
+    return MemoryTable(environment["PAIDUP_TABLE"])
 
 
 def fakes_in(folder: Path) -> AbstractContextManager[Fakes]:

@@ -20,7 +20,7 @@ Declared = Mapping[int, set[str]]
 
 def hold(event: Any, answer: Any) -> None:
     """Fail if *answer*, an HTTP answer to *event*, has a status or is a refusal that its route does not declare."""
-    if not isinstance(answer, dict) or "statusCode" not in answer:
+    if not isinstance(answer, dict) or "statusCode" not in answer or "http" not in event["requestContext"]:
         return
     status, method, path = answer["statusCode"], event["requestContext"]["http"]["method"], event["rawPath"]
     problem = json.loads(answer["body"])["type"] if status >= 400 else None
@@ -56,7 +56,7 @@ def _operations() -> Sequence[tuple[str, re.Pattern[str], Declared]]:
 
 
 def _types(response: Mapping[str, Any], schemas: Mapping[str, Any]) -> set[str]:
-    problem = response["content"].get("application/problem+json")
+    problem = response.get("content", {}).get("application/problem+json")
     if problem is None:
         return set()
     named = [one["$ref"].rpartition("/")[2] for one in problem["schema"].get("oneOf", [problem["schema"]])]

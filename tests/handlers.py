@@ -1,4 +1,7 @@
-"""How tests invoke the functions, whatever triggers them: a route, a queue, or a schedule. There is no other way."""
+"""How tests invoke the functions, whatever triggers them: a route, a queue, a stream, a socket, a schedule.
+
+There is no other way.
+"""
 
 import importlib
 import json
@@ -14,6 +17,7 @@ from urllib.parse import unquote, urlencode
 from tests import declared
 from tools.local import template
 
+FAR_OFF = 4_102_444_800  # when tokens end, unless a test says otherwise
 EVENTS = Path(__file__).parents[1] / "events"
 
 type Invocation = tuple[str, dict[str, Any]]
@@ -109,7 +113,7 @@ def http_event(
     if customer is not None:
         caller = {"customer_id": customer, "email": f"{customer}@example.com", "roles": roles.split(",")}
     if caller is not None:
-        event["requestContext"]["authorizer"] = {"lambda": dict(caller)}
+        event["requestContext"]["authorizer"] = {"lambda": {"token_ends_at": FAR_OFF, **caller}}
     if raw is not None or body is not None:
         sent = json.dumps(body) if raw is None else raw
         encoded = isinstance(sent, bytes)
@@ -150,6 +154,21 @@ def queue_event(*records: Mapping[str, Any]) -> Invocation:
     return "process_webhook", batch
 
 
+def socket_event(kind: str, connection_id: str, **fields: Any) -> Invocation:
+    """Return the event of the WebSocket API of this *kind* (`connect`, `message`, `disconnect`) for the connection.
+
+    *fields* replace those of the sample.
+    """
+    event = sample({"connect": "realtime"}.get(kind, f"realtime_{kind}"))
+    context = event["requestContext"] | {"connectionId": connection_id}
+    return "realtime", event | {"requestContext": context} | fields
+
+
+def stream_event(*records: Mapping[str, Any]) -> Invocation:
+    """Return the batch that the table's stream hands push_billing_changes."""
+    return "push_billing_changes", {"Records": list(records)}
+
+
 @cache
 def _routes() -> list[template.Route]:
     """Return the template's routes; those with fewer gaps are more exact, and come first."""
@@ -175,4 +194,4 @@ def _matched(pattern: str, path: str) -> dict[str, str] | None:
 def _sample_of(function: str, key: str) -> dict[str, Any]:
     """Return the sample of the route *key*, or the *function*'s first if the route has none of its own."""
     samples = [sample(file.stem) for file in EVENTS.glob(f"{function}*.json")]
-    return next((one for one in samples if one["routeKey"] == key), sample(function))
+    return next((one for one in samples if one.get("routeKey") == key), sample(function))

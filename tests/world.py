@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import httpx
 import stripe
+from paidup.edge import gate
 from paidup.edge.services import open_services
 from paidup.flows.services import Services
 from paidup.model.account import Account
@@ -18,16 +19,20 @@ from paidup.model.checkout import Checkout
 from paidup.model.offer import Interval, Kind, Offer
 from paidup.model.policy import Policy
 from paidup.model.snapshot import ChangeSet, Snapshot
-from paidup.outside import aws, identity, queue, secrets
-from paidup.outside.dynamo import table
+from paidup.outside import aws, identity, queue, secrets, sockets
+from paidup.outside.dynamo import access, budget, table
 from paidup.outside.stripe import client
 
 from tests import patient
 from tests.handlers import Answer, Context, invoke, queue_event, request, sample
+from tools.fakes.memory.table import MemoryTable
+from tools.fakes.memory.wire import answer_for
 from tools.fakes.server import Fakes
 
 ORIGIN = "http://127.0.0.1:8787"
 WEBHOOK_SECRET = "whsec_localstackonly000000000000"
+
+_IN_MEMORY: dict[str, MemoryTable] = {}  # the tables of accounts that have theirs in memory
 
 LIVE = Offer(offer_id="live_session", name="Live session", kind=Kind.LIVE_SESSION, amount=6_500, currency="eur")
 OFFERS = (
@@ -125,8 +130,10 @@ class World:
         signature = stripe.WebhookSignature.generate_signature_header(raw, secret, at or self.now())
         return request("POST /webhooks/stripe", raw=raw, headers={"Stripe-Signature": signature})
 
-    def work_queue(self, most: int = 10) -> list[str]:
-        """Let process_webhook work on what is queued now, and return the ids of the messages that failed."""
+    def work_queue(self, most: int = 10, *, wait_s: int = 0) -> list[str]:
+        """Let process_webhook work on what is queued now, or first within *wait_s* seconds, and return the ids of the
+        messages that failed.
+        """
         sqs, url = boto3.client("sqs"), os.environ["PAIDUP_WEBHOOK_QUEUE_URL"]
         failed: list[str] = []
         for _ in range(most):
@@ -135,8 +142,9 @@ class World:
                 MaxNumberOfMessages=10,
                 MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
-                WaitTimeSeconds=0,
+                WaitTimeSeconds=wait_s,
             ).get("Messages")
+            wait_s = 0
             if not messages:
                 break
             answer = invoke(*queue_event(*map(_record, messages)))
@@ -214,38 +222,60 @@ def _record(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def settle_in(environment: Mapping[str, str], fakes: Fakes) -> None:
-    """Point this process at *environment*, as a cold start does: nothing of another account is kept."""
+def settle_in(environment: Mapping[str, str], fakes: Fakes, rows: MemoryTable | None = None) -> None:
+    """Point this process at *environment*, as a cold start does: nothing of another account is kept.
+
+    With *rows*, they are DynamoDB's, in memory. All else of AWS is MiniStack's.
+    """
     os.environ.update(environment)
     os.environ |= {
         "PAIDUP_STRIPE_API_BASE": f"{fakes.url}/stripe",
         "PAIDUP_CLOCK_FILE": str(fakes.clock_file),
+        "PAIDUP_READS_PER_SECOND": "10000",  # while the clock stands still, nothing is refilled
         "PAIDUP_IDENTITY_ISSUER": fakes.issuer,
         "PAIDUP_IDENTITY_JWKS_URL": f"{fakes.issuer}/.well-known/jwks.json",
     }
+    if rows is not None:
+        _IN_MEMORY[environment["AWS_ACCESS_KEY_ID"]] = rows
     _forget()
 
 
 def _forget() -> None:
-    """Keep nothing of the account and the providers that were in use."""
-    for cached in (aws.session, table.connect, queue.connect, secrets.connect, identity.connect):
+    """Keep nothing of the account and the providers that were in use. The account in use from now on may be one whose
+    table is in memory.
+    """
+    for cached in (
+        aws.session,
+        table.connect,
+        budget.connect,
+        queue.connect,
+        secrets.connect,
+        identity.connect,
+        sockets.connect,
+        access.connect,
+        gate.connect,
+    ):
         cached.cache_clear()
-    boto3.setup_default_session()
+    boto3.setup_default_session(botocore_session=aws.session())
+    if rows := _IN_MEMORY.get(os.environ.get("AWS_ACCESS_KEY_ID", "")):
+        answer_for(aws.session(), rows)
 
 
 @contextmanager
-def opened(environment: Mapping[str, str], fakes: Fakes) -> Iterator[World]:
+def opened(environment: Mapping[str, str], fakes: Fakes, rows: MemoryTable | None = None) -> Iterator[World]:
     """Open for business in *environment* while the block runs: nothing has happened yet but that there are offers, and
-    the clock stands still.
+    the clock stands still. *rows* are as in `settle_in`.
     """
     before = dict(os.environ)
-    settle_in(environment, fakes)
-    with httpx.Client(timeout=patient.WAIT_S) as http:
-        made = World(fakes, http)
-        for offer in OFFERS:
-            made.services.table.put_offer(offer)
-        made.stand_still()
-        yield made
-    os.environ.clear()
-    os.environ.update(before)
-    _forget()
+    settle_in(environment, fakes, rows)
+    try:
+        with httpx.Client(timeout=patient.WAIT_S) as http:
+            made = World(fakes, http)
+            for offer in OFFERS:
+                made.services.table.put_offer(offer)
+            made.stand_still()
+            yield made
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        _forget()

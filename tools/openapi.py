@@ -11,19 +11,22 @@ from collections.abc import Callable, Iterator
 from functools import update_wrapper
 from importlib import import_module
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 from unittest.mock import patch
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi import OpenAPIMerge
+from aws_lambda_powertools.event_handler.openapi.params import Header as HeaderParam
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from paidup.edge.body import Body
 from paidup.edge.refusals import schema_name
-from paidup.edge.routes import Route, Routes, Text, Whole
+from paidup.edge.routes import Answer, Flag, Header, Parameter, Route, Routes, Text, Whole
 from paidup.model.errors import Malformed, Refusal
+from paidup.model.gate import InvalidBillingToken
 
 from tools.local import template
 from tools.local.intrinsics import Resolver
-from tools.local.ministack import LOCAL_PARAMETERS
+from tools.local.ministack import LOCAL_GATEWAY, LOCAL_PARAMETERS
 
 PATH = template.ROOT / "functions/storefront/openapi.json"
 
@@ -43,9 +46,14 @@ REFUSAL: dict[str, Any] = {
         "next": {"type": "string", "description": "What the caller can do now"},
         "retryable": {"type": "boolean", "description": "Whether the same request may succeed later"},
         "field": {"type": "string", "description": "The field that is not as it must be (422)"},
+        "purchase_id": {"type": "string", "description": "What is there already (already-subscribed)"},
+        "purchase_status": {"type": "string", "description": "Its status (already-subscribed)"},
+        "offer_id": {"type": "string", "description": "What it sells now (already-subscribed)"},
     },
 }
-SECURITY = {"identity": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+SECURITY = {"identity": TOKEN, "billing": TOKEN | {"description": "A token of POST /billing-token"}}
+WITHOUT_BODY = ("204", "304")
 NOT_OURS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")  # the library's own refusals
 
 
@@ -61,7 +69,7 @@ def describe() -> dict[str, Any]:
             for path, operations in part["paths"].items():
                 for method, operation in operations.items():
                     operation |= _own(operation, path, method, module)
-                    operation["security"] = [{"identity": []}] if f"{method.upper()} {path}" in protected else []
+                    operation["security"] = _security(operation, f"{method.upper()} {path}" in protected)
             for name in NOT_OURS:
                 part["components"]["schemas"].pop(name, None)
             merge.add_schema(part)
@@ -88,17 +96,30 @@ def _declared(route: Route) -> Callable[..., Any]:
         """Do nothing."""
 
     update_wrapper(declared, route.endpoint)
-    signature = endpoint.replace(parameters=[_parameter(one, route.query.get(one.name)) for one in parameters])
+    answered = endpoint.return_annotation
+    signature = endpoint.replace(
+        parameters=[_parameter(one, route.parameters.get(one.name)) for one in parameters],
+        return_annotation=get_args(answered)[0] if get_origin(answered) is Answer else answered,
+    )
     declared.__signature__ = signature  # type: ignore[attr-defined]  # what inspect looks for first
     return declared
 
 
-def _parameter(one: inspect.Parameter, query: Whole | Text | None) -> inspect.Parameter:
-    match query:
+def _parameter(one: inspect.Parameter, read: Parameter | None) -> inspect.Parameter:
+    match read:
         case Whole(least=least, most=most, default=default):
             return one.replace(annotation=Annotated[int, Query(ge=least, le=most)], default=default)
         case Text(most=most):
             return one.replace(annotation=Annotated[str | None, Query(max_length=most)], default=None)
+        case Flag():
+            return one.replace(annotation=Annotated[bool, Query()], default=False)
+        case Header(header=header, most=most):
+            declared = HeaderParam(alias=header, min_length=1, max_length=most)
+            return one.replace(annotation=Annotated[str | None, declared], default=None)
+        case Body(model, optional=True):
+            return one.replace(annotation=model | None, default=None)
+        case Body(model):
+            return one.replace(annotation=model)
     return one
 
 
@@ -108,6 +129,13 @@ def _own(operation: dict[str, Any], path: str, method: str, module: ModuleType) 
     words = _words(getattr(module, name))
     first, stop, _ = words.partition(". ")
     return {"operationId": name, "summary": first + stop.rstrip(), "description": words}
+
+
+def _security(operation: dict[str, Any], protected: bool) -> list[dict[str, list[str]]]:
+    """Return which token *operation* asks for: the identity provider's, ours, or none."""
+    if protected:
+        return [{"identity": []}]
+    return [{"billing": []}] if schema_name(InvalidBillingToken) in json.dumps(operation["responses"]) else []
 
 
 def _refusals() -> dict[str, Any]:
@@ -131,6 +159,8 @@ def _in_order(whole: dict[str, Any]) -> dict[str, Any]:
     for operations in paths.values():
         for operation in operations.values():
             operation["responses"] = dict(sorted(operation["responses"].items()))
+            for status in WITHOUT_BODY:
+                operation["responses"].get(status, {}).pop("content", None)
     named = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(whole)))
     schemas = {name: one for name, one in sorted(components["schemas"].items()) if name in named}
     return whole | {"paths": paths, "components": components | {"schemas": schemas}}
@@ -144,6 +174,7 @@ def _modules(described: template.Template) -> Iterator[ModuleType]:
     """Yield the functions' modules, each imported with the settings that the template gives it."""
     resolver = Resolver(template=described, given=LOCAL_PARAMETERS, account="123456789012")
     resolver.refs |= {name: name for name in (*described.tables, *described.queues)}
+    resolver.put_sockets(LOCAL_GATEWAY)
     for function in described.functions.values():
         with patch.dict(os.environ, {**resolver.environment(function), **os.environ}):
             yield import_module(f"functions.{function.name}.app")

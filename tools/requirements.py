@@ -19,6 +19,7 @@ PINS = {
     "tools/requirements.txt": ["pyproject.toml", "--group", "dev", "--constraints", DEPLOYED],
     "tools/requirements-sam.txt": ["--group", "sam"],
     "tools/requirements-ministack.txt": ["--group", "ministack"],
+    "tools/requirements-node.txt": ["--group", "node"],
     "tools/requirements-uv.txt": ["--group", "uv"],
 }
 FLAGS = ["--quiet", "--generate-hashes", "--no-header", "--no-emit-index-url", "--python-version", "3.13"]

@@ -7,14 +7,13 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from paidup.edge import clock, settings
 from paidup.edge.api import Caller, Services, api, json_response
+from paidup.edge.caller import HOST
 from paidup.edge.http import lambda_handler
 from paidup.edge.refusals import refusals
-from paidup.edge.views import BookingView
+from paidup.edge.views.booking import BookingView
 from paidup.flows import book
 from paidup.model.booking import BookingClosed, NotYourBooking
 from paidup.model.errors import Contended, Forbidden, NotFound
-
-HOST = "host"
 
 settings.require("PAIDUP_TABLE")
 app = api()

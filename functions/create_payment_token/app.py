@@ -1,24 +1,24 @@
 """POST /payment-tokens: open the buyer's checkout, or hand back the one already open for the same cart."""
 
-from typing import Annotated
-
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header
 from paidup.edge import clock, settings
-from paidup.edge.api import Caller, Services, api, json_response
-from paidup.edge.http import lambda_handler
+from paidup.edge.body import Body
+from paidup.edge.caller import identify
+from paidup.edge.http import Event, lambda_handler
+from paidup.edge.measured import measured
 from paidup.edge.refusals import refusals
 from paidup.edge.requests import CartRequest
-from paidup.edge.services import SETTINGS
-from paidup.edge.views import PaymentToken
+from paidup.edge.routes import IDEMPOTENCY_KEY, Answer, Routes
+from paidup.edge.services import SETTINGS, open_services
+from paidup.edge.views.payment_token import PaymentToken
 from paidup.flows.buy import buy
 from paidup.flows.open_page import Replaced
 from paidup.model.booking import BookingInTheWay
 from paidup.model.errors import Contended, ProviderRefused, ProviderUnavailable, TooManyRequests, UnknownOffer
+from paidup.model.group import AlreadySubscribed
 
 settings.require(*SETTINGS)
 settings.origins()
-app = api()
+app = Routes()
 
 ANSWERS = {
     200: {"description": "The checkout that was open for the same cart."},
@@ -27,6 +27,7 @@ ANSWERS = {
 REFUSALS = (
     UnknownOffer,
     Replaced,
+    AlreadySubscribed,
     BookingInTheWay,
     TooManyRequests,
     ProviderRefused,
@@ -35,17 +36,17 @@ REFUSALS = (
 )
 
 
-@app.post("/payment-tokens", responses=refusals(*REFUSALS) | ANSWERS)
-def create_payment_token(
-    cart: CartRequest,
-    caller: Caller,
-    services: Services,
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
-) -> Response[PaymentToken]:
+@app.route(
+    "POST /payment-tokens",
+    responses=refusals(*REFUSALS) | ANSWERS,
+    cart=Body(CartRequest),
+    idempotency_key=IDEMPOTENCY_KEY,
+)
+def create_payment_token(request: Event, cart: CartRequest, idempotency_key: str | None) -> Answer[PaymentToken]:
     """Open the buyer's checkout (201), or hand back the one already open for the same cart (200)."""
-    now = clock.now()
-    checkout, opened = buy(cart.ordered_by(caller, key=idempotency_key), services, now=now)
-    return json_response(PaymentToken.of_checkout(checkout, now=now), status=201 if opened else 200)
+    now, order = clock.now(), cart.ordered_by(identify(request), key=idempotency_key)
+    checkout, opened = buy(order, open_services(), now=now)
+    return Answer(body=PaymentToken.of_checkout(checkout, now=now), status=201 if opened else 200)
 
 
-handler = lambda_handler(app)
+handler = measured(lambda_handler(app), "PaymentToken", "PaymentTokenTime")

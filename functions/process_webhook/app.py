@@ -7,21 +7,28 @@ from paidup.edge import clock, settings
 from paidup.edge.batch import Record, each_record
 from paidup.edge.services import SETTINGS, open_services
 from paidup.flows.events import retry_event
+from paidup.model.fact import Channel
 
 SPARE_S = 3.0
 
-settings.require(*SETTINGS)
+settings.require(*SETTINGS, "PAIDUP_WEBHOOK_QUEUE_URL")
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Settle a batch, and name the records that must be tried again: those, too, that there was no time for."""
 
     def settle(record: Record) -> None:
-        """Settle the event in *record*; the message names its provider."""
-        services = open_services()
-        provider = services.provider(record["messageAttributes"]["provider"]["stringValue"])
-        attempt = int(record["attributes"]["ApproximateReceiveCount"])
-        left_s = context.get_remaining_time_in_millis() / 1000 - SPARE_S
-        retry_event(provider.read_event(record["body"]), services, now=clock.now(), attempt=attempt, left_s=left_s)
+        """Settle the event in *record*; the message says which channel brought it, and when."""
+        services, said = open_services(), record["messageAttributes"]
+        event = services.provider(said["provider"]["stringValue"]).read_event(record["body"])
+        retry_event(
+            event,
+            services,
+            now=clock.now(),
+            attempt=int(record["attributes"]["ApproximateReceiveCount"]),
+            left_s=context.get_remaining_time_in_millis() / 1000 - SPARE_S,
+            channel=Channel(said["channel"]["stringValue"]),
+            heard_at=int(said["heard_at"]["stringValue"]),
+        )
 
     return each_record(event, settle)

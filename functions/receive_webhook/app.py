@@ -2,6 +2,7 @@
 
 from paidup.edge import clock, settings
 from paidup.edge.http import Event, lambda_handler, raw_body
+from paidup.edge.measured import is_checkup, measured
 from paidup.edge.refusals import refusals
 from paidup.edge.routes import Routes
 from paidup.edge.services import SETTINGS, open_services
@@ -23,4 +24,4 @@ def receive_webhook(request: Event, provider: str) -> Received:
     return receive(event, services, now=now)
 
 
-handler = lambda_handler(app, public=[ROUTE], limit=BODY_LIMIT)
+handler = measured(lambda_handler(app, public=[ROUTE], limit=BODY_LIMIT), "WebhookDelivery", unless=is_checkup)

@@ -12,13 +12,14 @@ from paidup.edge.api import api, json_response
 from paidup.edge.http import lambda_handler
 from paidup.edge.refusals import refusals
 from paidup.edge.services import open_services
+from paidup.model.money import digits_of
 from paidup.model.offer import Offer
 from pydantic import BaseModel
 
-SITE = Path(__file__).with_name("site")
+SITE, CLIENT = Path(__file__).with_name("site"), Path(__file__).with_name("client")
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 PUBLIC = (
-    *("GET /", "GET /success", "GET /cancel", "GET /account", "GET /sessions"),
+    *("GET /", "GET /success", "GET /cancel", "GET /account", "GET /members-area", "GET /sessions", "GET /desk"),
     *("GET /assets/{proxy+}", "GET /offers", "GET /openapi.json"),
 )
 
@@ -27,24 +28,41 @@ app = api()
 
 
 class OfferView(BaseModel):
-    """Something on sale: `amount` in minor units of `currency` (lower-case ISO 4217)."""
+    """Something on sale: `amount` in minor units of `currency` (lower-case ISO 4217), which has `digits`.
+
+    Without `amount`, the provider's page shows the price. It renews every `interval_count` intervals.
+    """
 
     offer_id: str
     name: str
     kind: str
-    amount: int
+    amount: int | None = None
     currency: str
+    digits: int
     description: str
     interval: str | None = None
+    interval_count: int
     valid_days: int | None = None
     trial_days: int | None = None
+    uses: int | None = None
+    max_quantity: int
+    adjustable_quantity: bool
+    promotion_codes: bool
+    group: str | None = None
+    allow_several: bool
     providers: list[str]
 
     @classmethod
     def of(cls, offer: Offer, providers: Sequence[str]) -> "OfferView":
         """Return the view of *offer* in a shop that has *providers*."""
-        sold_through = {"providers": list(offer.providers or providers)}
-        return cls.model_validate({**asdict(offer), **sold_through})
+        worked_out = {
+            "amount": offer.shown_amount,
+            "digits": digits_of(offer.currency),
+            "max_quantity": offer.most_at_once,
+            "group": offer.effective_group,
+            "providers": list(offer.providers or providers),
+        }
+        return cls.model_validate({**asdict(offer), **worked_out})
 
 
 class Offers(BaseModel):
@@ -57,22 +75,24 @@ class Offers(BaseModel):
 @app.get("/success", include_in_schema=False)
 @app.get("/cancel", include_in_schema=False)
 @app.get("/account", include_in_schema=False)
+@app.get("/members-area", include_in_schema=False)
 @app.get("/sessions", include_in_schema=False)
+@app.get("/desk", include_in_schema=False)
 def page() -> Response[str]:
-    """Return the shop, where buyers come back to after paying or without, what they have, or who gives sessions."""
-    return pages.site(SITE).page(app.current_event.path, known=known())
+    """Return a page: the shop, where buyers come back to, what they have, what members see, or who gives sessions."""
+    return pages.site(SITE, CLIENT).page(app.current_event.path, known=known())
 
 
 @app.get("/assets/<name>", include_in_schema=False)
 def asset(name: str) -> Response[str]:
     """Return an asset as it is now."""
-    return pages.site(SITE).asset(name, known=known())
+    return pages.site(SITE, CLIENT).asset(name, known=known())
 
 
 @app.get("/assets/<version>/<name>", include_in_schema=False)
 def asset_for_good(version: str, name: str) -> Response[str]:
     """Return an asset of one version, which never changes; of another version than ours, as it is now."""
-    return pages.site(SITE).asset(name, version=version, known=known())
+    return pages.site(SITE, CLIENT).asset(name, version=version, known=known())
 
 
 def known() -> str:

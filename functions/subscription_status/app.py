@@ -6,7 +6,8 @@ from paidup.edge.http import Event, lambda_handler
 from paidup.edge.refusals import refusals
 from paidup.edge.routes import Routes, Text, Whole
 from paidup.edge.services import SETTINGS, open_services
-from paidup.edge.views import AccountView, ConfirmationView
+from paidup.edge.views.account import AccountView
+from paidup.edge.views.confirmation import ConfirmationView
 from paidup.flows.confirm import confirm
 from paidup.model.errors import Contended, NotFound
 
@@ -14,12 +15,12 @@ settings.require(*SETTINGS)
 app = Routes()
 
 
-@app.route("GET /subscription-status/{checkout_id}", responses=refusals(NotFound, Contended))
+@app.route("GET /subscription-status/{checkout_id}", responses=refusals(NotFound))
 def status_of_checkout(request: Event, checkout_id: str) -> ConfirmationView:
     """Return how one purchase stands, and when to ask again."""
     now, caller, services = clock.now(), identify(request), open_services()
     found = confirm(caller.customer_id, checkout_id, services, now=now)
-    return ConfirmationView.of(found, now=now, grace_s=services.policy.grace_s)
+    return ConfirmationView.of(found, now=now, policy=services.policy)
 
 
 @app.route(

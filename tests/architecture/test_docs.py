@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from paidup.model.case import CaseReason
 from paidup.outside.stripe import webhook
 
 from tests.documents import anchors, code_in, documents, links, name_of, table_column
@@ -88,6 +89,10 @@ def test_decisions_are_numbered_without_a_gap() -> None:
 def test_the_runbook_says_of_every_alarm_what_to_do() -> None:
     alarms = template.resources(DESCRIBED, "AWS::CloudWatch::Alarm")
     assert sorted(table_column(RUNBOOK, "Alarms", 0)) == sorted(alarms)
+
+
+def test_the_runbook_says_of_every_reason_for_a_case_how_to_decide() -> None:
+    assert set(CaseReason) <= set(table_column(RUNBOOK, "What needs a person", 0))
 
 
 def test_the_runbook_lists_every_parameter_that_is_policy_or_operations() -> None:

@@ -14,26 +14,39 @@ from tests.handlers import addressed, sample
 from tests.world import OFFERS, World
 from tools.local import template
 
+pytestmark = pytest.mark.ministack  # the interpreters share a table
+
 # Nobody uses these; what they do for us is done by botocore's session, edge/routes, or a loop.
 NEVER = {"boto3", "s3transfer", "aws_xray_sdk", "aws_lambda_powertools.utilities.batch"}
 NEVER |= {f"aws_lambda_powertools.utilities.{name}" for name in ("idempotency", "parameters", "parser", "validation")}
 PROVIDER = {"stripe", "requests", "charset_normalizer", "paidup.outside.stripe"}
 TOKENS = {"jwt", "cryptography", "paidup.outside.identity"}
-VALIDATION = {"pydantic", "aws_lambda_powertools.event_handler", "aws_lambda_powertools.utilities.data_classes"}
+OTHER_TOKENS = {"jwt", "paidup.outside.identity", "cryptography.x509", "cryptography.hazmat.primitives.asymmetric.rsa"}
+SERVICES = {"paidup.edge.services", "paidup.edge.views", "paidup.flows", "paidup.outside.secrets"}
+RESOLVER = {"aws_lambda_powertools.event_handler", "aws_lambda_powertools.utilities.data_classes"}
+VALIDATION = {"pydantic"} | RESOLVER
 AWS = {"botocore.session", "urllib3"}
 
 # What each function may not import to start. A provider is imported by the first call that is made to it.
 FORBIDDEN = {
     "authorize": PROVIDER | VALIDATION | AWS,
     "bookings": PROVIDER | TOKENS,
-    "create_payment_token": PROVIDER | TOKENS,
+    "client_metrics": PROVIDER | TOKENS | RESOLVER | AWS,
+    "create_payment_token": PROVIDER | TOKENS | RESOLVER | {"paidup.edge.views.account"},
     "expire_sessions": PROVIDER | TOKENS | VALIDATION,
+    "issue_billing_token": PROVIDER | OTHER_TOKENS | VALIDATION,
     "manage_checkout": PROVIDER | TOKENS,
+    "manage_purchase": PROVIDER | TOKENS | RESOLVER,
     "manual_sync": PROVIDER | TOKENS | VALIDATION,
+    "members": PROVIDER | OTHER_TOKENS | VALIDATION | SERVICES,
     "process_webhook": PROVIDER | TOKENS | VALIDATION,
+    "push_billing_changes": PROVIDER | TOKENS | VALIDATION,
+    "realtime": PROVIDER | VALIDATION,
     "receive_webhook": PROVIDER | TOKENS | VALIDATION,
+    "reconcile_payments": PROVIDER | TOKENS | VALIDATION,
     "storefront": PROVIDER | TOKENS,
     "subscription_status": PROVIDER | TOKENS | VALIDATION,
+    "support_desk": PROVIDER | TOKENS | RESOLVER,
 }
 
 # Imports a function, lets it answer the events given, and prints its answers with the modules that are loaded then.
@@ -82,7 +95,9 @@ def test_a_function_imports_nothing_that_it_does_not_use(name: str) -> None:
 class TestWhatAsksNoProvider:
     """It answers without the provider's module, and with its secret gone."""
 
-    @pytest.mark.parametrize("name", ["bookings", "subscription_status", "storefront", "expire_sessions"])
+    @pytest.mark.parametrize(
+        "name", ["bookings", "subscription_status", "storefront", "expire_sessions", "issue_billing_token"]
+    )
     def test_answers_its_sample(self, world: World, name: str) -> None:
         (answer,), modules = run(name, sample(name), PAIDUP_STRIPE_SECRET="gone")
 

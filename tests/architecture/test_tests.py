@@ -67,6 +67,20 @@ def test_nobody_but_one_module_chooses_how_long_an_answer_may_take() -> None:
     assert found <= {PATIENT}
 
 
+def test_no_test_gives_up_after_seconds_of_its_own() -> None:
+    """On a machine that does much else, any number is too small one day: patient.WAIT_S, or pytest's own time-out."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path, module in MODULES.items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call)
+        if ast.unparse(node.func) == "pytest.mark.timeout"
+        or any(word.arg == "timeout" and isinstance(word.value, ast.Constant) for word in node.keywords)
+    ]
+
+    assert found == []
+
+
 def test_what_skips_without_a_browser_is_counted_in_one_line_with_what_mends_it() -> None:
     nowhere = {"PATH": "/nowhere", "PLAYWRIGHT_BROWSERS_PATH": "/nowhere", "HOME": os.environ.get("HOME", "/")}
     argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/storefront/test_accessibility.py"]

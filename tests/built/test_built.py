@@ -230,7 +230,9 @@ def test_every_function_of_the_template_answers_its_sample_event(answers: Mappin
         ("bookings", 200),
         ("create_payment_token", 201),
         ("manage_checkout", 404),
+        ("manage_purchase", 404),
         ("manual_sync", 200),
+        ("realtime", 401),
         ("receive_webhook", 400),  # the sample was signed too long ago
         ("storefront", 200),
         ("subscription_status", 200),
@@ -249,7 +251,9 @@ def test_the_authorizer_lets_in_whom_a_served_key_vouches_for_and_nobody_who_cha
 ) -> None:
     *good, changed = answers["authorize"].others
     context = {"customer_id": "ada", "email": "", "roles": ["customer"]}
-    assert [told(one) for one in good] == [{"isAuthorized": True, "context": context}] * 3
+    for one in good:
+        assert told(one)["isAuthorized"]
+        assert context.items() <= told(one)["context"].items()
     assert refused(changed)
 
 
@@ -314,7 +318,7 @@ def handler(event, context):
 
     (answer,) = in_a_thread(_ask(code, tmp_path / "log", [{}]))
 
-    assert told(answer) == [["dynamodb", "secretsmanager", "sqs"], None]
+    assert told(answer) == [["apigatewaymanagementapi", "dynamodb", "secretsmanager", "sqs"], None]
 
 
 def test_a_function_with_its_layers_fits_lambda(built: Path) -> None:
@@ -335,5 +339,5 @@ def test_layers_carry_byte_code_that_python_trusts_unchecked(built: Path) -> Non
             assert int.from_bytes(cached.read_bytes()[4:8], "little") == UNCHECKED_HASH, source
 
 
-def test_the_paidup_layer_holds_our_package_alone(built: Path) -> None:
-    assert [path.name for path in (built / "PaidupLayer/python").iterdir()] == ["paidup"]
+def test_the_paidup_layer_holds_our_packages_alone(built: Path) -> None:
+    assert {path.name for path in (built / "PaidupLayer/python").iterdir()} == {"paidup", "paidup_gate"}

@@ -21,7 +21,7 @@ from tools.fakes.server import Fakes
 
 AT_ONCE = 20
 PRELOADED = ["__main__", "tests.concurrency.crowd", *(f"functions.{name}.app" for name in (
-    "create_payment_token", "process_webhook", "receive_webhook", "subscription_status",
+    "create_payment_token", "manage_purchase", "process_webhook", "receive_webhook", "subscription_status",
 ))]  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from tests.concurrency.crowd import Crowd, Place, click, poll
 from tests.functions.wire import wire_to
 from tests.world import World
 
+pytestmark = pytest.mark.ministack
+
 
 def checkouts_of(world: World, buyer: str) -> list[Checkout]:
     table = world.services.table

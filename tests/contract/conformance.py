@@ -1,9 +1,15 @@
-"""Whether an answer is what stripe-python's typed resources say: every field known, none missing, types right."""
+"""Whether an answer is what Stripe's SDKs say: every field known, none missing, types right.
 
+stripe-python types a field that may be null and one that may be missing alike. stripe-node tells them apart:
+always_there.json names the fields, null or not, that are in every answer.
+"""
+
+import json
 import types
 import typing
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, ForwardRef, Literal, TypeVar, get_args, get_origin
 
 from stripe import ListObject, StripeObject
@@ -11,6 +17,36 @@ from stripe._object_classes import get_object_class
 from stripe._stripe_object import UntypedStripeObject
 
 SCALARS: dict[type, tuple[type, ...]] = {int: (int,), str: (str,), bool: (bool,), float: (int, float), Decimal: (str,)}
+ALWAYS_THERE = {
+    kind: " ".join(lines).split()
+    for kind, lines in json.loads(Path(__file__).with_name("always_there.json").read_text()).items()
+    if kind != "_source"
+}
+
+
+def left_out(obj: Any) -> Iterator[str]:
+    """Return the fields that Stripe always sends and *obj*, or an object within it, leaves out."""
+    if isinstance(obj, list):
+        for inner in obj:
+            yield from left_out(inner)
+    elif isinstance(obj, dict) and not obj.get("deleted"):
+        kind = obj.get("object")
+        for path in ALWAYS_THERE.get(kind, ()) if isinstance(kind, str) else ():
+            *parents, name = path.split(".")
+            if any(name not in holder for holder in _reached([obj], parents)):
+                yield f"{kind}.{path} is left out"
+        for inner in obj.values():
+            yield from left_out(inner)
+
+
+def _reached(holders: list[Any], steps: list[str]) -> list[dict[str, Any]]:
+    """Return the objects at the end of *steps*, of which one that ends in `[]` is a list."""
+    for step in steps:
+        values = [holder.get(step.removesuffix("[]")) for holder in holders]
+        if step.endswith("[]"):
+            values = [inner for value in values if isinstance(value, list) for inner in value]
+        holders = [value for value in values if isinstance(value, dict)]
+    return holders
 
 
 def complaints(obj: Any, path: str = "") -> list[str]:

@@ -83,11 +83,18 @@ class Driver:
         return int(self.dev("clock", {"advance_s": seconds})["now"])
 
     def events(self, about: str | None = None, **params: Any) -> list[dict[str, Any]]:
-        """Return the latest events, oldest first; only those whose object, or the object's parts, name *about*."""
-        answer = self.http.get("/stripe/v1/events", params={"limit": 100, **params}, auth=("sk_test_local", ""))
-        assert answer.status_code == 200, answer.text
-        events: list[dict[str, Any]] = answer.json()["data"][::-1]
-        return [event for event in events if about is None or about in json.dumps(event["data"]["object"])]
+        """Return the events of 30 days, oldest first; only those whose object, or the object's parts, name *about*."""
+        events: list[dict[str, Any]] = []
+        asked: dict[str, Any] = {"limit": 100, **params}
+        while True:
+            answer = self.http.get("/stripe/v1/events", params=asked, auth=("sk_test_local", ""))
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            events += page["data"]
+            if not page["has_more"] or "limit" in params:
+                break
+            asked["starting_after"] = page["data"][-1]["id"]
+        return [event for event in events[::-1] if about is None or about in json.dumps(event["data"]["object"])]
 
     def types(self, about: str, **params: Any) -> list[str]:
         return [event["type"] for event in self.events(about, **params)]

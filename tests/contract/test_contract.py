@@ -11,7 +11,7 @@ import pytest
 import stripe
 from stripe._request_options import RequestOptions
 
-from tests.contract.conformance import complaints
+from tests.contract.conformance import ALWAYS_THERE, complaints, left_out
 from tests.contract.drive import ASKS, DAY, FAILS_LATER, Driver
 from tools.fakes.stripe import sdk
 from tools.fakes.stripe.api import OPERATIONS
@@ -52,15 +52,59 @@ def _live(driver: Driver) -> str:
     driver.dev(f"stripe/disputes/{dispute['id']}/close", {"status": "won"})
     driver.dev("stripe/disputes", {"payment_intent": driver.bought().payment_intent, "inquiry": True})
     v1.checkout.sessions.expire(driver.session().id)
+    _live_with_a_code_and_tax(driver)
     kept = driver.subscribed(metadata={"plan": "gold"})
     v1.subscriptions.pause(kept.id)
     v1.subscriptions.resume(kept.id)
     v1.subscriptions.update(kept.id, {"cancel_at_period_end": True})
     v1.subscriptions.cancel(driver.subscribed(trial_period_days=7).id)
+    _change_plans(driver)
     asking = driver.subscribed(trial_period_days=5)
     driver.dev("stripe/cards", {"customer": asking.customer, "card": "4000002760003184"})
     driver.advance(10)
     return driver.subscribed(FAILS_LATER).id
+
+
+def _change_plans(driver: Driver) -> None:
+    """Change plans so that it is invoiced later, now, or only if it is paid; and pause what is left."""
+    update = driver.client.v1.subscriptions.update
+    for card, payment in (("4242424242424242", "allow_incomplete"), (FAILS_LATER, "pending_if_incomplete")):
+        subscription = driver.subscribed(card)
+        item = next(iter(subscription.items.data)).id
+        driver.advance(DAY)
+        for proration in ("create_prorations", "always_invoice"):
+            change: Any = {"items": [{"id": item, "quantity": 2 if proration == "always_invoice" else 3}]}
+            update(subscription.id, change | {"proration_behavior": proration, "payment_behavior": payment})
+        update(subscription.id, {"pause_collection": {"behavior": "void"}})
+
+
+def _live_with_a_code_and_tax(driver: Driver) -> None:
+    """Let a buyer have all that a page can offer: a code, tax, a quantity and a tax id."""
+    v1 = driver.client.v1
+    coupon = v1.coupons.create({"percent_off": 10, "duration": "forever", "metadata": {"a": "b"}})
+    code = v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "TENTH"})
+    price = {
+        "currency": "eur",
+        "unit_amount": 1500,
+        "product_data": {"name": "Club"},
+        "recurring": {"interval": "month"},
+    }
+    line = {"quantity": 1, "price_data": price, "adjustable_quantity": {"enabled": True}}
+    page = driver.session(
+        mode="subscription",
+        line_items=[line],
+        allow_promotion_codes=True,
+        automatic_tax={"enabled": True},
+        tax_id_collection={"enabled": True},
+    )
+    form = {
+        "promotion_code": code.code,
+        "country": "DE",
+        "quantity": "3",
+        "tax_id": "DE123456789",
+        "business_name": "Ada",
+    }
+    assert driver.pay(page, email="taxed@example.com", **form).status_code == 303
 
 
 def _collect(driver: Driver, found: dict[str, list[dict[str, Any]]]) -> None:
@@ -77,11 +121,14 @@ def _collect(driver: Driver, found: dict[str, list[dict[str, Any]]]) -> None:
 
 def _every(driver: Driver, path: str) -> Iterator[dict[str, Any]]:
     """Return every object of a list, page after page, as the JSON that was answered."""
-    params: dict[str, Any] = {"limit": 100}
+    params: dict[str, Any] = {} if path == "/v1/account" else {"limit": 100}
     params |= {"/v1/subscriptions": {"status": "all"}}.get(path, {})
     params |= {"/v1/checkout/sessions": {"expand[]": "data.line_items"}}.get(path, {})
     while True:
         page = driver.http.get(f"/stripe{path}", params=params, auth=("sk_test_local", "")).json()
+        if page["object"] != "list":
+            yield page
+            return
         yield from page["data"]
         if not page["has_more"]:
             return
@@ -93,9 +140,23 @@ def test_every_object_is_what_the_typed_resources_say(answered: dict[str, list[d
     assert not wrong, "\n".join(sorted(wrong))
 
 
+def test_every_object_has_each_field_that_stripe_always_sends(answered: dict[str, list[dict[str, Any]]]) -> None:
+    missing = {line for objects in answered.values() for obj in objects for line in left_out(obj)}
+    assert not missing, "\n".join(sorted(missing))
+
+
+def test_a_field_that_is_left_out_is_found_wherever_it_belongs() -> None:
+    item = dict.fromkeys(ALWAYS_THERE["subscription_item"], None) | {"object": "subscription_item"}
+    del item["current_trial"]
+    assert list(left_out({"data": [item]})) == ["subscription_item.current_trial is left out"]
+    charge = {"object": "charge", "payment_method_details": {"card": {}}}
+    assert "charge.payment_method_details.card.brand is left out" in list(left_out(charge))
+
+
 def test_the_life_shows_every_kind_of_object(answered: dict[str, list[dict[str, Any]]]) -> None:
     wanted = "checkout.session customer product price subscription invoice invoice_payment payment_intent"
-    more = "payment_method charge refund dispute balance_transaction event webhook_endpoint item"
+    more = "payment_method invoiceitem charge refund dispute balance_transaction event webhook_endpoint item coupon"
+    more += " promotion_code"
     assert set(f"{wanted} {more}".split()) <= answered.keys()
 
 
@@ -155,8 +216,14 @@ def test_every_operation_is_one_that_the_sdks_client_calls(running: Driver) -> N
             "_payment_method",
             "_product",
             "_price",
+            "_coupon",
+            "_payment_link",
+            "billing_portal/_configuration",
+            "billing_portal/_session",
+            "_promotion_code",
             "_subscription",
             "_invoice",
+            "_invoice_item",
             "_invoice_payment",
             "_payment_intent",
             "_charge",
@@ -165,6 +232,8 @@ def test_every_operation_is_one_that_the_sdks_client_calls(running: Driver) -> N
             "_dispute",
             "_event",
             "_webhook_endpoint",
+            "_account",
+            "_country_spec",
         )
     )
     for operation in OPERATIONS:

@@ -1,5 +1,7 @@
 """Faults, time and misfortunes at will."""
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,9 @@ def test_what_is_due_happens_by_itself_too(driver: Driver) -> None:
         ("stripe/disputes/du_nothing/close", {"status": "maybe"}, 400),
         ("stripe/refunds/re_nothing/fail", {}, 404),
         ("stripe/settings", {"after_retries": "explode"}, 400),
+        ("stripe/settings", {"delayed_subscriptions": "canceled"}, 400),
+        ("stripe/settings", {"delayed_after_s": -1}, 400),
+        ("stripe/invoices/in_nothing/pay", {}, 404),
     ],
 )
 def test_misfortunes_need_somebody_to_happen_to(driver: Driver, path: str, body: dict[str, Any], status: int) -> None:
@@ -122,3 +127,30 @@ def test_the_index_says_what_is_here(driver: Driver) -> None:
     html = driver.http.get("/").text
     for part in ("/stripe/v1", "/dev/clock", "/identity", "4000000000000341"):
         assert part in html
+
+
+def test_every_request_to_the_api_is_counted_by_what_it_does(driver: Driver) -> None:
+    before = driver.dev("stripe/requests")
+
+    customer = driver.customer()
+    driver.client.v1.customers.retrieve(customer.id)
+    driver.client.v1.customers.retrieve(customer.id)
+    after = driver.dev("stripe/requests")
+
+    retrieved = "GET /v1/customers/{}"
+    assert after["total"] - before["total"] == 3
+    assert after["by_operation"][retrieved] - before["by_operation"].get(retrieved, 0) == 2
+
+
+def test_stand_ins_end_though_a_test_moved_the_clock_of_its_process(tmp_path: Path) -> None:
+    """Their timers go by a clock of their own: else they would wait for the second that the test came from."""
+    others = set(threading.enumerate())
+    day_after = time.monotonic() + DAY
+    with serve(state=tmp_path) as fakes, pytest.MonkeyPatch.context() as moved:
+        moved.setattr(time, "monotonic", lambda: day_after)
+
+        answered = patient.get(f"{fakes.url}/dev/clock")
+        patient.post(f"{fakes.url}/dev/clock", json={"advance_s": 1})
+
+    assert answered.status_code == 200
+    assert not [one for one in set(threading.enumerate()) - others if one.name == "fakes"]

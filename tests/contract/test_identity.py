@@ -156,6 +156,18 @@ def test_a_browser_signs_in_with_pkce(driver: Driver) -> None:
     assert again["sub"] == claims["sub"]
 
 
+def test_a_refresh_token_is_good_once_and_gives_the_next_one(driver: Driver) -> None:
+    first = _redeem(driver, _code(driver)).json()
+    form = {"grant_type": "refresh_token", "client_id": "paidup"}
+
+    second = driver.http.post("/identity/token", data=form | {"refresh_token": first["refresh_token"]})
+    again = driver.http.post("/identity/token", data=form | {"refresh_token": first["refresh_token"]})
+
+    assert _verified(driver, second.json()["id_token"])["sub"] == _verified(driver, first["id_token"])["sub"]
+    assert second.json()["refresh_token"] != first["refresh_token"]
+    assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
+
+
 def test_a_code_works_once_for_a_minute_and_with_its_verifier(driver: Driver) -> None:
     code = _code(driver)
     assert _redeem(driver, code).status_code == 200

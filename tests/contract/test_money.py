@@ -72,6 +72,75 @@ def test_a_refund_may_fail_and_the_charge_is_whole_again(driver: Driver) -> None
     assert driver.types(refund.id)[-1] == "refund.failed"
 
 
+def test_a_refund_on_its_way_may_be_cancelled_and_the_charge_is_whole_again(driver: Driver) -> None:
+    intent = str(driver.bought(card="4000000000007726").payment_intent)
+    refund = driver.client.v1.refunds.create({"payment_intent": intent, "amount": 400})
+    with pytest.raises(stripe.InvalidRequestError, match="pending"):
+        driver.client.v1.refunds.cancel(refund.id)
+
+    driver.dev(f"stripe/refunds/{refund.id}/cancel", {})
+
+    assert driver.client.v1.refunds.retrieve(refund.id).status == "canceled"
+    assert (_charge(driver, intent).amount_refunded, _charge(driver, intent).refunded) == (0, False)
+    assert driver.types(refund.id)[-2:] == ["refund.updated", "charge.refund.updated"]
+    driver.advance(10)
+    assert driver.client.v1.refunds.retrieve(refund.id).status == "canceled"
+    assert driver.http.post(f"/dev/stripe/refunds/{refund.id}/fail", json={}).status_code == 409
+
+
+def test_parts_of_a_charge_are_disputed_one_by_one_and_never_more_than_the_whole(driver: Driver) -> None:
+    intent = driver.bought().payment_intent
+    first = driver.dev("stripe/disputes", {"payment_intent": intent, "amount": 500})
+    assert driver.dev("stripe/disputes", {"payment_intent": intent, "amount": 400})["amount"] == 400
+    too_much = {"payment_intent": intent, "amount": 601}
+    assert driver.http.post("/dev/stripe/disputes", json=too_much).status_code == 400
+
+    driver.dev(f"stripe/disputes/{first['id']}/move", {"status": "won"})
+
+    assert driver.dev("stripe/disputes", {"payment_intent": intent})["amount"] == 1_100
+    moved = [one.net for one in driver.client.v1.balance_transactions.list({"source": first["id"]}).data]
+    assert moved == [500, -500]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("under_review", "won"),
+        ("under_review", "appeal_needs_response", "appeal_under_review", "won"),
+        ("under_review", "appeal_needs_response", "lost"),
+    ],
+    ids=" ".join,
+)
+def test_a_dispute_goes_its_way_to_the_end(driver: Driver, path: tuple[str, ...]) -> None:
+    opened = driver.dev("stripe/disputes", {"payment_intent": driver.bought().payment_intent})
+    for status in path:
+        driver.dev(f"stripe/disputes/{opened['id']}/move", {"status": status})
+        assert driver.client.v1.disputes.retrieve(opened["id"]).status == status
+    types = driver.types(opened["id"])
+    assert types.count("charge.dispute.updated") == len(path)
+    assert types.count("charge.dispute.closed") == 1
+    assert ("charge.dispute.funds_reinstated" in types) == (path[-1] == "won")
+    closed = driver.http.post(f"/dev/stripe/disputes/{opened['id']}/move", json={"status": "lost"})
+    assert closed.status_code == 400
+
+
+def test_an_inquiry_can_become_a_chargeback(driver: Driver) -> None:
+    opened = driver.dev("stripe/disputes", {"payment_intent": driver.bought().payment_intent, "kind": "inquiry"})
+
+    grown = driver.dev(f"stripe/disputes/{opened['id']}/move", {"status": "needs_response"})
+
+    assert (grown["is_charge_refundable"], len(grown["balance_transactions"])) == (False, 1)
+    assert driver.types(opened["id"])[-1] == "charge.dispute.funds_withdrawn"
+
+
+@pytest.mark.parametrize(("kind", "moved"), [("resolution", 1), ("block", 0)])
+def test_a_dispute_can_be_prevented(driver: Driver, kind: str, moved: int) -> None:
+    opened = driver.dev("stripe/disputes", {"payment_intent": driver.bought().payment_intent, "kind": kind})
+
+    assert (opened["status"], len(opened["balance_transactions"])) == ("prevented", moved)
+    assert driver.types(opened["id"])[-1] == "charge.dispute.closed"
+
+
 @pytest.mark.parametrize(("status", "last"), [("won", "funds_reinstated"), ("lost", "closed")])
 def test_a_dispute_is_opened_and_closed(driver: Driver, status: str, last: str) -> None:
     intent = driver.bought().payment_intent

@@ -2,23 +2,35 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, get_type_hints
 
 import pytest
 import stripe
-from paidup.model.account import Owner
+from paidup.model.account import Account, Owner
 from paidup.model.checkout import Checkout, reserved
+from paidup.model.endpoint import Endpoint
 from paidup.model.errors import (
     BadSignature,
     BrokenJson,
     IdempotencyKeySpent,
+    Malformed,
     ObjectMissing,
     ProviderUnavailable,
 )
-from paidup.model.fact import Fact, Payment, PaymentStatus, Refund, Subscription, SubscriptionStatus
-from paidup.model.offer import Cart, Interval, Kind
-from paidup.model.provider import PageStatus, Provider, WebhookEvent
+from paidup.model.fact import (
+    Fact,
+    Invoice,
+    InvoiceStatus,
+    Payment,
+    PaymentStatus,
+    Refund,
+    Subscription,
+    SubscriptionStatus,
+)
+from paidup.model.offer import Cart, CatalogPrice, Interval, Kind, Offer
+from paidup.model.provider import PageStatus, Provider, Report, WebhookEvent
 from paidup.model.purchase import Purchase
 
 from tests.world import WEBHOOK_SECRET, World
@@ -45,6 +57,18 @@ class Nothing:
     def purchase(self, customer_id: str, purchase_id: str) -> Purchase | None:
         return None
 
+    def checkout(self, customer_id: str, checkout_id: str) -> Checkout | None:
+        return None
+
+    def offer(self, offer_id: str) -> Offer | None:
+        return None
+
+    def offer_at(self, *refs: str) -> Offer | None:
+        return None
+
+    def account(self, customer_id: str) -> Account:
+        return Account(customer_id=customer_id)
+
 
 class Side(Protocol):
     """A provider, and what buyers and outages do there."""
@@ -53,8 +77,11 @@ class Side(Protocol):
     def provider(self) -> Provider: ...
     def now(self) -> int: ...
     def pay(self, token: str) -> None: ...
+    def list_price(self, amount: int) -> str: ...
+    def make_code(self, code: str) -> str: ...
     def fail(self, *, for_a_day: bool) -> None: ...
     def recover(self) -> None: ...
+    def listen(self, url: str) -> None: ...
     def signed(self, event: WebhookEvent) -> tuple[bytes, Mapping[str, str]]: ...
 
 
@@ -70,11 +97,24 @@ class AtStripe:
         url = self.world.stripe.v1.checkout.sessions.retrieve(token).url
         self.world.pay(url or f"{self.world.fakes.url}/stripe/pay/{token}")
 
+    def list_price(self, amount: int) -> str:
+        product = self.world.stripe.v1.products.create({"name": "Monthly"}).id
+        asked: Any = {"product": product, "currency": "eur", "unit_amount": amount, "recurring": {"interval": "month"}}
+        return self.world.stripe.v1.prices.create(asked).id
+
+    def make_code(self, code: str) -> str:
+        coupon = self.world.stripe.v1.coupons.create({"duration": "once", "percent_off": 20}).id
+        asked: Any = {"promotion": {"type": "coupon", "coupon": coupon}, "code": code}
+        return self.world.stripe.v1.promotion_codes.create(asked).id
+
     def fail(self, *, for_a_day: bool) -> None:
         self.world.faults(error_rate=1, error_kind="server_error" if for_a_day else "rate_limit")
 
     def recover(self) -> None:
         self.world.faults()
+
+    def listen(self, url: str) -> None:
+        self.world.stripe.v1.webhook_endpoints.create({"url": url, "enabled_events": ["*"]})
 
     def signed(self, event: WebhookEvent) -> tuple[bytes, Mapping[str, str]]:
         header = stripe.WebhookSignature.generate_signature_header(event.body, WEBHOOK_SECRET, self.now())
@@ -92,11 +132,23 @@ class InMemory:
     def pay(self, token: str) -> None:
         self.provider.pay(token, delayed=False)
 
+    def list_price(self, amount: int) -> str:
+        listed = CatalogPrice(ref=f"price_{amount}", amount=amount, currency="eur", interval=Interval.MONTH)
+        self.provider.prices[listed.ref] = listed
+        return listed.ref
+
+    def make_code(self, code: str) -> str:
+        self.provider.promotions[code] = f"promotion_{code}"
+        return f"promotion_{code}"
+
     def fail(self, *, for_a_day: bool) -> None:
         self.provider.ill, self.provider.away = for_a_day, not for_a_day
 
     def recover(self) -> None:
         self.provider.ill = self.provider.away = False
+
+    def listen(self, url: str) -> None:
+        self.provider.listeners[url] = True
 
     def signed(self, event: WebhookEvent) -> tuple[bytes, Mapping[str, str]]:
         body = event.body.encode()
@@ -124,23 +176,33 @@ def a_checkout(side: Side, checkout_id: str = "co_1", cart: Cart = PASS) -> Chec
     )
 
 
-def opened(side: Side, checkout_id: str = "co_1", cart: Cart = PASS) -> str:
-    return side.provider.open_page(a_checkout(side, checkout_id, cart), customer_ref=None, email=None).token
+def opened(side: Side, checkout_id: str = "co_1", cart: Cart = PASS, *, ref: str | None = None) -> Checkout:
+    """Return a checkout whose page is open."""
+    checkout = a_checkout(side, checkout_id, cart)
+    page = side.provider.open_page(checkout, customer_ref=ref, email=None)
+    return checkout.opened(token=page.token, url=page.url, expires_at=page.expires_at, now=side.now())
 
 
-def paid(side: Side, checkout_id: str = "co_1", cart: Cart = PASS) -> str:
-    token = opened(side, checkout_id, cart)
-    side.pay(token)
-    return token
+def paid(side: Side, checkout_id: str = "co_1", cart: Cart = PASS) -> Checkout:
+    """Return a checkout that was paid on its page."""
+    checkout = opened(side, checkout_id, cart)
+    side.pay(checkout.token or "")
+    return checkout
 
 
-def of_kind[V](kind: type[V], facts: list[Fact] | tuple[Fact, ...]) -> V:
+def nobody_made(side: Side) -> Checkout:
+    """Return a checkout whose page nobody made."""
+    now = side.now()
+    return a_checkout(side).opened(token="cs_test_nobody_made_this", url="", expires_at=now + 60, now=now)
+
+
+def of_kind[V](kind: type[V], facts: Sequence[Fact]) -> V:
     (value,) = [fact.entry.value for fact in facts if isinstance(fact.entry.value, kind)]
     return value
 
 
-def bought(side: Side, token: str) -> Purchase:
-    facts = side.provider.page(token).facts
+def bought(side: Side, checkout: Checkout) -> Purchase:
+    facts = side.provider.page(checkout).facts
     purchase = Purchase.of(facts[0])
     for fact in facts:
         purchase = purchase.merge(fact)
@@ -196,24 +258,34 @@ class TestAPage:
         plan = of_kind(Subscription, side.provider.page(paid(side, cart=MONTHLY)).facts)
 
         assert (plan.status, plan.amount, plan.currency) == (SubscriptionStatus.ACTIVE, 4_900, "eur")
+        assert [one.quantity for one in plan.items] == [1]
         assert plan.period_start < plan.period_end
+
+    def test_that_sold_a_subscription_says_that_its_first_invoice_is_paid(self, side: Side) -> None:
+        facts = side.provider.page(paid(side, cart=MONTHLY)).facts
+
+        payment, invoice = of_kind(Payment, facts), of_kind(Invoice, facts)
+        assert (invoice.status, invoice.amount, invoice.first) == (InvoiceStatus.PAID, 4_900, True)
+        assert [(line.quantity, line.credit) for line in invoice.lines] == [(1, False)]
+        assert payment.invoice == of_kind(Subscription, facts).invoice
+        assert f"invoice#{payment.invoice}" in {one.register for one in facts}
 
     def test_that_nobody_made_is_missing(self, side: Side) -> None:
         with pytest.raises(ObjectMissing):
-            side.provider.page("cs_test_nobody_made_this")
+            side.provider.page(nobody_made(side))
 
     def test_that_is_closed_can_not_be_paid_any_more(self, side: Side) -> None:
-        token = opened(side)
+        checkout = opened(side)
 
-        assert side.provider.close_page(token).status is PageStatus.EXPIRED
-        side.pay(token)
-        assert of_kind(Payment, side.provider.page(token).facts).status is PaymentStatus.EXPIRED
+        assert side.provider.close_page(checkout).status is PageStatus.EXPIRED
+        side.pay(checkout.token or "")
+        assert of_kind(Payment, side.provider.page(checkout).facts).status is PaymentStatus.EXPIRED
 
     def test_that_is_closed_twice_stays_closed(self, side: Side) -> None:
-        token = opened(side)
-        side.provider.close_page(token)
+        checkout = opened(side)
+        side.provider.close_page(checkout)
 
-        assert side.provider.close_page(token).status is PageStatus.EXPIRED
+        assert side.provider.close_page(checkout).status is PageStatus.EXPIRED
 
     def test_that_was_paid_is_not_closed(self, side: Side) -> None:
         page = side.provider.close_page(paid(side))
@@ -223,7 +295,41 @@ class TestAPage:
 
     def test_that_nobody_made_can_not_be_closed(self, side: Side) -> None:
         with pytest.raises(ObjectMissing):
-            side.provider.close_page("cs_test_nobody_made_this")
+            side.provider.close_page(nobody_made(side))
+
+
+class TestThePriceOfACatalogue:
+    def test_says_what_one_costs_and_how_often(self, side: Side) -> None:
+        ref = side.list_price(5_500)
+
+        listed = side.provider.price(ref)
+
+        assert listed == CatalogPrice(ref=ref, amount=5_500, currency="eur", interval=Interval.MONTH)
+
+    def test_is_what_its_page_charges(self, side: Side) -> None:
+        ref = side.list_price(5_500)
+
+        checkout = paid(side, cart=replace(MONTHLY, price=ref, unit_amount=5_500))
+
+        plan = of_kind(Subscription, side.provider.page(checkout).facts)
+        assert (plan.status, plan.amount) == (SubscriptionStatus.ACTIVE, 5_500)
+
+    def test_that_nobody_made_is_missing(self, side: Side) -> None:
+        with pytest.raises(ObjectMissing):
+            side.provider.price("price_nobody_made_this")
+
+
+class TestAPromotion:
+    def test_is_found_by_its_code(self, side: Side) -> None:
+        ref = side.make_code("SPRING")
+
+        assert side.provider.promotion("SPRING", customer_ref=None) == ref
+
+    def test_that_nobody_made_is_refused_by_the_field(self, side: Side) -> None:
+        with pytest.raises(Malformed) as refused:
+            side.provider.promotion("AUTUMN", customer_ref=None)
+
+        assert refused.value.field == "promotion_code"
 
 
 class TestARefund:
@@ -279,13 +385,13 @@ class TestWhatIsSaidNow:
 class TestAHistory:
     def test_holds_pages_and_subscriptions_of_the_customer(self, side: Side) -> None:
         ref = side.provider.open_page(a_checkout(side, "co_1"), customer_ref=None, email=None).customer_ref or ""
-        token = side.provider.open_page(a_checkout(side, "co_2", MONTHLY), customer_ref=ref, email=None).token
-        side.pay(token)
-        plan = of_kind(Subscription, side.provider.page(token).facts).ref
+        checkout = opened(side, "co_2", MONTHLY, ref=ref)
+        side.pay(checkout.token or "")
+        plan = of_kind(Subscription, side.provider.page(checkout).facts).ref
 
         found = history(side, ref)
 
-        assert {token, plan} <= set(found)
+        assert {checkout.token, plan} <= set(found)
 
     def test_of_nobody_is_empty(self, side: Side) -> None:
         paid(side)
@@ -298,10 +404,57 @@ class TestAHistory:
         assert history(side, ref, since=side.now() + 60) == []
 
 
+class TestAllObjects:
+    def listed(self, side: Side, cursor: str | None = None, *, since: int | None = None) -> list[Report]:
+        begins = side.now() - 60 if since is None else since
+        return list(side.provider.objects(cursor, since=begins, known=Nothing()))
+
+    def test_are_pages_and_running_subscriptions_and_say_what_they_are(self, side: Side) -> None:
+        paid(side, "co_1")
+        paid(side, "co_2", MONTHLY)
+
+        facts = [fact for one in self.listed(side) for fact in one.read()]
+
+        assert {fact.purchase_id for fact in facts} == {"co_1", "co_2"}
+        assert {type(fact.entry.value) for fact in facts} >= {Payment, Subscription, Invoice}
+
+    def test_are_refunds(self, side: Side) -> None:
+        purchase = bought(side, paid(side))
+        side.provider.refund(purchase.to_refund("test", now=side.now()))
+
+        newest = self.listed(side)[-1]
+
+        assert of_kind(Refund, newest.read()).full
+
+    def test_are_no_subscriptions_that_ended(self, side: Side) -> None:
+        purchase = bought(side, paid(side, cart=MONTHLY))
+        running = {one.ref for one in self.listed(side, since=side.now() + 60)}
+        side.provider.cancel_plan(purchase, at_once=True)
+
+        assert len(running) == 1
+        assert running.isdisjoint(one.ref for one in self.listed(side))
+
+    def test_leave_out_pages_from_before_they_begin(self, side: Side) -> None:
+        paid(side)
+
+        assert self.listed(side, since=side.now() + 60) == []
+
+    def test_go_on_after_each_cursor(self, side: Side) -> None:
+        for n in range(3):
+            paid(side, f"co_{n}", MONTHLY)
+        every = self.listed(side)
+
+        rest = [[one.ref for one in self.listed(side, one.cursor)] for one in every]
+
+        refs = [one.ref for one in every]
+        assert len(refs) >= 6
+        assert rest == [refs[n + 1 :] for n in range(len(refs))]
+
+
 class TestAnEvent:
-    def newest(self, side: Side, token: str) -> WebhookEvent:
+    def newest(self, side: Side, paid: Checkout) -> WebhookEvent:
         (event,) = [one for one in side.provider.changes(None, since=side.now() - 60) if one.urgent]
-        assert token
+        assert paid.token
         return event
 
     def test_of_a_payment_is_urgent_and_tells_what_was_paid(self, side: Side) -> None:
@@ -312,6 +465,16 @@ class TestAnEvent:
         assert event.relevant
         assert of_kind(Payment, facts).status is PaymentStatus.PAID
         assert {one.purchase_id for one in facts} == {"co_1"}
+
+    def test_in_order_of_a_subscription_is_settled_without_a_call(self, side: Side) -> None:
+        paid(side, cart=MONTHLY)
+        events = list(side.provider.changes(None, since=side.now() - 60))
+        side.fail(for_a_day=False)
+
+        facts = [fact for event in events for fact in side.provider.facts_of(event, Nothing())]
+
+        registers = {fact.register.partition("#")[0] for fact in facts}
+        assert registers == {"subscription", "invoice", "payment"}
 
     def test_that_is_signed_is_believed(self, side: Side) -> None:
         event = self.newest(side, paid(side))
@@ -369,16 +532,103 @@ class TestChanges:
         assert list(side.provider.changes(cursor.event_id, since=0)) == []
 
 
+class TestAnEventById:
+    def test_is_as_it_was_told(self, side: Side) -> None:
+        paid(side)
+        *_, told = side.provider.changes(None, since=side.now() - 60)
+
+        found = side.provider.event(told.event_id)
+
+        assert (found.event_id, found.type, found.created_at) == (told.event_id, told.type, told.created_at)
+        facts = side.provider.facts_of(found, Nothing())
+        assert {one.purchase_id for one in facts} == {"co_1"}
+
+    def test_is_missing_if_there_is_none(self, side: Side) -> None:
+        with pytest.raises(ObjectMissing):
+            side.provider.event("evt_9999")
+
+
+class TestFindingACustomer:
+    def test_by_e_mail_address_tells_who_they_are_here(self, side: Side) -> None:
+        page = side.provider.open_page(a_checkout(side), customer_ref=None, email="ada@example.com")
+
+        (found,) = side.provider.find_customers("ADA@example.com")
+
+        assert (found.ref, found.customer_id) == (page.customer_ref, "ada")
+
+    def test_finds_nobody_of_another_address(self, side: Side) -> None:
+        side.provider.open_page(a_checkout(side), customer_ref=None, email="ada@example.com")
+
+        assert side.provider.find_customers("eve@example.com") == []
+
+
+class TestFindingAPayment:
+    @pytest.mark.parametrize("cart", [PASS, MONTHLY], ids=["pass", "subscription"])
+    def test_leads_from_its_page_to_what_was_bought_and_to_its_customer(self, side: Side, cart: Cart) -> None:
+        checkout = paid(side, cart=cart)
+        ref = bought(side, checkout).refs[0]
+
+        found = side.provider.find_payment(checkout.token or "")
+
+        assert (found.ref, found.customer_id, found.renews) == (ref, "ada", cart is MONTHLY)
+        assert {ref, f"{side.provider.name}#{checkout.token}"} < set(found.refs)
+        assert side.provider.page(checkout).customer_ref in found.refs
+
+    def test_leads_from_a_bill_to_its_subscription(self, side: Side) -> None:
+        checkout = paid(side, cart=MONTHLY)
+        bill = of_kind(Payment, side.provider.page(checkout).facts).invoice
+
+        assert side.provider.find_payment(bill or "").ref == bought(side, checkout).refs[0]
+
+    @pytest.mark.parametrize("an_id", ["pi_nobody_made_this", "nothing", "../events", ""])
+    def test_is_missing_if_there_is_none(self, side: Side, an_id: str) -> None:
+        with pytest.raises(ObjectMissing):
+            side.provider.find_payment(an_id)
+
+
+class TestAnAssignedPayment:
+    OFFER = Offer(offer_id="gift", name="A gift", kind=Kind.PASS, amount=500, currency="eur", valid_days=30)
+
+    def test_is_sold_as_the_offer_to_the_customer_and_called_as_the_provider_calls_it(self, side: Side) -> None:
+        checkout = paid(side)
+        ref = bought(side, checkout).refs[0]
+
+        facts = side.provider.assigned(checkout.token or "", self.OFFER, customer_id="eve")
+
+        payment = of_kind(Payment, facts)
+        assert (payment.status, payment.amount) == (PaymentStatus.PAID, 12_000)
+        assert {(one.customer_id, one.purchase_id, one.offer_id) for one in facts} == {
+            ("eve", ref.partition("#")[2], "gift")
+        }
+        assert {one.asked for one in facts} == {None}, "whatever was paid is what was asked for"
+        assert ref in {one.provider_ref for one in facts}
+
+    def test_can_be_a_subscription(self, side: Side) -> None:
+        checkout = paid(side, cart=MONTHLY)
+        offer = replace(self.OFFER, kind=Kind.SUBSCRIPTION, interval=Interval.MONTH, valid_days=None)
+
+        facts = side.provider.assigned(checkout.token or "", offer, customer_id="eve")
+
+        assert of_kind(Subscription, facts).status is SubscriptionStatus.ACTIVE
+        assert of_kind(Invoice, facts).status is InvoiceStatus.PAID
+        assert {one.customer_id for one in facts} == {"eve"}
+
+    def test_says_nothing_before_it_is_paid(self, side: Side) -> None:
+        checkout = opened(side)
+
+        assert side.provider.assigned(checkout.token or "", self.OFFER, customer_id="eve") == []
+
+
 class TestAnOutage:
     def test_is_said_to_be_one(self, side: Side) -> None:
-        token = opened(side)
+        checkout = opened(side)
         side.fail(for_a_day=False)
 
         with pytest.raises(ProviderUnavailable):
-            side.provider.page(token)
+            side.provider.page(checkout)
 
         side.recover()
-        assert side.provider.page(token).status is PageStatus.OPEN
+        assert side.provider.page(checkout).status is PageStatus.OPEN
 
     def test_that_is_replayed_under_its_key_asks_for_another_key(self, side: Side) -> None:
         checkout = a_checkout(side)
@@ -390,6 +640,14 @@ class TestAnOutage:
 
         side.recover()
         assert side.provider.open_page(checkout.retried(), customer_ref=ref, email=None).status is PageStatus.OPEN
+
+
+def test_webhook_endpoints_are_listed_with_what_they_are_told_of(side: Side) -> None:
+    assert side.provider.endpoints() == []
+
+    side.listen("https://api.shop.example/webhooks")
+
+    assert side.provider.endpoints() == [Endpoint(url="https://api.shop.example/webhooks", enabled=True)]
 
 
 def test_every_verb_of_the_protocol_is_there_with_its_types(side: Side) -> None:

@@ -110,16 +110,6 @@ def test_a_delayed_method_completes_unpaid_and_ends_later(
     ]
 
 
-def test_a_delayed_subscription_is_made_only_when_it_is_paid(driver: Driver) -> None:
-    session = driver.session(driver.customer().id, mode="subscription")
-    driver.pay(session, "delayed_success")
-    assert driver.client.v1.checkout.sessions.retrieve(session.id).subscription is None
-    driver.advance(5)
-    paid = driver.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["subscription"]})
-    assert isinstance(paid.subscription, stripe.Subscription)
-    assert paid.subscription.status == "active"
-
-
 def test_a_guest_pays_with_an_address_and_no_customer_is_made(driver: Driver) -> None:
     session = driver.session()
     assert driver.pay(session, email="guest@example.com").status_code == 303

@@ -183,6 +183,70 @@ def test_a_row_is_replaced_as_a_whole(place: Place) -> None:
     assert place.found(place.asked("by_ref")) == []
 
 
+def test_a_transaction_writes_and_deletes_or_does_nothing_if_a_condition_fails(place: Place) -> None:
+    place.put(place.listed("old", "1"), place.row("other"))
+    gone = [{"Delete": {"TableName": place.name, "Key": place.row(sk)}} for sk in ("old", "never")]
+    put = {"TableName": place.name, "Item": place.listed("new", "2")}
+    refused = put | {"ConditionExpression": items.NOT_THERE_YET, "Item": place.row("other")}
+
+    error = code(place.client.transact_write_items, TransactItems=[*gone, {"Put": refused}])
+    kept = place.get("old")
+    place.client.transact_write_items(TransactItems=[*gone, {"Put": put}])
+
+    assert error == "TransactionCanceledException"
+    assert kept == place.listed("old", "1")
+    assert place.get("old") is None
+    assert place.found(place.asked()) == ["new", "other"]
+    assert place.found(place.asked("by_ref")) == ["new"]
+
+
+def test_a_write_that_is_refused_tells_what_is_there_if_it_is_asked_for(place: Place) -> None:
+    place.put(place.row("row", n={"N": "1"}))
+    taken: Item = {"ConditionExpression": items.NOT_THERE_YET, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+    told = refusal(lambda: place.put(place.row("row", n={"N": "2"}), **taken))
+
+    assert told["Item"] == place.row("row", n={"N": "1"})
+
+
+def test_a_row_that_is_deleted_is_told_once_and_listed_no_more(place: Place) -> None:
+    place.put(place.listed("row", "1"))
+    gone = {"TableName": place.name, "Key": place.row("row"), "ReturnValues": "ALL_OLD"}
+
+    first, second = place.client.delete_item(**gone), place.client.delete_item(**gone)
+
+    assert first["Attributes"] == place.listed("row", "1")
+    assert "Attributes" not in second
+    assert place.found(place.asked("by_ref")) == place.found(place.asked()) == []
+
+
+def test_a_read_returns_the_attributes_that_it_names(place: Place) -> None:
+    place.put(place.row("row", a={"N": "1"}, b={"N": "2"}))
+    asked = {"TableName": place.name, "Key": place.row("row"), "ProjectionExpression": "a, #other"}
+
+    found = place.client.get_item(**asked, ExpressionAttributeNames={"#other": "c"})
+
+    assert found["Item"] == {"a": {"N": "1"}}
+
+
+def test_a_scan_finds_in_its_segments_what_its_filter_asks_for(place: Place) -> None:
+    partitions = [f"{place.pk}-{n}" for n in range(20)]
+    place.put(*({"pk": {"S": pk}, "sk": {"S": sk}, "n": ONE, "m": ONE} for pk in partitions for sk in ("a", "b", "c")))
+    asked: Item = {
+        "TableName": place.name,
+        "TotalSegments": 3,
+        "FilterExpression": "begins_with(pk, :own) AND sk >= :b OR sk = :none",
+        "ProjectionExpression": "pk, #sort, n",
+        "ExpressionAttributeNames": {"#sort": "sk"},
+        "ExpressionAttributeValues": {":own": {"S": f"{place.pk}-"}, ":b": {"S": "b"}, ":none": {"S": "none"}},
+    }
+
+    found = [row for n in range(3) for row in place.client.scan(**asked, Segment=n)["Items"]]
+
+    expected = [(pk, sk, ("n", "pk", "sk")) for pk in partitions for sk in ("b", "c")]
+    assert sorted((row["pk"]["S"], row["sk"]["S"], tuple(sorted(row))) for row in found) == sorted(expected)
+
+
 def test_what_was_read_and_written_is_the_callers_own(place: Place) -> None:
     written = place.row("row", m={"M": {"a": {"S": "kept"}}})
     place.put(written)
@@ -250,6 +314,21 @@ def test_a_row_is_written_only_if_its_condition_holds(
         assert code(write, after, **guard) == refused
 
     assert place.get("row") == (after if holds else before)
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("ALL_OLD", True), ("NONE", False)])
+def test_a_refused_write_shows_what_is_there_if_it_is_asked_to(place: Place, asked: str, shown: bool) -> None:
+    there = place.row("a", version={"N": "1"})
+    place.put(there)
+
+    with pytest.raises(place.client.exceptions.ConditionalCheckFailedException) as refused:
+        place.put(
+            place.row("a"),
+            ConditionExpression="attribute_not_exists(pk)",
+            ReturnValuesOnConditionCheckFailure=asked,
+        )
+
+    assert refused.value.response.get("Item") == (there if shown else None)
 
 
 def test_a_row_that_is_not_there_has_no_version_to_match(place: Place) -> None:
@@ -496,13 +575,22 @@ def test_an_index_lists_by_number_the_rows_that_have_both_its_keys(place: Place)
     assert place.found(place.asked("by_ref"), ScanIndexForward=False) == ["100", "10", "9", "2.5", "-1"]
 
 
-def test_an_index_shows_the_whole_row_where_it_is_listed_now(place: Place) -> None:
+def test_an_index_shows_the_keys_and_ids_of_a_row_where_it_is_listed_now(place: Place) -> None:
+    ids = {"customer_id": {"S": "ada"}, "purchase_id": {"S": "co_1"}}
     place.put(place.listed("row", "1"), place.listed("other", "2"))
 
-    place.put(place.listed("row", "3", more={"S": "kept"}))
+    place.put(place.listed("row", "3", more={"S": "not in it"}, **ids))
 
     found = place.client.query(**place.asked("by_ref"))["Items"]
-    assert found == [place.listed("other", "2"), place.listed("row", "3", more={"S": "kept"})]
+    assert found == [place.listed("other", "2"), place.listed("row", "3", **ids)]
+
+
+def test_the_index_of_what_is_due_shows_whose_a_row_is(place: Place) -> None:
+    due = place.row("row", due_shard={"S": place.pk}, due_at={"N": "1"}, customer_id={"S": "ada"})
+
+    place.put({**due, "purchase_id": {"S": "co_1"}, "more": {"S": "not in it"}})
+
+    assert place.client.query(**place.asked("by_due"))["Items"] == [due]
 
 
 @pytest.mark.parametrize("forward", [True, False], ids=["forwards", "backwards"])
@@ -600,7 +688,7 @@ def test_of_two_writers_who_read_the_same_version_one_is_told_that_it_lost(place
 
 def test_every_offer_is_listed_by_its_id_page_after_page(place: Place) -> None:
     sold = [
-        Offer(offer_id=f"{place.pk}-{n:03}", name="Ten classes", kind=Kind.PASS, amount=n + 1, currency="eur")
+        Offer(offer_id=f"{place.pk}-{n:03}", name="Ten classes", kind=Kind.PASS, amount=n + 100, currency="eur")
         for n in range(120)
     ]
     for offer in reversed(sold):
@@ -670,14 +758,15 @@ def test_a_batch_answers_16_mb_and_leaves_the_other_keys() -> None:
 
 def test_what_the_table_in_memory_does_not_know_is_an_error_and_not_passed_over() -> None:
     place = Place(MemoryTable(), "paidup")
-    delete = [{"Delete": {"TableName": "paidup", "Key": place.row("row")}}]
+    guarded = {"TableName": "paidup", "Key": place.row("row"), "ConditionExpression": items.NOT_THERE_YET}
     calls: list[Callable[[], Any]] = [
         lambda: place.put(place.row("row"), ConditionExpression="NOT attribute_exists(pk)"),
         lambda: place.put(place.row("row"), ConditionExpression="(attribute_exists(pk))"),
         lambda: place.put(place.row("row"), ConditionExpression="contains(pk, sk)"),
         lambda: place.put(place.row("row"), ReturnValues="ALL_OLD"),
         lambda: place.put(place.row("row", tags={"SS": ["a"]})),
-        lambda: place.client.transact_write_items(TransactItems=delete),
+        lambda: place.client.transact_write_items(TransactItems=[{"Delete": guarded}]),
+        lambda: place.client.transact_write_items(TransactItems=[{"Update": guarded}]),
     ]
 
     for call in calls:

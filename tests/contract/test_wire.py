@@ -68,8 +68,8 @@ def test_an_older_api_version_is_refused_rather_than_misread(driver: Driver) -> 
 
 
 def test_a_param_that_is_not_modelled_is_refused_rather_than_ignored(driver: Driver) -> None:
-    with pytest.raises(stripe.InvalidRequestError, match="does not model `discounts`"):
-        driver.session(discounts=[{"coupon": "half"}])
+    with pytest.raises(stripe.InvalidRequestError, match="does not model `shipping_options`"):
+        driver.session(shipping_options=[{"shipping_rate": "shr_1"}])
 
 
 def test_metadata_has_stripes_limits(driver: Driver) -> None:
@@ -251,3 +251,24 @@ def test_forms_nest() -> None:
     }
     with pytest.raises(Refusal):
         decode("a=1&a[b]=2")
+
+
+def test_a_rate_limit_leaves_it_to_the_caller_whether_to_try_again(driver: Driver) -> None:
+    driver.dev("faults", {"error_rate": 1, "error_kind": "rate_limit"})
+
+    answer = driver.http.get("/stripe/v1/customers", headers=AUTH)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limit")
+    assert answer.headers["stripe-rate-limited-reason"] == "global-rate"
+    assert "stripe-should-retry" not in answer.headers
+
+
+def test_a_changed_customer_is_told_of_with_what_was_there_before(driver: Driver) -> None:
+    customer = driver.customer(metadata={"a": "1"})
+
+    driver.client.v1.customers.update(customer.id, {"email": "b@b.de", "name": "Ada", "metadata": {"b": "2"}})
+
+    event = driver.events(customer.id)[-1]
+    assert event["type"] == "customer.updated"
+    assert event["data"]["previous_attributes"] == {"email": "ada@example.com", "metadata": {"a": "1"}, "name": None}
+    assert event["data"]["object"]["metadata"] == {"a": "1", "b": "2"}

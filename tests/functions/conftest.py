@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.functions.billing import Issuer, issuing
 from tests.functions.clocks import Skewed, Uptime
+from tests.functions.sockets import Gateway, Sockets, gateway_running
 from tests.functions.story import Story
 from tests.functions.wire import Wire, wire_to
 from tests.world import World
@@ -22,19 +24,19 @@ def wire(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 
 
 @pytest.fixture
+def issuer(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
+    """paidup's API as verifiers of billing tokens reach it. No gate has seen it before."""
+    with issuing() as made:
+        monkeypatch.setenv("PAIDUP_BILLING_ISSUER", made.url)
+        yield made
+
+
+@pytest.fixture
 def uptime(monkeypatch: pytest.MonkeyPatch) -> Uptime:
     """The machine's clock that only runs on stands still, at a whole second, so that sums are exact."""
     made = Uptime(float(int(time.monotonic())))
     monkeypatch.setattr(time, "monotonic", lambda: made.now)
     return made
-
-
-@pytest.fixture
-def running_clock(world: World) -> Iterator[None]:
-    """Time passes by itself: for a function that waits until the second is over. It stands still again afterwards."""
-    world.stand_still(False)
-    yield
-    world.stand_still()
 
 
 @pytest.fixture(params=[-60, 60])
@@ -58,3 +60,17 @@ def completed(story: Story) -> dict[str, Any]:
     story.buys("ten_class_pass")
     (event,) = story.news("checkout.session.completed")
     return event
+
+
+@pytest.fixture
+def gateway(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """API Gateway's side of the WebSocket API."""
+    with gateway_running() as made:
+        monkeypatch.setenv("PAIDUP_REALTIME_URL", made.url)
+        yield made
+
+
+@pytest.fixture
+def sockets(world: World, gateway: Gateway) -> Sockets:
+    """Tabs that connect."""
+    return Sockets(world, gateway)

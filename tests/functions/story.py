@@ -65,6 +65,11 @@ class Story:
         assert not types or {event["type"] for event in fresh} == set(types), "Stripe has no such event"
         return [event["type"] for event in fresh]
 
+    def is_swept(self, after_s: int = 61) -> None:
+        """Let *after_s* seconds pass, and the minute's sweep ask Stripe about what was not heard."""
+        self.world.pass_time(after_s)
+        self.world.sweep()
+
     # -- what came of it
 
     @property

@@ -14,7 +14,8 @@ from tools.local import template
 
 ROUTES = template.read().routes
 PROTECTED = [route for route in ROUTES if route.protected]
-PUBLIC = [route for route in ROUTES if not route.protected]
+GATED = "GET /members"  # by another token
+PUBLIC = [route for route in ROUTES if not route.protected and route.key != GATED]
 EXPIRED = {"refused": "invalid-token", "why": "The token has expired."}
 
 
@@ -98,13 +99,14 @@ class TestAProtectedRoute:
 
         answer = answered(route.function, event_for(route, caller))
 
-        assert answer.status in (200, 201, 404)
+        nothing_bought = route.key == "POST /billing-portal"
+        assert answer.status in ((409,) if nothing_bought else (200, 201, 404))
         assert answer.headers["cache-control"] == "no-store"
 
 
 @named(PUBLIC)
 def test_a_public_route_is_open_to_everybody(world: World, route: template.Route) -> None:
-    assert answered(route.function, event_for(route, None)).status in (200, 400, 404)
+    assert answered(route.function, event_for(route, None)).status in (200, 204, 400, 404)
 
 
 class TestARouteThatNobodyDeclaredPublic:

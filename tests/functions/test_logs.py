@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from paidup.outside.log import logger
 
 from tests import patient
+from tests.functions.sockets import Sockets
 from tests.functions.story import Story
 from tests.functions.wire import Spoil, Wire, lose_the_request
 from tests.handlers import invoke, request, sample
@@ -37,7 +39,7 @@ def assert_discreet(text: str, story: Story, *secrets: str) -> None:
     """Check that *text* holds no address, secret, card, provider's token, or any of *secrets*."""
     assert text
     token = [story.token["token"], story.token["url"]] if story.token else []
-    for secret in ("@example.com", "sk_test", "whsec", "4242", SECRET, *token, *secrets):
+    for secret in ("@example.com", "sk_test", "whsec", "42424242", SECRET, *token, *secrets):
         assert secret not in text, [line for line in text.splitlines() if secret in line]
 
 
@@ -53,7 +55,7 @@ def test_a_purchase_leaves_a_trace_without_anything_secret(story: Story, lines: 
     story.world.sweep()
     text = lines()
     assert_discreet(text, story)
-    said = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    said = [json.loads(line) for line in text.splitlines() if line.startswith('{"level"')]
     names = {line["message"] for line in said}
     assert {"checkout.reserved", "checkout.opened", "fact.settled", "account.synced", "clock.swept"} <= names
     settled = [line for line in said if line["message"] == "fact.settled"]
@@ -89,7 +91,7 @@ def test_a_webhook_leaves_no_part_of_its_body(
     story.world.work_queue()
     text = lines()
     assert {"event.unsettled", "event.queued", "event.failed", "event.ignored"} <= {
-        json.loads(line)["message"] for line in text.splitlines() if line.startswith("{")
+        json.loads(line)["message"] for line in text.splitlines() if line.startswith('{"level"')
     }
     assert_discreet(text, story)
 
@@ -127,12 +129,24 @@ def test_a_caller_who_is_let_in_or_not_leaves_no_token(story: Story, lines: Call
     assert_discreet(text, story, *good.split("."), *old.split("."))
 
 
+@pytest.mark.parametrize("route", ["POST /payment-tokens", "POST /checkouts/co_1/recover"])
 def test_an_unforeseen_error_leaves_no_secret_in_its_traceback(
-    story: Story, lines: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    story: Story, lines: Callable[[], str], monkeypatch: pytest.MonkeyPatch, route: str
 ) -> None:
+    """Lambda's runtime logs what a function raises; Powertools' resolver, where a function has it, logs it as well."""
+    body = {"offer_id": "ten_class_pass", "context": {"x": SECRET}} if route.endswith("tokens") else None
     monkeypatch.setenv("PAIDUP_TABLE", "a-table-that-is-away")
-    with pytest.raises(Exception, match="ResourceNotFound"):
-        story.world.buy(customer=story.buyer, context={"x": SECRET})
+
+    with pytest.raises(Exception, match="ResourceNotFound") as crash:
+        request(route, customer=story.buyer, body=body, headers={"Idempotency-Key": SECRET})
+
+    assert_discreet("\n".join([lines(), *traceback.format_exception(crash.value)]), story)
+
+
+def test_a_handshake_leaves_no_token_and_no_ticket(sockets: Sockets, story: Story, lines: Callable[[], str]) -> None:
+    token, ticket = sockets.token(story.buyer), sockets.ticket(story.buyer)
+    for offered in (f"bearer.{token}", f"ticket.{ticket}", f"ticket.{ticket}", f"bearer.{token}x"):
+        sockets.connect("paidup.v1", offered)
     text = lines()
-    assert "Traceback" in text
-    assert_discreet(text, story)
+    assert_discreet(text, story, ticket, *token.split("."))
+    assert text.count("socket.opened") == 2

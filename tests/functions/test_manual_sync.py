@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.functions.merchant import paid_with
 from tests.functions.story import Story
 from tests.functions.wire import Exchange, Wire, be_down, forbidden, lose_the_request, pass_on
 from tests.world import World, changed
 
 DAY = 86_400
+YEARLY_TRAINER = {"recurring[interval]": "year", "lookup_key": "trainer", "transfer_lookup_key": "true"}
 
 
 def sync(story: Story) -> Any:
@@ -80,7 +82,7 @@ class TestWhatWebhooksLost:
     def test_is_found_when_it_was_made_in_the_dashboard(self, story: Story) -> None:
         story.opens("day_pass")
         product = story.post("products", name="Trainer")["id"]
-        price = story.post("prices", product=product, currency="eur", unit_amount=1, **{"recurring[interval]": "year"})
+        price = story.post("prices", product=product, currency="eur", unit_amount=1, **YEARLY_TRAINER)
         fields = {"items[0][price]": price["id"], "default_payment_method": "pm_card_visa"}
         plan = story.post("subscriptions", customer=story.customer(), **fields)
         assert sync(story)["granted"] == [plan["id"]]
@@ -89,7 +91,7 @@ class TestWhatWebhooksLost:
         """Stripe gives them one at a time here, where it gives a hundred as a rule."""
         story.opens("day_pass")
         product = story.post("products", name="Trainer")["id"]
-        price = story.post("prices", product=product, currency="eur", unit_amount=1, **{"recurring[interval]": "year"})
+        price = story.post("prices", product=product, currency="eur", unit_amount=1, **YEARLY_TRAINER)
         fields = {"items[0][price]": price["id"], "default_payment_method": "pm_card_visa"}
         plans = [story.post("subscriptions", customer=story.customer(), **fields)["id"] for _ in range(3)]
 
@@ -114,9 +116,17 @@ class TestWhatWebhooksLost:
         story.world.pass_time(2)
         story.post("refunds", payment_intent=story.session()["payment_intent"]["id"])
         found = sync(story)
-        assert (found["scanned"], found["granted"], found["unchanged"]) == (1, [], 0)
+        assert (found["scanned"], found["granted"], found["unchanged"]) == (2, [], 1)  # the page and its charge
         assert story.access == {}
         assert story.purchase["status"] == "refunded"
+
+    def test_is_found_when_a_subscriptions_payment_was_refunded(self, story: Story) -> None:
+        story.buys("monthly")
+        story.hear()
+        story.post("refunds", payment_intent=paid_with(story))
+        story.world.pass_time(2)
+        assert sync(story)["problems"] == []
+        assert (story.purchase["status"], story.access) == ("refunded", {})
 
     def test_is_found_when_it_is_a_dispute(self, story: Story) -> None:
         story.buys("day_pass")
@@ -148,14 +158,14 @@ class TestWhatWebhooksLost:
         assert wire.count("GET /v1/checkout/sessions?") == 2
 
     def test_is_found_without_asking_for_each_thing_alone(self, story: Story, wire: Wire) -> None:
-        """Two lists say all; a customer with many purchases must not run into Stripe's rate limit."""
+        """Three lists say all; a customer with many purchases must not run into Stripe's rate limit."""
         for offer_id in ("day_pass", "ten_class_pass", "monthly"):
             story.buys(offer_id)
             story.world.pass_time(4)
         wire.asked.clear()
         sync(story)
         assert len(story.access) == 3
-        assert len(wire.asked) == 2
+        assert len(wire.asked) == 3
 
 
 class TestACustomerWhomOnlyStripeKnows:

@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
-from tests.functions.door import written
+from tests.functions.door import of_another_version, written
 from tests.functions.story import Story
 from tests.functions.wire import Wire, be_down
 from tests.handlers import invoke, queue_event
@@ -36,11 +38,28 @@ def bought(story: Story, offer: str = "day_pass") -> str:
     return json.dumps(event)
 
 
+@contextmanager
+def no_row_in_the_log(story: Story) -> Iterator[None]:
+    """Let the table be away whenever an event is noted, while the block runs."""
+
+    def away(params: Any, **_: Any) -> None:
+        if params["Item"]["pk"]["S"].startswith("EVENT#"):
+            raise EndpointConnectionError(endpoint_url="the table's")
+
+    events = story.world.services.table.client.meta.events
+    events.register("before-parameter-build.dynamodb.PutItem", away)
+    try:
+        yield
+    finally:
+        events.unregister("before-parameter-build.dynamodb.PutItem", away)
+
+
 def of_a_stranger(body: str) -> str:
-    """Return the event in *body* as one of a subscription whose customer nobody knows."""
+    """Return the event in *body* as one of a subscription to an offer of ours, whose customer nobody knows."""
     event = json.loads(body)
     plan: dict[str, Any] = {"id": "sub_strange", "object": "subscription", "customer": "cus_nobody"}
-    plan |= {"status": "active", "metadata": {}}
+    price = {"id": "price_monthly", "lookup_key": "monthly", "active": True}
+    plan |= {"status": "active", "metadata": {}, "items": {"data": [{"id": "si_1", "price": price}]}}
     event |= {"id": event["id"] + "_strange", "type": "customer.subscription.updated", "data": {"object": plan}}
     return json.dumps(event)
 
@@ -69,7 +88,7 @@ class TestABatch:
         assert story.version == 1
         assert len(story.world.services.table.timeline(story.buyer)) == 1
 
-    def test_settles_each_event_in_one_transaction_with_its_row_in_the_log_and_the_timelines(
+    def test_settles_each_event_in_one_transaction_with_the_timeline_and_then_notes_it_in_the_log(
         self, story: Story
     ) -> None:
         story.buys("day_pass")
@@ -79,9 +98,9 @@ class TestABatch:
         with written(story.world) as calls:
             assert work_on(*map(json.dumps, events)) == []
         rows = {"ACCOUNT", f"PURCHASE#{story.token['checkout_id']}", f"TIMELINE#{story.buyer}"}
-        paid, refunded = ({*rows, f"EVENT#stripe#{event['id']}"} for event in events)
-        bought = paid | {f"CHECKOUT#{story.token['checkout_id']}"}
-        assert calls == [("TransactWriteItems", bought), ("TransactWriteItems", refunded)]
+        bought = rows | {f"CHECKOUT#{story.token['checkout_id']}"}
+        paid, refunded = (("PutItem", {f"EVENT#stripe#{event['id']}"}) for event in events)
+        assert calls == [("TransactWriteItems", bought), paid, ("TransactWriteItems", rows), refunded]
 
     @pytest.mark.parametrize("sequence", [(0, 1), (1, 0)])
     def test_is_settled_in_whatever_order(self, story: Story, sequence: Sequence[int]) -> None:
@@ -94,12 +113,57 @@ class TestABatch:
         assert story.access == {}
 
 
+class TestAnEventThatTakesEffectButIsNotNoted:
+    """The function died, or the table was away, between the transaction and the row in the log."""
+
+    def test_comes_again_and_changes_nothing_more(self, story: Story) -> None:
+        event = bought(story)
+        with no_row_in_the_log(story):
+            assert work_on(event) == ["m0"]
+        assert list(story.access) == ["day_pass"]
+        with written(story.world) as calls:
+            assert work_on(event, attempt=2) == []
+        assert calls == [("PutItem", {f"EVENT#stripe#{json.loads(event)['id']}"})]
+        assert story.version == 1
+        assert len(story.world.services.table.timeline(story.buyer)) == 1
+
+    def test_is_noted_as_settled_when_it_comes_again(self, story: Story) -> None:
+        event = bought(story)
+        with no_row_in_the_log(story):
+            work_on(event)
+        assert work_on(event, attempt=2) == []
+        row = story.world.services.table.event("stripe", json.loads(event)["id"])
+        assert row
+        assert (row.status, row.attempts, row.purchase_id) == ("settled", 2, story.token["checkout_id"])
+
+    def test_does_not_undo_what_was_said_meanwhile(self, story: Story) -> None:
+        story.buys("day_pass")
+        story.world.pass_time(1)
+        story.post("refunds", payment_intent=story.session()["payment_intent"]["id"])
+        paid, refunded = map(json.dumps, story.news("checkout.session.completed", "charge.refunded"))
+        with no_row_in_the_log(story):
+            assert work_on(paid) == ["m0"]
+        assert work_on(refunded, paid) == []
+        assert story.purchase["status"] == "refunded"
+        assert len(story.world.services.table.timeline(story.buyer)) == 2
+
+    def test_is_queued_if_the_buyer_waits_for_it(self, story: Story) -> None:
+        event = json.loads(bought(story))
+        with no_row_in_the_log(story):
+            assert story.world.deliver(event).json == {"received": "queued"}
+        assert list(story.access) == ["day_pass"]
+        assert story.world.work_queue() == []
+        row = story.world.services.table.event("stripe", event["id"])
+        assert row
+        assert row.status == "settled"
+
+
 @pytest.mark.parametrize("junk", ["null", "[]", "{}"])
 def test_an_answer_that_nobody_can_read_is_an_outage_and_loses_no_event(story: Story, wire: Wire, junk: str) -> None:
     story.buys("monthly")
-    (event,) = [json.dumps(one) for one in story.news("invoice.paid")]
+    (event,) = [json.dumps(of_another_version(one)) for one in story.news("checkout.session.completed")]
     wire.inject(
-        "GET /v1/subscriptions",
+        "GET /v1/checkout/sessions",
         lambda exchange: exchange.answer(200, [("Content-Type", "application/json")], junk.encode()),
     )
 
@@ -125,7 +189,7 @@ class TestTheLog:
     def test_tells_that_nothing_of_ours_was_in_it(self, story: Story) -> None:
         event = bought(story)
         told = json.loads(event)
-        told["data"]["object"]["metadata"] = {}
+        told["data"]["object"] |= {"id": "cs_1", "metadata": {}, "customer": "cus_1", "client_reference_id": None}
         assert work_on(json.dumps(told)) == []
         row = story.world.services.table.event("stripe", told["id"])
         assert row
@@ -133,15 +197,18 @@ class TestTheLog:
 
     def test_tells_why_an_event_failed_until_it_is_settled(self, story: Story, wire: Wire) -> None:
         story.buys("monthly")
-        (event,) = [json.dumps(one) for one in story.news("invoice.paid")]
+        (event,) = [json.dumps(of_another_version(one)) for one in story.news("checkout.session.completed")]
         told = json.loads(event)
-        wire.inject("GET /v1/subscriptions", be_down)
+        wire.inject("GET /v1/checkout/sessions", be_down)
         assert work_on(event, attempt=1) == ["m0"]
         assert work_on(event, attempt=2) == ["m0"]
         row = story.world.services.table.event("stripe", told["id"])
         assert row
         assert (row.status, row.attempts, row.body) == ("failed", 2, event)
-        assert row.error == "IdempotencyKeySpent: stripe did not answer: it was asked for a subscription (503)."
+        assert (
+            row.error
+            == "IdempotencyKeySpent: stripe did not answer: it was asked about checkout.session.completed (503)."
+        )
         assert told["id"] in {one.event_id for one in story.world.services.table.failed_events()}
         assert story.account["purchases"] == []
 

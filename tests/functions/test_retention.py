@@ -15,7 +15,6 @@ DAY = 86_400
 
 KEPT_DAYS: dict[str, set[int | None]] = {
     "account": {None},
-    "provider": {None},
     "offer": {None},
     "purchase": {None},
     "checkout open": {None},
@@ -32,6 +31,7 @@ KEPT_DAYS: dict[str, set[int | None]] = {
     "event ignored": {90},
     "event failed": {90},
     "case": {None},  # somebody must decide about money
+    "sweep": {None},  # the read budget: one row a provider
 }
 
 
@@ -77,7 +77,8 @@ def page_by_hand(world: World, of: str | None = None) -> str:
 def about_a_stranger(world: World) -> dict[str, Any]:
     """Return Stripe's event about a subscription whose customer nobody knows."""
     plan: dict[str, Any] = {"id": "sub_strange", "object": "subscription", "customer": "cus_nobody"}
-    plan |= {"status": "active", "metadata": {}}
+    price = {"id": "price_monthly", "lookup_key": "monthly", "active": True}
+    plan |= {"status": "active", "metadata": {}, "items": {"data": [{"id": "si_1", "price": price}]}}
     event = {"id": "evt_strange", "object": "event", "type": "customer.subscription.deleted", "created": world.now()}
     return event | {"data": {"object": plan}}
 

@@ -65,16 +65,17 @@ def believed(world: World, secret: str) -> bool:
 def test_a_secret_is_read_again_after_five_minutes_and_not_before(world: World, store: Wire, uptime: Uptime) -> None:
     sign_with(OLD)
     assert believed(world, OLD)
+    asked = len(store.asked)  # more than once on a machine that is slower than the client's patience
     sign_with(NEW)
 
     uptime.now += 299
     assert believed(world, OLD)
-    assert len(store.asked) == 1
+    assert len(store.asked) == asked
 
     uptime.now += 1
     assert believed(world, NEW)
     assert not believed(world, OLD)
-    assert len(store.asked) == 2
+    assert len(store.asked) > asked
 
 
 @pytest.mark.parametrize("trouble", [be_down, lose_the_request], ids=["is down", "does not answer"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from paidup.edge import settings
 from paidup.edge.settings import WrongSetting
+from paidup.model.bucket import Limits
 from paidup.model.policy import DAY_S, Policy
 
 from tools.local import template
@@ -18,26 +19,46 @@ PARAMETERS = {
     "PAIDUP_ACCEPT_WITHIN_S": "AcceptWithinSeconds",
     "PAIDUP_UNACCEPTED_BOOKINGS": "UnacceptedBookings",
     "PAIDUP_DUPLICATE_PAYMENTS": "DuplicatePayments",
+    "PAIDUP_CANCEL_NOW": "CancelNow",
+    "PAIDUP_PAUSED_COLLECTION": "PausedCollection",
+    "PAIDUP_PENDING_DEBITS": "PendingDebits",
+    "PAIDUP_READS_PER_SECOND": "ReadsPerSecond",
+    "PAIDUP_READS_PER_MONTH": "ReadsPerMonth",
 }  # of the policy, and where each comes from
-SECONDS = [name for name in PARAMETERS if name.endswith("_S")]
+NUMBERS = [name for name in PARAMETERS if name.endswith(("_S", "_SECOND", "_MONTH"))]
 
+BILLS = {"PAIDUP_TABLE", "PAIDUP_BILLING_AUDIENCE"}
 SELLS = {"PAIDUP_TABLE", "PAIDUP_STRIPE_SECRET"}
+IDENTITY = {"PAIDUP_IDENTITY_ISSUER", "PAIDUP_IDENTITY_AUDIENCE", "PAIDUP_IDENTITY_JWKS_URL"}
+PUSHES = {"PAIDUP_TABLE", "PAIDUP_REALTIME_URL"}
 NEEDS = {
-    "authorize": {"PAIDUP_IDENTITY_ISSUER", "PAIDUP_IDENTITY_AUDIENCE", "PAIDUP_IDENTITY_JWKS_URL"},
+    "authorize": IDENTITY,
     "bookings": {"PAIDUP_TABLE"},
+    "client_metrics": set(),
     "create_payment_token": SELLS | {"PAIDUP_ALLOWED_ORIGINS"},
     "expire_sessions": SELLS,
+    "issue_billing_token": BILLS | {"PAIDUP_SIGNING_KEYS_SECRET"},
     "manage_checkout": SELLS,
+    "manage_purchase": SELLS | {"PAIDUP_ALLOWED_ORIGINS"},
     "manual_sync": SELLS,
-    "process_webhook": SELLS,
+    "members": BILLS,
+    "process_webhook": SELLS | {"PAIDUP_WEBHOOK_QUEUE_URL"},
+    "push_billing_changes": PUSHES,
+    "realtime": PUSHES | IDENTITY | {"PAIDUP_ALLOWED_ORIGINS"},
     "receive_webhook": SELLS | {"PAIDUP_WEBHOOK_QUEUE_URL"},
+    "reconcile_payments": SELLS | {"PAIDUP_WEBHOOK_QUEUE_URL", "PAIDUP_API_URL"},
     "storefront": {"PAIDUP_TABLE", "PAIDUP_IDENTITY_ISSUER", "PAIDUP_IDENTITY_AUDIENCE"},
     "subscription_status": SELLS,
+    "support_desk": SELLS | {"PAIDUP_DEAD_LETTERS_URL"},
 }
-MAY_BE_EMPTY = {"PAIDUP_STRIPE_API_BASE", "PAIDUP_IDENTITY_ORIGINS"}  # Stripe's own, and no other than the issuer's
+# Stripe's own, no other than the issuer's, and the API's own URL
+MAY_BE_EMPTY = {"PAIDUP_STRIPE_API_BASE", "PAIDUP_IDENTITY_ORIGINS", "PAIDUP_BILLING_ISSUER"}
+
+LIBRARIES = {"PYDANTIC_DISABLE_PLUGINS", "POWERTOOLS_SERVICE_NAME"}  # what a library of ours reads
+DECIDES_NOTHING = {"authorize", "client_metrics", "push_billing_changes", "realtime"}
 
 NEEDED = [(function, name) for function, names in NEEDS.items() for name in sorted(names)]
-CHOSEN = [(function, name) for function in NEEDS if function != "authorize" for name in PARAMETERS]
+CHOSEN = [(function, name) for function in NEEDS if function not in DECIDES_NOTHING for name in PARAMETERS]
 
 
 def start(function: str) -> None:
@@ -68,7 +89,7 @@ def test_the_template_gives_each_function_what_it_needs_and_everything_that_it_g
     for function, names in NEEDS.items():
         assert names <= given[function]
         assert given[function] - shared <= names | MAY_BE_EMPTY
-    assert shared <= set().union(*NEEDS.values()) | set(PARAMETERS) | MAY_BE_EMPTY
+    assert shared <= set().union(*NEEDS.values()) | set(PARAMETERS) | MAY_BE_EMPTY | LIBRARIES
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])
@@ -109,6 +130,10 @@ def test_with_a_senseless_choice_of_the_policy_a_function_does_not_start(
         ("PAIDUP_ACCEPT_WITHIN_S", "59", "must be a whole number of seconds from 60 to 86400, not '59'."),
         ("PAIDUP_UNACCEPTED_BOOKINGS", "keep", "must be one of refund, credit, not 'keep'."),
         ("PAIDUP_DUPLICATE_PAYMENTS", "credit", "must be one of refund, keep, not 'credit'."),
+        ("PAIDUP_PAUSED_COLLECTION", "gift", "must be one of end, keep, not 'gift'."),
+        ("PAIDUP_PENDING_DEBITS", "yes", "must be one of wait, grant, not 'yes'."),
+        ("PAIDUP_READS_PER_SECOND", "1", "must be a whole number from 2 to 10000, not '1'."),
+        ("PAIDUP_CANCEL_NOW", "yes", "must be one of refuse, allow, not 'yes'."),
     ],
 )
 def test_a_choice_out_of_bounds_is_told_with_the_bounds(
@@ -131,7 +156,7 @@ def accepted(name: str, value: int) -> bool:
         return True
 
 
-@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize("name", NUMBERS)
 def test_a_deployment_is_refused_what_the_functions_would_not_start_with(name: str) -> None:
     bounds = DEPLOYED.parameters[PARAMETERS[name]]
     least, most = bounds["MinValue"], bounds["MaxValue"]
@@ -163,7 +188,7 @@ def test_who_chooses_nothing_has_the_policy_that_a_deployment_proposes(monkeypat
 
 
 def test_what_is_chosen_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = ("1800", "0", "3024000", "60", "credit", "keep")
+    chosen = ("1800", "0", "3024000", "60", "credit", "keep", "allow", "keep", "grant", "5", "20000")
     for name, value in zip(PARAMETERS, chosen, strict=True):
         monkeypatch.setenv(name, value)
     assert settings.policy() == replace(
@@ -174,6 +199,10 @@ def test_what_is_chosen_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         accept_within_s=60,
         credit_unaccepted_bookings=True,
         refund_duplicate_payments=False,
+        cancel_now=True,
+        keep_paused_collection=True,
+        grant_pending_debits=True,
+        reads=Limits(per_second=5, for_polls=2, least_a_month=20_000),
     )
 
 

@@ -113,7 +113,7 @@ class TestAPurchase:
     def test_may_have_no_checkout_of_ours(self, story: Story) -> None:
         """A subscription made in the dashboard is its own pass."""
         story.opens("day_pass")
-        product = story.post("products", name="Trainer")["id"]
+        product = story.post("products", name="Trainer", **{"metadata[offer_id]": "trainer"})["id"]
         price = {"recurring[interval]": "month", "unit_amount": 9_900, "currency": "eur", "product": product}
         fields = {f"items[0][price_data][{name}]": value for name, value in price.items() if "[" not in name}
         fields["items[0][price_data][recurring][interval]"] = "month"
@@ -206,11 +206,11 @@ class TestTheAccount:
         paid_at, intent = story.purchase["paid_at"], story.session()["payment_intent"]["id"]
         story.opens("monthly")
         checkout_id = story.account["purchases"][0]["checkout_id"]
-        common = {"purchase_id": checkout_id, "offer_id": "day_pass", "kind": "pass", "status": "active"}
+        common = {"purchase_id": checkout_id, "offer_id": "day_pass", "kind": "pass", "status": "active", "quantity": 1}
         found = story.account
         assert set(found) >= {"customer_id", "billing_version", "access", "purchases", "checkout"}
         assert (found["customer_id"], found["billing_version"]) == (story.buyer, 1)
-        assert found["access"] == [common | {"until": None}]
+        assert found["access"] == [common | {"until": None, "uses": None, "uses_left": None}]
         (purchase,) = found["purchases"]
         more = {"checkout_id": checkout_id, "amount": 1_500, "currency": "eur", "provider": "stripe"}
         assert purchase.items() >= (common | more | {"provider_ref": f"stripe#{intent}", "paid_at": paid_at}).items()
@@ -234,7 +234,10 @@ class TestTheAccount:
             "offer_id": "monthly",
             "kind": "subscription",
             "status": "active",
+            "quantity": 1,
             "until": story.period_end() + 7 * DAY,
+            "uses": None,
+            "uses_left": None,
         }
 
     def test_shows_no_access_that_the_clock_has_ended(self, story: Story) -> None:

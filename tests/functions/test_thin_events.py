@@ -33,6 +33,7 @@ class TestAThinEvent:
     def test_can_tell_of_its_invoice(self, story: Story) -> None:
         story.buys("monthly")
         self.tell(story, "invoice.paid", story.plan()["latest_invoice"])
+        story.is_swept()
         assert story.access == {"monthly": story.period_end() + GRACE}
 
     def test_can_tell_of_its_end(self, story: Story) -> None:

@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests import patient
+
 DOES_NOT_TRAVEL = ("host", "connection", "transfer-encoding", "keep-alive", "accept-encoding")
 
 type Spoil = Callable[["Exchange"], None]
@@ -56,7 +58,7 @@ def lose_the_answer(exchange: Exchange) -> None:
 
 def never_answer(exchange: Exchange) -> None:
     """Take the request and say nothing for as long as the wire lasts."""
-    exchange.ended.wait(60)
+    exchange.ended.wait()
 
 
 @dataclass(slots=True)
@@ -97,7 +99,7 @@ def wire_to(stripe: str) -> Iterator[Wire]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
             def forward() -> tuple[int, list[tuple[str, str]], bytes]:
-                there = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=60)
+                there = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=patient.WAIT_S)
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in DOES_NOT_TRAVEL}
                 try:
                     there.request(self.command, target.path + self.path, body, headers)

@@ -3,22 +3,22 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sysconfig
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from paidup.outside.stripe import webhook
 
 from tests import patient
 from tests.handlers import EVENTS
 from tests.world import World
-from tools import cli, offers
+from tools import cli, offers, signing_keys
 from tools.local.background import Background
 from tools.offers import BadOffers
 
@@ -145,7 +145,7 @@ class TestSigning:
 @pytest.mark.parametrize(
     ("function", "text", "told"),
     [
-        ("nobody", "{}", "Function not found: nobody. There are authorize, echo, tick, work."),
+        ("nobody", "{}", "Function not found: nobody. There are authorize, chat, echo, follow, hasty, tick, work."),
         ("echo", "{", "is not JSON"),
         ("echo", None, "cannot be read"),
     ],
@@ -170,7 +170,13 @@ def test_what_cannot_be_invoked_is_said_in_one_sentence(
         ["offers", "list"],
         ["offers", "load"],
         ["attention"],
-        ["support", "grant", "ada", "co_1"],
+        ["verify"],
+        ["support", "grant", "ada", "co_1", "--reason", "asked"],
+        ["support", "move", "ada", "eve", "--reason", "twice"],
+        ["keys", "list"],
+        ["keys", "rotate"],
+        ["doctor"],
+        ["report"],
         ["invoke", "echo", str(WEBHOOK)],
     ],
 )
@@ -190,6 +196,8 @@ def test_without_a_stack_every_command_says_how_to_start_one(
         (["sell"], "No such command 'sell'"),
         (["offers", "list", "--stak", "paidup"], "No such option: --stak"),
         (["support", "grant", "ada"], "Missing argument 'PURCHASE'"),
+        (["support", "move", "ada", "eve"], "Missing option '--reason'"),
+        (["support", "refund", "ada", "co_1"], "Missing option '--reason'"),
         (["invoke", "echo"], "Every FUNCTION needs an EVENT."),
         (["invoke", "echo", str(WEBHOOK), "--sign", "--stack", "paidup"], "--stack goes with neither"),
         (["invoke", "echo", str(WEBHOOK), "--in-process", "--stack", "paidup"], "--stack goes with neither"),
@@ -205,20 +213,30 @@ def test_wrong_usage_is_another_failure_and_shows_the_right_one(
     assert told in said
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let what the test starts hear Ctrl-C, also if a shell has started the tests in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_a_command_with_one_line(echo: Background, tmp_path: Path) -> None:
+    """A signal just before a read interrupts no read: the command hears of it once its event has an end."""
     fifo = tmp_path / "event.json"
     os.mkfifo(fifo)
     command: list[str | Path] = [PAIDUP, "--folder", echo.folder, "invoke", "echo", fifo]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:  # noqa: S603 - our own command
         with fifo.open("w"):  # opened once the command reads its event
             running.send_signal(signal.SIGINT)
-            assert running.wait() == 130
 
+        assert running.wait() == 130
         assert running.stderr
         assert running.stderr.read() == "paidup: interrupted.\n"
 
 
-@pytest.mark.parametrize("words", [[], ["offers"], ["support"]])
+@pytest.mark.parametrize("words", [[], ["offers"], ["support"], ["keys"]])
 def test_a_command_that_is_named_by_half_shows_what_there_is(
     capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
@@ -235,7 +253,7 @@ def test_in_a_pipe_a_row_is_a_line_without_decoration(echo: Background, capsys: 
     assert run(echo, "offers", "list") == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert "ten_class_pass\tpass\t12000\teur\t\tTen classes" in lines
+    assert "ten_class_pass\tpass\t120 EUR\t\tTen classes" in lines
     assert len(lines) == len(offers.read())
 
 
@@ -247,8 +265,8 @@ def test_scripts_get_all_that_there_is_to_a_row(echo: Background, capsys: pytest
     assert rows["ten_class_pass"]["amount"] == 12_000
 
 
-def at_a_terminal(*command: str | Path) -> str:
-    """Return what the process *command* shows at a terminal that is 120 wide."""
+def at_a_terminal(*command: str | Path, watch: Callable[[str], None] = lambda _: None) -> str:
+    """Return what the process *command* shows at a terminal that is 120 wide; *watch* is told what it showed so far."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm-256color"}
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment):  # noqa: S603 - ours
@@ -256,6 +274,7 @@ def at_a_terminal(*command: str | Path) -> str:
         shown = b""
         while read := _read(ours):
             shown += read
+            watch(shown.decode(errors="ignore"))
     os.close(ours)
     return shown.decode()
 
@@ -275,10 +294,17 @@ def test_at_a_terminal_rows_are_a_table_with_titles(echo: Background) -> None:
 
 
 def test_at_a_terminal_people_see_what_a_command_waits_for(echo: Background, tmp_path: Path) -> None:
-    shown = at_a_terminal(PAIDUP, "--folder", echo.folder, "invoke", "echo", that(tmp_path, "hang"))
+    until, event = tmp_path / "until", tmp_path / "event.json"
+    event.write_text(json.dumps({"do": "hold", "headers": {"until": str(until)}}))
 
-    assert "Waiting for echo …" in shown
-    assert "Task timed out after 3.00 seconds" in shown
+    def let_go(shown: str) -> None:
+        if "Waiting for echo …" in shown:
+            until.touch()
+
+    shown = at_a_terminal(PAIDUP, "--folder", echo.folder, "invoke", "echo", event, watch=let_go)
+
+    assert until.exists()
+    assert '"left_ms"' in re.sub("\x1b[^m]*m", "", shown)
 
 
 # ---------------------------------------------------------------- offers
@@ -319,7 +345,11 @@ def test_every_kind_is_on_sale_from_the_start() -> None:
         ("500", "-500", "amount"),
         ('"pass"', '"pas"', "kind"),
         ('"eur"', '"EUR"', "currency"),
-        ("amount", "price", "amount"),
+        ("amount", "price", "price"),
+        ("500", "49", "offer trial: amount: must be 0 or at least 0.50 EUR"),
+        ('"A trial"', f'"{"x" * 251}"', "offer trial: name: must be 1 to 250"),
+        ("amount = 500", "amount = 500\ncatalog_amount = 500", "catalog_amount: is no field"),
+        ('"eur"\n', f'"eur"\n{OFFER}', "offer trial: offer_id: is there twice"),
         ('name = "A trial"', 'name = "A trial"\ncolour = "red"', "colour"),
         ("[[offers]]", "[[offer]]", "offers"),
         ("=", "", "is no list of"),
@@ -333,41 +363,27 @@ def test_offers_that_cannot_be_sold_are_refused_by_name(tmp_path: Path, before: 
         offers.read(file)
 
 
+def test_every_fault_of_a_file_is_listed_with_its_offer_and_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "offers.toml"
+    file.write_text(OFFER + OFFER.replace("trial", "cheap").replace("500", "1") + OFFER.replace('"trial"', '""'))
+
+    assert cli.main(["offers", "check", str(file)]) == 1
+
+    assert capsys.readouterr().out.splitlines() == [
+        "cheap\tamount\tmust be 0 or at least 0.50 EUR, not 0.01 EUR",
+        "\toffer_id\tmust be 1 to 100 characters long",
+    ]
+
+
+def test_a_file_that_can_be_put_on_sale_is_said_to_be_fine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["offers", "check"]) == 0
+
+    assert capsys.readouterr().out == "4 offers can be put on sale.\n"
+
+
 # ---------------------------------------------------------------- a deployed stack
-
-
-class Lambda(BaseHTTPRequestHandler):
-    """Lambda's API in front of a stack called `shop`: how its functions are configured, and what they answer."""
-
-    def do_GET(self) -> None:
-        settings = {name: value for name, value in os.environ.items() if name.startswith("PAIDUP_")}
-        self._answer({"Environment": {"Variables": settings}})
-
-    def do_POST(self) -> None:
-        self._answer({"event": json.loads(self.rfile.read(int(self.headers["content-length"])))})
-
-    def _answer(self, body: Any) -> None:
-        there = "/functions/shop-" in self.path
-        text = json.dumps(body if there else {"Message": f"Function not found: {self.path}"}).encode()
-        self.send_response(200 if there else 404)
-        self.send_header("content-length", str(len(text)))
-        if not there:
-            self.send_header("x-amzn-errortype", "ResourceNotFoundException")
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_request(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def shop(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A world that is deployed as `shop`."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Lambda) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
-        yield world
-        server.shutdown()
 
 
 def test_a_deployed_function_is_invoked_by_the_name_of_its_stack(
@@ -391,20 +407,163 @@ def test_the_offers_of_a_deployed_stack_are_loaded_and_listed(
     assert "trial" in {one.offer_id for one in shop.services.table.offers()}
     capsys.readouterr()
     assert cli.main(["offers", "list", "--stack", "shop"]) == 0
-    assert "trial\tpass\t500\teur\t\tA trial" in capsys.readouterr().out.splitlines()
+    assert "trial\tpass\t5 EUR\t\tA trial" in capsys.readouterr().out.splitlines()
 
 
-def test_support_decides_about_a_payment_of_a_deployed_stack(shop: World, capsys: pytest.CaptureFixture[str]) -> None:
-    buyer = shop.customer()
-    bought = shop.buy(customer=buyer).json
-    shop.pay(bought["url"])
-    shop.hear_everything()
+MONTHLY = """
+[[offers]]
+offer_id = "{}"
+name = "Monthly"
+kind = "subscription"
+interval = "month"
+currency = "{}"
+price = "{}"
+"""
 
-    code = cli.main(["support", "refund", buyer, bought["checkout_id"], "--stack", "shop", "--json"])
 
-    decided = json.loads(capsys.readouterr().out)
-    assert code == 0
-    assert decided["before"] == {"status": "active", "paid": 12_000, "refunded": 0, "currency": "eur"}
-    assert decided["after"]["status"] in ("refunding", "refunded")
-    assert cli.main(["attention", "--stack", "shop"]) == 0
-    assert capsys.readouterr().out == "Nothing waits for a person.\n"
+def a_price(shop: World, interval: str = "month", amount: int = 150_000) -> str:
+    product = shop.stripe.v1.products.create({"name": "Monthly"}).id
+    asked: Any = {"product": product, "currency": "huf", "unit_amount": amount, "recurring": {"interval": interval}}
+    return shop.stripe.v1.prices.create(asked).id
+
+
+def test_offers_are_held_against_the_stripe_account(
+    shop: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archived, yearly, fine = a_price(shop), a_price(shop, "year"), a_price(shop)
+    shop.stripe.v1.prices.update(archived, {"active": False})
+    file = tmp_path / "offers.toml"
+    written = [
+        ("fine", "huf", fine),
+        ("archived", "huf", archived),
+        ("yearly", "eur", yearly),
+        ("lost", "huf", "price_0"),
+    ]
+    file.write_text(OFFER.replace("eur", "rub") + "".join(MONTHLY.format(*one) for one in written))
+    capsys.readouterr()  # what the functions measured until now
+
+    code = cli.main(["offers", "check", str(file), "--stripe", "--stack", "shop", "--json"])
+
+    rows = json.loads(capsys.readouterr().out)
+    assert code == 1
+    assert [(row["offer_id"], row["price"], row["field"]) for row in rows] == [
+        ("trial", "5 RUB", "currency"),
+        ("fine", "1,500 HUF", ""),
+        ("archived", "", "price"),
+        ("yearly", "1,500 HUF", "currency"),
+        ("yearly", "1,500 HUF", "interval"),
+        ("lost", "", "price"),
+    ]
+    assert [row["difference"] for row in rows][:2] == ["rub cannot be charged by this account", ""]
+
+
+def test_a_file_that_fits_the_stripe_account_passes(
+    shop: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "offers.toml"
+    file.write_text(OFFER + MONTHLY.format("fine", "huf", a_price(shop)))
+    capsys.readouterr()  # what the functions measured until now
+
+    assert cli.main(["offers", "check", str(file), "--stripe", "--stack", "shop"]) == 0
+
+    assert capsys.readouterr().out.splitlines() == ["trial\t5 EUR\t\t", "fine\t1,500 HUF\t\t"]
+
+
+def test_what_a_price_of_the_catalogue_comes_to_is_listed_once_it_is_loaded(
+    shop: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "offers.toml"
+    file.write_text(MONTHLY.format("listed", "huf", a_price(shop)))
+
+    assert cli.main(["offers", "load", str(file), "--stack", "shop"]) == 0
+
+    (found,) = [one for one in shop.services.table.offers() if one.offer_id == "listed"]
+    assert (found.amount, found.catalog_amount) == (None, 150_000)
+
+
+# ---------------------------------------------------------------- signing keys
+
+
+class TestKeys:
+    @pytest.fixture
+    def no_keys_yet(self, shop: World, monkeypatch: pytest.MonkeyPatch) -> str:
+        """The name of a secret that nobody has made yet."""
+        monkeypatch.setenv("PAIDUP_SIGNING_KEYS_SECRET", name := f"{shop.customer()}/signing-keys")
+        return name
+
+    def keys(self, capsys: pytest.CaptureFixture[str], *words: str) -> list[tuple[str, str]]:
+        """Run `paidup keys` with *words*, and return each key and how it stands."""
+        assert cli.main(["keys", *words, "--stack", "shop", "--json"]) == 0
+        return [(one["kid"], one["state"]) for one in json.loads(capsys.readouterr().out)]
+
+    def test_are_made_by_the_first_rotation_and_sign_at_once(
+        self, no_keys_yet: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.keys(capsys, "list") == []
+
+        ((kid, state),) = self.keys(capsys, "rotate")
+
+        assert state == "signing"
+        assert self.keys(capsys, "list") == [(kid, "signing")]
+
+    def test_are_rotated_by_one_call_and_the_clock(
+        self, shop: World, no_keys_yet: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ((old, _),) = self.keys(capsys, "rotate")
+
+        (new, _), _ = begun = self.keys(capsys, "rotate")
+        assert begun == [(new, "published"), (old, "signing")]
+        assert self.keys(capsys, "rotate") == begun
+
+        shop.pass_time(signing_keys.PUBLISHED_FIRST_S)
+        assert self.keys(capsys, "rotate") == [(new, "signing"), (old, "retiring")]
+
+        shop.pass_time(signing_keys.KEPT_AFTER_S)
+        assert self.keys(capsys, "list") == [(new, "signing"), (old, "withdrawn")]
+        (newest, _), *others = self.keys(capsys, "rotate")
+        assert others == [(new, "signing")]
+        assert newest not in (new, old)
+
+    def test_are_replaced_at_once_if_they_are_no_secret_any_more(
+        self, no_keys_yet: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ((old, _),) = self.keys(capsys, "rotate")
+        self.keys(capsys, "rotate")
+
+        ((new, state),) = self.keys(capsys, "rotate", "--at-once")
+
+        assert (new != old, state) == (True, "signing")
+
+    def test_are_never_shown(self, no_keys_yet: str, capsys: pytest.CaptureFixture[str]) -> None:
+        said = ""
+        for words in (["rotate"], ["rotate"], ["list"], ["list", "--json"]):
+            assert cli.main(["keys", *words, "--stack", "shop"]) == 0
+            said += "".join(capsys.readouterr())
+
+        text = boto3.client("secretsmanager").get_secret_value(SecretId=no_keys_yet)["SecretString"]
+        for key in json.loads(text)["keys"]:
+            assert key["kid"] in said
+            assert key["d"] not in said
+
+    def test_are_told_to_people_in_their_order_with_their_times(
+        self, shop: World, no_keys_yet: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.keys(capsys, "rotate")
+        self.keys(capsys, "rotate")
+
+        assert cli.main(["keys", "list", "--stack", "shop"]) == 0
+
+        new, old = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+        assert (new[1], old[1]) == ("published", "signing")
+        assert new[2].endswith("UTC")
+        assert new[3] == ""
+        assert old[3].endswith("UTC")
+
+    def test_in_a_secret_of_something_else_are_left_alone(
+        self, no_keys_yet: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        boto3.client("secretsmanager").create_secret(Name=no_keys_yet, SecretString='{"keys": "mine"}')
+
+        assert cli.main(["keys", "rotate", "--stack", "shop"]) == 1
+
+        assert capsys.readouterr().err == f"paidup: The secret {no_keys_yet!r} does not hold signing keys.\n"

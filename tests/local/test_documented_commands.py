@@ -1,10 +1,15 @@
 """The commands that README and docs/api.md show: a reader who pastes them, one after another, gets what is promised."""
 
+import json
 import subprocess
+import sysconfig
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import patient
 from tests.documents import blocks
 from tools.local import background
 from tools.local.background import Background
@@ -36,8 +41,32 @@ def test_the_commands_of_a_document_work_in_their_order(document: str, local_sta
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"state":"active"' in done.stdout.replace(": ", ":")
+
+
+def test_the_doctor_finds_the_local_stack_well_and_the_report_is_drawn(local_stack: Background, tmp_path: Path) -> None:
+    findings: dict[str, str] = {}
+
+    def well() -> bool:
+        """Everything is well, also what runs by the clock"""
+        code, found = asked(local_stack, "doctor")
+        findings.update({one["check"]: one["verdict"] for one in found})
+        return code == 0
+
+    patient.eventually(well)
+    assert {check for check, verdict in findings.items() if verdict != "ok"} <= {"alarms", "API version"}
+
+    code, told = asked(local_stack, "report", "--picture", str(tmp_path / "month.svg"))
+    assert (code, told["cases_opened"]) == (0, 0)
+    assert (tmp_path / "month.svg").read_text().startswith("<svg")
+
+
+def asked(stack: Background, *words: str) -> tuple[int, Any]:
+    """Run `paidup` with *words*, and return its exit code and its JSON."""
+    paidup = Path(sysconfig.get_path("scripts")) / "paidup"
+    command = [str(paidup), "--folder", str(stack.folder), *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    return done.returncode, json.loads(done.stdout)

@@ -5,7 +5,6 @@ import base64
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,15 +172,22 @@ def test_whoever_is_not_signed_in_is_told_so_before_the_body_is_looked_at_and_a_
 
 
 @pytest.mark.parametrize(
-    ("what", "told"), [("crash", "ValueError: told to"), ("exit", "Runtime.ExitError"), ("hang", "timed out after 3")]
+    ("path", "what", "told"),
+    [
+        ("/public", "crash", "ValueError: told to"),
+        ("/public", "exit", "Runtime.ExitError"),
+        ("/hasty", "hang", "timed out after 3"),
+    ],
 )
-def test_a_function_that_fails_is_a_500_and_told_at_the_console(echo: Background, what: str, told: str) -> None:
-    refused = patient.post(f"{echo.url}/public", headers={"do": what})
+def test_a_function_that_fails_is_a_500_and_told_at_the_console(
+    echo: Background, path: str, what: str, told: str
+) -> None:
+    refused = patient.post(f"{echo.url}{path}", headers={"do": what})
     assert refused.status_code == 500
     assert refused.headers["content-type"] == "application/problem+json"
     assert told not in refused.text
     assert told in echo.console
-    assert patient.post(f"{echo.url}/public").status_code == 200
+    assert patient.post(f"{echo.url}{path}").status_code == 200
 
 
 def test_only_the_templates_origins_may_call_from_a_browser(echo: Background) -> None:
@@ -224,7 +230,7 @@ def test_a_function_sees_the_templates_settings_and_the_movable_clock(echo: Back
     assert environment["TABLE"] == "paidup-Table"
     assert environment["PAIDUP_CLOCK_FILE"] == str(echo.folder / "clock")
     answer = echo.functions.invoke(FunctionName="echo", Payload=b"{}")
-    assert 0 < json.loads(answer["Payload"].read())["left_ms"] <= 3_000
+    assert 0 < json.loads(answer["Payload"].read())["left_ms"] <= 60_000
 
 
 def test_who_waits_too_long_is_sent_away_with_a_time_to_come_back(tmp_path: Path) -> None:
@@ -232,9 +238,7 @@ def test_who_waits_too_long_is_sent_away_with_a_time_to_come_back(tmp_path: Path
     path = (DEPENDENCIES, runtime_folder(tmp_path / "runtime"))
 
     async def crowd() -> list[httpx.Response]:
-        code = Code.of(
-            replace(described.functions["echo"], timeout_s=60), path=path, environment={"AWS_REGION": "eu-west-1"}
-        )
+        code = Code.of(described.functions["echo"], path=path, environment={"AWS_REGION": "eu-west-1"})
         function = Function(code, log=tmp_path / "log", most=1)
         await function.warm()
         everything = dict.fromkeys(described.functions, function)

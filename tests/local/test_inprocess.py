@@ -48,27 +48,49 @@ def is_a_page_to_pay_on(answer: Any) -> bool:
 SHOWS: dict[str, Callable[[Any], bool]] = {
     "authorize": lambda answer: answer["context"]["refused"] == "invalid-token",
     "bookings": lambda answer: body(answer)["bookings"] == [],
+    "client_metrics": lambda answer: (answer["statusCode"], answer["body"]) == (204, ""),
     "create_payment_token": is_a_page_to_pay_on,
     "expire_sessions": lambda answer: (answer["ended"], answer["failed"]) == (0, 0),
+    "issue_billing_token": lambda answer: (body(answer)["access"], body(answer)["token"].count(".")) == ([], 2),
+    "issue_billing_token_keys": lambda answer: [one["alg"] for one in body(answer)["keys"]] == ["EdDSA"],
     "manage_checkout": lambda answer: body(answer)["type"] == "urn:paidup:problem:not-found",
+    "manage_purchase": lambda answer: body(answer)["type"] == "urn:paidup:problem:not-found",
+    "manage_purchase_cancel": lambda answer: body(answer)["type"] == "urn:paidup:problem:not-found",
+    "manage_purchase_portal": lambda answer: body(answer)["type"] == "urn:paidup:problem:nothing-to-manage",
+    "manage_purchase_use": lambda answer: body(answer)["type"] == "urn:paidup:problem:not-found",
     "manual_sync": lambda answer: body(answer)["scanned"] == 0,
+    "members": lambda answer: body(answer)["type"] == "urn:paidup:problem:invalid-billing-token",
     "process_webhook": lambda answer: answer == {"batchItemFailures": []},
+    "push_billing_changes": lambda answer: answer == {"batchItemFailures": []},
+    "realtime": lambda answer: body(answer)["type"] == "urn:paidup:problem:invalid-token",
+    "realtime_disconnect": lambda answer: answer == {"statusCode": 200},
+    "realtime_message": lambda answer: answer == {"statusCode": 200},
+    "realtime_ticket": lambda answer: body(answer)["status"] == 201,
     "receive_webhook": lambda answer: body(answer)["received"] == "settled",
+    "reconcile_payments": lambda answer: (answer["queued"], answer["unfinished"]) == (0, False),
     "storefront": lambda answer: "<title>Shop" in answer["body"],
+    "support_desk": lambda answer: body(answer)["customers"] == [],
     "subscription_status": lambda answer: body(answer)["customer_id"] == "ada",
     "subscription_status_checkout": lambda answer: body(answer)["type"] == "urn:paidup:problem:not-found",
 }
 
 
-@pytest.mark.parametrize("name", sorted(file.stem for file in EVENTS.iterdir()))
-def test_every_sample_event_is_answered_from_nothing(name: str) -> None:
-    function = max((one for one in template.read().functions if name.startswith(one)), key=len)
-    sign = ["--sign"] if name == "receive_webhook" else []
+# These leave something that others would find, or would find it. All others share a process, which takes a second.
+ALONE = ["create_payment_token", "process_webhook", "receive_webhook", "support_desk"]
+TOGETHER = sorted({file.stem for file in EVENTS.iterdir()} - set(ALONE))
 
-    done = invoke(function, EVENTS / f"{name}.json", "--json", *sign)
 
-    (answer,) = answers(done.stdout)
-    assert SHOWS[name](answer), done.stdout
+@pytest.mark.parametrize("names", [TOGETHER, *([name] for name in ALONE)], ids=lambda names: names[0])
+def test_every_sample_event_is_answered_from_nothing(names: list[str]) -> None:
+    functions = [max((one for one in template.read().functions if name.startswith(one)), key=len) for name in names]
+    events = [EVENTS / f"{name}.json" for name in names]
+    calls = [word for call in zip(functions, events, strict=True) for word in call]
+    sign = ["--sign"] if "receive_webhook" in names else []
+
+    done = invoke(*calls, "--json", *sign)
+
+    found = dict(zip(names, answers(done.stdout), strict=True))
+    assert {name: answer for name, answer in found.items() if not SHOWS[name](answer)} == {}
     assert done.returncode == 0
 
 
@@ -88,8 +110,8 @@ def test_the_log_is_on_standard_error_and_the_answer_alone_on_standard_output() 
     head, _, told = done.stdout.partition("\n\n")
     assert head.startswith("HTTP 201\n")
     assert json.loads(told)["offer_id"] == "ten_class_pass"
-    logged = [json.loads(line)["message"] for line in done.stderr.splitlines()]
-    assert logged == ["checkout.reserved", "checkout.opened"]
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["message"] for line in said if "_aws" not in line] == ["checkout.reserved", "checkout.opened"]
 
 
 def test_a_handler_that_raises_fails_the_command_and_shows_where(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import socket
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -119,14 +119,43 @@ def test_a_live_key_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_edited_code_is_used_without_a_restart(tmp_path: Path) -> None:
-    copied = tmp_path / "echo"
-    shutil.copytree(ECHO.parent, copied)
-    app = copied / "functions/echo/app.py"
-    with background.running(tmp_path / "stack", "--template", str(copied / "template.yaml")) as stack:
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """The code of the function echo, in a copy that a test may edit."""
+    return Path(shutil.copytree(ECHO.parent, tmp_path / "echo")) / "functions/echo/app.py"
+
+
+def running_copy(app: Path) -> AbstractContextManager[Background]:
+    """Run the stack of the copy that *app* belongs to."""
+    copied = app.parents[2]
+    return background.running(copied.with_name("stack"), "--template", str(copied / "template.yaml"))
+
+
+def returning(word: str) -> str:
+    """Return the code of a function that answers *word*."""
+    return f"def handler(event, context):\n    return '{word}'\n"
+
+
+def test_edited_code_is_used_without_a_restart(app: Path) -> None:
+    """A slow writer may leave a file half there for as long as it takes to be imported: what counts is the end."""
+    with running_copy(app) as stack:
         assert patient.post(f"{stack.url}/public").status_code == 200
-        app.write_text("def handler(event, context):\n    return 'edited'\n")
+
+        app.write_text(returning("edited"))
         patient.eventually(lambda: patient.post(f"{stack.url}/public").text == '"edited"')
+
         app.write_text("import nothing_of_that_name\n")
-        patient.eventually(lambda: patient.post(f"{stack.url}/public").status_code == 500)
-        assert "nothing_of_that_name" in stack.console
+        patient.eventually(
+            lambda: patient.post(f"{stack.url}/public").status_code == 500 and "nothing_of_that_name" in stack.console
+        )
+
+        app.write_text(returning("mended"))
+        patient.eventually(lambda: patient.post(f"{stack.url}/public").text == '"mended"')
+
+
+def test_code_that_is_edited_while_the_stack_starts_is_used(app: Path) -> None:
+    edits_itself = f"from pathlib import Path\n\nPath(__file__).write_text({returning('edited')!r})\n"
+    app.write_text(edits_itself + returning("imported"))
+
+    with running_copy(app) as stack:
+        patient.eventually(lambda: patient.post(f"{stack.url}/public").text == '"edited"')

@@ -13,7 +13,7 @@ from tests.local.conftest import ECHO
 from tools.local import template
 from tools.local.intrinsics import REGION, Resolver
 from tools.local.ministack import LOCAL_PARAMETERS
-from tools.local.template import ROOT, Unreadable
+from tools.local.template import ROOT, SocketApi, StreamTrigger, Unreadable
 
 DEPLOYED, WRITTEN = template.read(), template.written()
 MERGE_AS_SAM = """
@@ -35,11 +35,18 @@ def changed(tmp_path: Path, before: str, after: str) -> Path:
     return path
 
 
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 def resolver(**given: object) -> Resolver:
     refs = {"Table": "paidup-Table", "WebhookQueue": "http://127.0.0.1/queue"}
-    attributes = {"Table.Arn": "arn:table", "WebhookQueue.Arn": "arn:queue"}
+    refs["WebhookDeadLetters"] = "http://127.0.0.1/dead-letters"
+    attributes = {"Table.Arn": "arn:table", "WebhookQueue.Arn": "arn:queue", "WebhookDeadLetters.Arn": "arn:dead"}
     everything = {**LOCAL_PARAMETERS, **given}
-    return Resolver(template=DEPLOYED, given=everything, account="000000000000", refs=refs, attributes=attributes)
+    made = Resolver(template=DEPLOYED, given=everything, account="000000000000", refs=refs, attributes=attributes)
+    made.put_sockets("wss://sockets")
+    return made
 
 
 def test_every_function_of_the_template_has_its_folder_and_a_sample_event() -> None:
@@ -54,13 +61,18 @@ def test_only_what_anybody_may_see_is_public() -> None:
     public = {route.key for route in DEPLOYED.routes if not route.protected}
     assert public == {
         "GET /",
+        "GET /.well-known/jwks.json",
         "GET /account",
         "GET /assets/{proxy+}",
         "GET /cancel",
+        "GET /desk",
+        "GET /members",  # which the gate guards
+        "GET /members-area",
         "GET /offers",
         "GET /openapi.json",
         "GET /sessions",
         "GET /success",
+        "POST /client-metrics",
         "POST /webhooks/{provider}",
     }
 
@@ -133,36 +145,74 @@ def test_no_permission_reaches_beyond_a_named_resource() -> None:
             for statement in policy["Statement"]:
                 assert "*" not in "".join(statement["Action"])
                 assert statement["Resource"] not in ("*", ["*"])
-                assert not set(statement["Action"]) & {"dynamodb:Scan", "dynamodb:DeleteItem"}
+                assert "dynamodb:Scan" not in statement["Action"]
+
+
+def test_nothing_that_was_bought_can_be_deleted_unless_it_is_moved() -> None:
+    """Connections and tickets are, by their keys, and what a move gives to another customer."""
+    deleting = [
+        (function.name, statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+        for function in DEPLOYED.functions.values()
+        for policy in resolver()(list(function.policies))
+        for statement in policy["Statement"]
+        if "dynamodb:DeleteItem" in statement["Action"]
+    ]
+    assert deleting == [
+        ("realtime", ["CONNECTIONS#*", "CONNECTION#*", "TICKET#*"]),
+        ("push_billing_changes", ["CONNECTIONS#*", "CONNECTION#*"]),
+        ("support_desk", ["CUSTOMER#*"]),
+    ]
 
 
 def test_each_function_may_do_what_its_code_does_and_no_more() -> None:
     """What a transaction writes takes PutItem; what is read in a batch, BatchGetItem."""
     table, by_ref, by_due = "arn:table", "arn:table/index/by_ref", "arn:table/index/by_due"
-    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:paidup/stripe-??????"
+    secret, signing = (
+        f"arn:aws:secretsmanager:us-east-1:000000000000:secret:paidup/{name}-??????"
+        for name in ("stripe", "signing-keys")
+    )
     reads = {("dynamodb:GetItem", table), ("dynamodb:BatchGetItem", table), ("dynamodb:Query", table)}
     changes = reads | {("dynamodb:PutItem", table)}
     sells = changes | {("secretsmanager:GetSecretValue", secret)}
+    sockets = "arn:aws:execute-api:us-east-1:000000000000:local/realtime"
+    closes = ("execute-api:ManageConnections", f"{sockets}/DELETE/@connections/*")
+    posts = ("execute-api:ManageConnections", f"{sockets}/POST/@connections/*")
+    account, forgets = {("dynamodb:GetItem", table), ("dynamodb:Query", table)}, ("dynamodb:DeleteItem", table)
     allowed = {
         function.name: {
-            (action, statement["Resource"])
+            (action, resource)
             for policy in resolver()(list(function.policies))
             for statement in policy["Statement"]
             for action in statement["Action"]
+            for resource in listed(statement["Resource"])
         }
         for function in DEPLOYED.functions.values()
     }
     assert allowed == {
         "authorize": set(),
         "bookings": changes | {("dynamodb:Query", by_ref)},
+        "client_metrics": set(),
         "create_payment_token": sells,
-        "expire_sessions": sells | {("dynamodb:Query", by_due)},
+        "expire_sessions": sells | {("dynamodb:Query", by_due), ("dynamodb:UpdateItem", table)},
+        "issue_billing_token": {
+            ("dynamodb:GetItem", table),
+            ("dynamodb:PutItem", table),
+            ("secretsmanager:GetSecretValue", signing),
+        },
         "manage_checkout": sells,
+        "manage_purchase": sells,
         "manual_sync": sells | {("dynamodb:Query", by_ref)},
-        "process_webhook": sells | {("dynamodb:Query", by_ref)},
-        "receive_webhook": sells | {("sqs:SendMessage", "arn:queue")},
+        "members": {("dynamodb:GetItem", table)},
+        "process_webhook": sells | {("dynamodb:Query", by_ref), ("sqs:ChangeMessageVisibility", "arn:queue")},
+        "push_billing_changes": account | {forgets, posts, closes},
+        "realtime": account | {("dynamodb:PutItem", table), forgets, closes},
+        "receive_webhook": sells | {("dynamodb:Query", by_ref), ("sqs:SendMessage", "arn:queue")},
+        "reconcile_payments": sells
+        | {("dynamodb:Query", by_ref), ("dynamodb:Query", by_due), ("sqs:SendMessage", "arn:queue")},
         "storefront": {("dynamodb:Query", table)},
         "subscription_status": sells,
+        "support_desk": sells
+        | {("dynamodb:Query", by_ref), forgets, ("sqs:ReceiveMessage", "arn:dead"), ("sqs:DeleteMessage", "arn:dead")},
     }
 
 
@@ -190,13 +240,55 @@ class TestTheTable:
         assert "ProvisionedThroughput" not in str(DEPLOYED.tables["Table"])
 
 
+class TestTheStream:
+    @pytest.fixture
+    def trigger(self) -> StreamTrigger:
+        (only,) = DEPLOYED.stream_triggers
+        return only
+
+    def test_hands_out_accounts_alone(self, trigger: StreamTrigger) -> None:
+        (pattern,) = trigger.patterns
+        assert pattern == {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": {"sk": {"S": ["ACCOUNT"]}}}}
+
+    def test_tries_what_failed_again_by_itself_and_tells_an_alarm_in_the_end(self, trigger: StreamTrigger) -> None:
+        assert trigger.partial_failures
+        assert trigger.bisect
+        assert 1 <= trigger.most_retries <= 10
+        assert 60 <= trigger.oldest_s <= 600
+        (dimension,) = WRITTEN["Resources"]["PushFailuresAlarm"]["Properties"]["Dimensions"]
+        assert dimension["Value"] == {"Fn::GetAtt": f"{trigger.failures}.QueueName"}
+
+
+class TestTheWebSocketApi:
+    @pytest.fixture
+    def api(self) -> SocketApi:
+        assert DEPLOYED.sockets
+        return DEPLOYED.sockets
+
+    def test_lets_one_function_answer_every_route_and_what_it_answers_a_message_goes_back(self, api: SocketApi) -> None:
+        assert api.routes == dict.fromkeys(("$connect", "$disconnect", "$default"), "realtime")
+        assert api.answered == {"$default"}
+
+    def test_writes_down_no_header_no_query_and_no_message(self) -> None:
+        (stage,) = template.resources(WRITTEN, "AWS::ApiGatewayV2::Stage").values()
+        assert not re.search(r"header|query|path|body|authorizer", stage["AccessLogSettings"]["Format"], re.IGNORECASE)
+        assert stage["DefaultRouteSettings"]["LoggingLevel"] == "OFF"
+        assert stage["DefaultRouteSettings"]["DataTraceEnabled"] is False
+
+    def test_takes_so_much_at_once(self) -> None:
+        (stage,) = template.resources(WRITTEN, "AWS::ApiGatewayV2::Stage").values()
+        settings = resolver()(stage["DefaultRouteSettings"])
+        assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (200, 400)
+
+
 class TestTheApi:
     def test_lets_a_browser_use_every_route(self) -> None:
         assert set(DEPLOYED.cors["allowMethods"]) == {route.method for route in DEPLOYED.routes}
 
     def test_lets_a_browser_send_and_read_what_the_client_does(self) -> None:
-        """The headers that site/paidup.js sets, and those that it reads, beyond what browsers allow everybody."""
-        client = (DEPLOYED.functions["storefront"].code / "site/paidup.js").read_text()
+        """The headers that the browser client sets, and those that it reads, beyond what browsers allow everybody."""
+        modules = (DEPLOYED.functions["storefront"].code / "client").glob("*.js")
+        client = "".join(module.read_text() for module in modules)
         sent = set(re.findall(r'[{,]\s*"?([A-Z][\w-]+)"?: ', client)) - {"Accept"}
         assert {name.lower() for name in sent} == set(DEPLOYED.cors["allowHeaders"])
         read = set(re.findall(r'headers\.get\("([\w-]+)"\)', client)) - {"Content-Type"}
@@ -210,9 +302,12 @@ class TestTheApi:
         (api,) = template.resources(WRITTEN, "AWS::Serverless::HttpApi").values()
         everybody = resolver()(api["DefaultRouteSettings"])
         assert everybody == {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 400}
-        (webhooks,) = resolver()(api["RouteSettings"]).items()
-        assert webhooks == ("POST /webhooks/{provider}", {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 1000})
-        assert webhooks[0] in {route.key for route in DEPLOYED.routes}
+        own = resolver()(api["RouteSettings"])
+        assert own == {
+            "POST /client-metrics": {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 50},
+            "POST /webhooks/{provider}": {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 1000},
+        }
+        assert own.keys() <= {route.key for route in DEPLOYED.routes}
 
     def test_asks_the_authorizer_of_every_request_and_keeps_its_log_for_a_while(self) -> None:
         """Without an identity source nothing is refused in AWS's own words, and no verdict can be cached."""
@@ -267,6 +362,11 @@ class TestTheOutputs:
         (webhook,) = (route for route in DEPLOYED.routes if route.function == "receive_webhook")
         assert given_out["StripeWebhookUrl"] == given_out["ApiUrl"] + webhook.path.replace("{provider}", "stripe")
 
+    def test_say_where_browsers_open_their_sockets(self, deployed: Resolver, given_out: dict[str, str]) -> None:
+        assert given_out["RealtimeUrl"] == "wss://sockets/RealtimeStage"
+        for name in ("realtime", "push_billing_changes", "storefront"):
+            assert deployed.environment(DEPLOYED.functions[name])["PAIDUP_REALTIME_URL"] == given_out["RealtimeUrl"]
+
     def test_name_what_the_functions_work_with(self, deployed: Resolver, given_out: dict[str, str]) -> None:
         settings = deployed.environment(DEPLOYED.functions["receive_webhook"])
         assert given_out["TableName"] == settings["PAIDUP_TABLE"]
@@ -282,6 +382,7 @@ class TestTheOutputs:
     ("before", "after", "named"),
     [
         ("Type: Schedule", "Type: S3", "S3"),
+        ("RouteKey: $connect,", "RouteKey: $connect, AuthorizationType: CUSTOM,", "authorizer"),
         ("rate(1 hour)", "cron(0 12 * * MON *)", "Hourly"),
         ('!Sub "${AWS::StackName}-work"', "!Base64 work", "Fn::Base64"),
         ("Arn: !GetAtt Authorize.Arn", "Arn: !GetAtt Authorize.Arn, Identity: {Headers: [Authorization]}", "Identity"),

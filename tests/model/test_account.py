@@ -2,16 +2,18 @@
 
 from paidup.model.account import Account
 from paidup.model.fact import Payment, PaymentStatus, SubscriptionStatus
-from paidup.model.purchase import DAY_S, Purchase
+from paidup.model.policy import DAY_S, Policy
+from paidup.model.purchase import Purchase
 
-from .test_purchase import T0, fact, payment, plan, told
+from .test_purchase import T0, fact, invoice, item, payment, plan, told
 
-GRACE_S = 7 * DAY_S
+POLICY = Policy()
+GRACE_S = POLICY.grace_s
 ada = Account(customer_id="ada")
 
 
 def granted(account: Account, purchase: Purchase, now: int = T0) -> Account:
-    return account.granting(purchase, now=now, grace_s=GRACE_S)
+    return account.granting(purchase, now=now, policy=POLICY)
 
 
 def test_a_grant_moves_the_billing_version_by_one() -> None:
@@ -29,9 +31,11 @@ def test_what_changes_nothing_for_the_customer_does_not_move_it() -> None:
 
 def test_falling_past_due_within_the_grace_takes_nothing_from_the_customer() -> None:
     """An unpaid renewal starts the next period. Access still ends one grace after the old period's end."""
-    account = granted(ada, told(fact(plan(period_end=T0 + 30 * DAY_S))))
-    past_due = plan(SubscriptionStatus.PAST_DUE, period_start=T0 + 30 * DAY_S, period_end=T0 + 60 * DAY_S)
-    later = granted(account, told(fact(past_due, T0 + 30 * DAY_S)), now=T0 + 30 * DAY_S)
+    paid = fact(invoice(), about="in_1")
+    account = granted(ada, told(paid, fact(plan(invoice="in_1"), about="sub_1")))
+    renewed = item(period_start=T0 + 30 * DAY_S, period_end=T0 + 60 * DAY_S)
+    past_due = plan(SubscriptionStatus.PAST_DUE, renewed, invoice="in_2")
+    later = granted(account, told(paid, fact(past_due, T0 + 30 * DAY_S, about="sub_1")), now=T0 + 30 * DAY_S)
     assert later.billing_version == account.billing_version
 
 

@@ -19,14 +19,14 @@ def test_a_booking_can_be_accepted_until_its_last_second_and_lapses_from_the_nex
         new().expire(now=T0 + 899)
 
 
-@pytest.mark.parametrize("ago_s", [-3_600, -60, -1, 0, 1, 60, 90])
-def test_the_time_of_a_booking_begins_when_its_payment_is_heard_of_at_once_whatever_lies_between_the_clocks(
+@pytest.mark.parametrize("ago_s", [-3_600, -60, -1, 0, 1, 60, 840, 3_660])
+def test_the_time_of_a_booking_begins_when_its_payment_is_heard_of_within_the_hour(
     ago_s: int,
 ) -> None:
     assert waiting_since(T0 - ago_s, now=T0) == T0
 
 
-@pytest.mark.parametrize("ago_s", [91, 840, 900, 86_400])
+@pytest.mark.parametrize("ago_s", [3_661, 86_400])
 def test_the_time_of_a_booking_began_when_it_was_paid_where_that_is_old_news(ago_s: int) -> None:
     assert waiting_since(T0 - ago_s, now=T0) == T0 - ago_s
 

@@ -32,7 +32,11 @@ def new() -> Checkout:
 
 
 def opened() -> Checkout:
-    return new().opened(token="cs_1", url="https://pay.example", expires_at=T0 + 86_400, now=T0 + 1)
+    return opened_until(T0 + 86_400)
+
+
+def opened_until(expires_at: int) -> Checkout:
+    return new().opened(token="cs_1", url="https://pay.example", expires_at=expires_at, now=T0 + 1)
 
 
 REACHED: dict[CheckoutStatus, Callable[[], Checkout]] = {
@@ -90,14 +94,31 @@ def test_readers_see_an_open_checkout_as_expired_from_its_deadline_on() -> None:
 def test_a_reservation_that_nobody_finishes_frees_its_slot_after_two_minutes() -> None:
     assert new().holds_slot(now=T0 + 119)
     assert not new().holds_slot(now=T0 + 120)
-    assert new().due_at == T0 + 120
 
 
 def test_one_that_is_asked_for_again_has_two_more_minutes_from_then_on() -> None:
     again = new().reserved_again(now=T0 + 300)
     assert again.holds_slot(now=T0 + 419)
     assert not again.holds_slot(now=T0 + 420)
-    assert again.due_at == T0 + 420
+
+
+def test_opening_the_page_does_not_move_when_the_checkout_is_due() -> None:
+    assert new().due_at == opened_until(T0 + 86_400).due_at == T0 + 120
+
+
+def test_an_open_page_is_looked_at_ever_less_often_and_when_it_ends() -> None:
+    checkout, looks, now = opened_until(T0 + 3 * 3_600 + 60), [], T0
+    while now < checkout.expires_at:
+        now = checkout.next_look(now=now)
+        looks.append(now - T0)
+    assert looks == [120, 300, 900, 3_600, 7_200, 10_800, 10_860]
+
+
+def test_a_page_that_nobody_ever_saw_is_looked_at_thirty_times_at_most() -> None:
+    checkout, looks, now = opened_until(T0 + 86_400), 0, T0
+    while now < checkout.expires_at:
+        now, looks = checkout.next_look(now=now), looks + 1
+    assert looks <= 30
 
 
 def test_an_invalidated_page_is_due_to_be_closed_at_once_and_a_reservation_has_none() -> None:

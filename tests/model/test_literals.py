@@ -6,7 +6,7 @@ from collections import Counter
 from typing import get_args
 
 import paidup
-from paidup.model.errors import IdempotencyKeySpent, ObjectMissing, Refusal
+from paidup.model.errors import IdempotencyKeySpent, ObjectMissing, RateLimited, Refusal
 from paidup.model.fact import Value
 from paidup.outside.stripe.client import Unreadable
 
@@ -24,6 +24,7 @@ def test_every_refusal_has_a_slug_of_its_own() -> None:
     seen_as_their_base = {
         IdempotencyKeySpent,
         ObjectMissing,
+        RateLimited,
         Unreadable,
     }  # only the flows tell these apart, clients do not
 
@@ -34,4 +35,4 @@ def test_every_refusal_has_a_slug_of_its_own() -> None:
 
 
 def test_every_value_of_a_register_has_a_tag_of_its_own() -> None:
-    assert [one.tag for one in get_args(Value)] == ["payment", "subscription", "refund", "dispute"]
+    assert [one.tag for one in get_args(Value)] == ["payment", "subscription", "invoice", "refund", "dispute"]

@@ -15,6 +15,10 @@ from paidup.model.fact import (
     DisputeStatus,
     Entry,
     Fact,
+    Invoice,
+    InvoiceStatus,
+    Item,
+    Line,
     Payment,
     PaymentStatus,
     Price,
@@ -23,9 +27,11 @@ from paidup.model.fact import (
     SubscriptionStatus,
     Value,
 )
+from paidup.model.missing import CHARGED_WITHIN_S
 from paidup.model.offer import Cart, Interval, Kind
 from paidup.model.policy import Policy
-from paidup.model.purchase import Purchase, RefundDecision
+from paidup.model.purchase import Purchase
+from paidup.model.refund_decision import RefundDecision
 from paidup.model.settlement import decide, ensure_booking_slot, needs_family, release_stale_booking
 from paidup.model.snapshot import ChangeSet, Snapshot
 
@@ -101,7 +107,7 @@ def a_booking(status: BookingStatus = BookingStatus.WAITING, booking_id: str = "
 def an_account(*purchases: Purchase, **more: Any) -> Account:
     account = Account(customer_id="ada", version=3)
     for one in purchases:
-        account = account.granting(one, now=NOW, grace_s=POLICY.grace_s)
+        account = account.granting(one, now=NOW, policy=POLICY)
     return replace(account, **more)
 
 
@@ -114,9 +120,16 @@ LOST = Dispute(status=DisputeStatus.LOST, amount=12_000, currency="eur")
 PLAN = Subscription(
     status=SubscriptionStatus.ACTIVE,
     ref="plan_1",
-    period_start=NOW,
-    period_end=NOW + 30 * 86_400,
-    amount=4_900,
+    items=(
+        Item(
+            price="price_1",
+            quantity=1,
+            amount=4_900,
+            period_start=NOW,
+            period_end=NOW + 30 * 86_400,
+            offer_id="monthly",
+        ),
+    ),
     currency="eur",
 )
 
@@ -434,9 +447,9 @@ class TestALiveSession:
         assert change.account.open_booking_id == "co_1"
 
     def test_of_old_news_began_to_wait_when_it_was_paid(self) -> None:
-        change = settled(Snapshot(account=an_account()), a_fact(paid(LIVE), cart=LIVE, at=NOW - 600))
+        change = settled(Snapshot(account=an_account()), a_fact(paid(LIVE), cart=LIVE, at=NOW - 7_200))
 
-        assert change.bookings["co_1"].accept_by == NOW - 600 + POLICY.accept_within_s
+        assert change.bookings["co_1"].accept_by == NOW - 7_200 + POLICY.accept_within_s
 
     def test_goes_back_if_another_booking_is_open(self) -> None:
         there = a_booking(BookingStatus.LIVE, "co_0", accepted_at=NOW - 10, host="mia")
@@ -553,6 +566,26 @@ class TestASubscription:
 
         assert change.checkouts["co_1"].status is CheckoutStatus.COMPLETED
 
+    def test_whose_invoice_is_heard_of_first_completes_its_checkout_too(self) -> None:
+        line = Line(price="price_1", quantity=1, start=NOW, end=NOW + 30 * 86_400)
+        invoice = Invoice(
+            status=InvoiceStatus.PAID,
+            subscription="sub_1",
+            amount=MONTHLY.amount,
+            subtotal=MONTHLY.amount,
+            currency="eur",
+            made_at=NOW,
+            due_at=NOW,
+            lines=(line,),
+            first=True,
+        )
+        snapshot = Snapshot(account=an_account(open_checkout_id="co_1"), checkout=a_checkout(cart=MONTHLY))
+
+        change = settled(snapshot, a_fact(invoice, cart=MONTHLY, about="in_1"))
+
+        assert change.checkouts["co_1"].status is CheckoutStatus.COMPLETED
+        assert change.account.open_checkout_id is None
+
     def test_and_its_payment_move_the_billing_version_once(self) -> None:
         change = settled(
             Snapshot(account=an_account()), a_fact(PLAN, cart=MONTHLY), a_fact(paid(MONTHLY), cart=MONTHLY)
@@ -572,10 +605,12 @@ class TestASubscription:
     def test_that_renews_moves_the_end_of_access(self) -> None:
         purchase = a_purchase(cart=MONTHLY).merge(a_fact(PLAN, cart=MONTHLY, at=NOW - 40))
         snapshot = Snapshot(account=an_account(purchase), purchase=purchase)
-        next_period = replace(PLAN, period_start=PLAN.period_end, period_end=PLAN.period_end + 30 * 86_400)
+        (item,) = PLAN.items
+        later = replace(item, period_start=item.period_end, period_end=item.period_end + 30 * 86_400)
+        next_period = replace(PLAN, items=(later,))
 
         change = settled(snapshot, a_fact(next_period, cart=MONTHLY))
 
         (access,) = change.account.access
         assert access.until == next_period.period_end + POLICY.grace_s
-        assert change.purchases_due == {"co_1": access.until}
+        assert change.purchases_due == {"co_1": next_period.period_end + CHARGED_WITHIN_S}

@@ -44,5 +44,5 @@ def test_accepted_in_the_last_second_and_swept_in_the_next_a_booking_is_either_l
         life.attempt(inner)
     (found,), (charge,) = life.all_of(Booking), life.charges()
     assert found.status is (BookingStatus.LIVE if accepted else BookingStatus.EXPIRED)
-    assert charge.kept == (charge.amount if accepted or life.credit else 0)
+    assert charge.kept == (charge.amount if accepted or life.generous else 0)
     life.teardown()

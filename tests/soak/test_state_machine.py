@@ -5,7 +5,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tools.soak.state_machine import StateMachine, StateMachineOnCredit
 
-ordinary = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+ordinary = settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_nobody_is_ever_stuck_and_no_money_is_lost() -> None:

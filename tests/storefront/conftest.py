@@ -1,7 +1,5 @@
 """The storefront's settings, its table, and a browser."""
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,24 +12,17 @@ from paidup.outside.dynamo import table
 from paidup.outside.dynamo.table import Table
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests import patient
 from tests.skipping import skip
 from tests.storefront.web import Server, Web
-from tools.local import ministack
+from tests.storefront.whole import Stack
+from tools import chromium as finding
+from tools.local import background, ministack
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--headless",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-# Chromium writes this itself for every answer of 400 and more, and for answers that never came.
-NOT_OURS = "Failed to load resource"
+# Chromium writes these itself: for every answer of 400 and more, for answers that never came, and for sockets refused.
+NOT_OURS = ("Failed to load resource", "WebSocket connection to")
 # What a page is to show may be as late as the machine is slow; what never comes is late enough then.
-WAIT_MS = 30_000
+WAIT_MS = patient.WAIT_S * 1_000
 expect.set_options(timeout=WAIT_MS)
 
 
@@ -75,20 +66,14 @@ def shelf(aws: ministack.Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[T
     aws_anew()
 
 
-def _chromium(own: str) -> str | None:
-    """Find a Chromium: the headless shell opens a page in a third of the time that the whole browser takes."""
-    candidates = [os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium", own]
-    return next((path for path in map(shutil.which, candidates) if path), None)
-
-
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """A headless Chromium; without one the test is skipped, or fails where nothing may be skipped."""
     with sync_playwright() as playwright:
-        path = _chromium(playwright.chromium.executable_path)
+        path = finding.find(playwright.chromium.executable_path)
         if path is None:
-            skip("there is no Chromium: `apt install chromium-headless-shell` on Debian, or name one in CHROMIUM")
-        with playwright.chromium.launch(executable_path=path, args=ARGUMENTS) as browser:
+            skip(finding.MISSING)
+        with playwright.chromium.launch(executable_path=path, args=list(finding.ARGUMENTS)) as browser:
             yield browser
 
 
@@ -127,7 +112,9 @@ def serving(server: Server) -> Iterator[Web]:
     """Serve a web of its own to whoever asks within the block."""
     server.web = Web(server.origin)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (SETTINGS | {"PAIDUP_IDENTITY_ISSUER": server.web.issuer}).items():
+        # Without a socket, changes are asked for; a test that plays the socket says where it is.
+        own = {"PAIDUP_IDENTITY_ISSUER": server.web.issuer, "PAIDUP_REALTIME_URL": ""}
+        for name, value in (SETTINGS | own).items():
             patch.setenv(name, value)
         forget()
         yield server.web
@@ -165,3 +152,25 @@ def ada(chromium: Browser, signed_in: Any, web: Web) -> Iterator[Page]:
     """A tab of Ada's, who is signed in."""
     with visiting(chromium, base_url=web.shop, storage_state=signed_in) as context:
         yield context.new_page()
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole local stack on free ports, started and ended as `make run` does."""
+    with background.running(tmp_path_factory.mktemp("storefront") / "stack") as stack:
+        yield Stack(stack)
+
+
+@pytest.fixture
+def stack(started: Stack) -> Iterator[Stack]:
+    """The stack, with providers that behave, and behave again afterwards."""
+    started.faults()
+    yield started
+    started.faults()
+
+
+@pytest.fixture
+def visitor(chromium: Browser, stack: Stack) -> Iterator[Page]:
+    """A tab of somebody who was never here."""
+    with visiting(chromium, base_url=stack.url) as stranger:
+        yield stranger.new_page()

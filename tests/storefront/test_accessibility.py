@@ -5,7 +5,23 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.storefront.web import LATER, Answer, Web, a_booking, a_purchase, account, problem, purchase
+from tests.storefront.web import (
+    LATER,
+    OFFERS,
+    Answer,
+    Web,
+    a_booking,
+    a_purchase,
+    access,
+    account,
+    an_offer,
+    billing,
+    members,
+    preview,
+    problem,
+    purchase,
+    refusal,
+)
 
 STATES = ["active", "past_due", "failed", "disputed", "refunded", "refunding", "quarantined", "pending"]
 UNNAMED = re.compile(r"^\s*- (button|link|heading|region|progressbar|navigation|textbox|combobox)(?! \")", re.MULTILINE)
@@ -35,7 +51,7 @@ AUDIT = """() => {
         const contrast = (a + 0.05) / (b + 0.05);
         if (contrast < (large ? 3 : 4.5)) troubles.push(`${contrast.toFixed(2)} is the contrast of "${text}"`);
     }
-    for (const node of document.querySelectorAll("a, button, select, summary")) {
+    for (const node of document.querySelectorAll("a, button, input, select, summary")) {
         if (!node.checkVisibility()) continue;
         const { width, height } = node.getBoundingClientRect();
         if (!node.matches(".skip") && (width < 24 || height < 24)) troubles.push(`small: ${node.outerHTML}`);
@@ -46,7 +62,9 @@ AUDIT = """() => {
     if (levels.filter((level) => level === 1).length !== 1) troubles.push("not one h1");
     if (levels.some((level, nth) => level > (levels[nth - 1] ?? 0) + 1)) troubles.push(`levels ${levels}`);
     const over = document.documentElement.scrollWidth - innerWidth;
-    if (over > 0) troubles.push(`${over} px too wide`);
+    const all = [...document.body.querySelectorAll("*")];
+    const wide = all.filter((node) => node.getBoundingClientRect().right > innerWidth);
+    if (over > 0) troubles.push(`${over} px too wide: ${wide.at(-1)?.outerHTML}`);
     if (!document.title.endsWith(" · paidup")) troubles.push(`title ${document.title}`);
     return troubles;
 }"""
@@ -84,7 +102,10 @@ def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: 
     assert faults(ada) == []
     of_each_state = [a_purchase(status=one) for one in STATES]
     web.answers["GET /subscription-status"] = account(
-        *of_each_state, checkout={"checkout_id": "co_1"}, booking=a_booking()
+        *of_each_state,
+        checkout={"checkout_id": "co_1"},
+        booking=a_booking(),
+        access=[access("co_9", "ten", kind="pass", uses=10, uses_left=7)],
     )
     over = [a_booking(status=one, purchase_id="co_9") for one in ("finished", "cancelled", "expired")]
     web.answers["GET /bookings"] = Answer(body={"bookings": over})
@@ -95,7 +116,19 @@ def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: 
 
     visit(ada, "/cancel?checkout_id=co_1", "Nothing was charged")
     assert faults(ada) == []
+    visit(ada, "/", "Ten classes")
+    expect(ada.get_by_text("You have this")).to_have_count(2)
+    assert faults(ada) == []
     visit(ada, "/sessions", "This page is for those who give live sessions")
+    assert faults(ada) == []
+    web.answers["POST /billing-token"] = billing(1, access("co_1", "monthly", until=LATER))
+    web.answers["GET /members"] = refusal(403, "access-required")
+    visit(ada, "/members-area", "Members only")
+    assert faults(ada) == []
+    web.answers["GET /members"] = members(1, access("co_1", "monthly", until=LATER))
+    visit(ada, "/members-area", "Welcome, member")
+    ada.evaluate("document.querySelector('#connection').textContent = 'No connection.'")
+    ada.evaluate("document.querySelector('#connection').hidden = false")
     assert faults(ada) == []
 
     web.answers["GET /subscription-status/co_1"] = purchase("confirming", again_ms=60_000)
@@ -111,6 +144,28 @@ def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: 
     web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase(), moments=story)
     visit(ada, "/success?checkout_id=co_1", "Your pass is active")
     ada.get_by_text("What happened").click()
+    assert faults(ada) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_managing_a_subscription_is_for_everybody(ada: Page, web: Web, scheme: str) -> None:
+    ada.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    ada.set_viewport_size({"width": 320, "height": 700})
+    team = an_offer("team", "Team", kind="subscription", interval="month", adjustable_quantity=True, max_quantity=20)
+    web.answers["GET /offers"] = Answer(body={"offers": [*OFFERS, team]})
+    ten = a_purchase(purchase_id="co_7", offer_id="ten", kind="pass", renews_at=None, uses=10, uses_left=7)
+    waits = a_purchase(purchase_id="co_8", offer_id="ten", mend_url=web.payment_page)
+    web.answers["GET /subscription-status"] = account(a_purchase(), ten, waits)
+    web.answers["POST /purchases/co_1/change?preview=true"] = preview(offer_id="team", quantity=1)
+    web.answers["POST /purchases/co_1/change"] = refusal(402, "change-declined")
+
+    visit(ada, "/account?change=co_1&to=team&refused=yes", "Team: what you pay")
+    ada.get_by_role("button", name="Change and pay €441").click()
+    expect(ada.get_by_role("alert")).to_be_visible()
+    assert faults(ada) == []
+
+    visit(ada, "/account", "Monthly membership")
+    ada.get_by_role("button", name="Cancel Monthly membership").click()
     assert faults(ada) == []
 
 

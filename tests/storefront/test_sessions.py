@@ -22,17 +22,22 @@ ALL_ANNOUNCED = """
 
 def a_session(**changes: object) -> dict[str, object]:
     """Return the pass of a live session."""
-    usual = {"kind": "live_session", "offer_id": "live", "amount": 900, "currency": "jpy", "renews_at": None}
-    return a_purchase(**(usual | {"until": None} | changes))
+    usual = {"kind": "live_session", "offer_id": "live", "amount": 900, "currency": "jpy"}
+    return a_purchase(**(usual | {"digits": 0, "renews_at": None, "until": None} | changes))
 
 
-def give_sessions(page: Page) -> None:
-    """Let the page's visitor be one who gives sessions."""
-    part = urlsafe_b64encode(json.dumps({"roles": ["host"]}).encode()).decode().rstrip("=")
+def be_somebody(page: Page, role: str) -> None:
+    """Let the page's visitor have *role*."""
+    part = urlsafe_b64encode(json.dumps({"roles": [role]}).encode()).decode().rstrip("=")
     page.add_init_script(
         f"""const known = JSON.parse(localStorage.getItem("paidup.session"));
         localStorage.setItem("paidup.session", JSON.stringify({{ ...known, token: "e30.{part}.signature" }}));"""
     )
+
+
+def give_sessions(page: Page) -> None:
+    """Let the page's visitor be one who gives sessions."""
+    be_somebody(page, "host")
 
 
 def stop_clock(page: Page) -> None:

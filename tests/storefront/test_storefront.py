@@ -13,7 +13,7 @@ from tests.storefront.conftest import SETTINGS
 from tests.storefront.event import get
 from tools import openapi
 
-PAGES = ["/", "/success", "/cancel", "/account", "/sessions"]
+PAGES = ["/", "/success", "/cancel", "/account", "/members-area", "/sessions", "/desk"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -48,13 +48,14 @@ def test_a_page_asks_at_once_for_all_that_its_script_imports(page: str) -> None:
     body = get(page)["body"]
     asked = {Path(one).name for one in re.findall(r'(?:modulepreload" href|script type="module" src)="([^"]+)"', body)}
     imported = {one for name in asked for one in re.findall(r'from "\./(.+?)"', get(f"/assets/{name}")["body"])}
-    assert {"page.js", "paidup.js", "session.js"} <= imported <= asked
+    assert {"page.js", "paidup.js", "openid.js", "live.js"} <= imported <= asked
 
 
 def test_a_page_marks_where_the_visitor_is_and_has_a_title_of_its_own() -> None:
     bodies = {page: get(page)["body"] for page in PAGES}
     here = {page: re.findall(r'href="([^"]+)" aria-current="page"', body) for page, body in bodies.items()}
-    assert here == {"/": ["/"], "/account": ["/account"], "/sessions": ["/sessions"], "/success": [], "/cancel": []}
+    own = {page: [page] for page in ("/", "/account", "/members-area", "/sessions")}
+    assert here == own | {"/success": [], "/cancel": [], "/desk": []}
     assert len({re.findall("<title>(.+) · paidup</title>", body)[0] for body in bodies.values()}) == len(PAGES)
 
 
@@ -91,6 +92,9 @@ def test_what_has_not_changed_is_not_sent_again(path: str) -> None:
         "/assets/app.py",
         "/assets/openapi.json",
         "/assets/frame.html",
+        "/assets/package.json",
+        "/assets/paidup.d.ts",
+        "/assets/README.md",
         "/assets/shop.html",
         "/assets/",
         "/assets/shop.js%00.css",
@@ -110,7 +114,7 @@ def test_only_our_own_scripts_run_and_they_reach_only_us_and_the_identity_provid
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == "'self'"
-    assert policy["connect-src"] == "'self' https://identity.example"
+    assert policy["connect-src"] == "'self' https://identity.example ws://127.0.0.1:8787"
     assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
@@ -120,9 +124,21 @@ def test_only_our_own_scripts_run_and_they_reach_only_us_and_the_identity_provid
 def test_an_identity_provider_with_several_hosts_is_reached_on_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAIDUP_IDENTITY_ORIGINS", "https://sign-in.example, https://token.example")
     assert (
-        "connect-src 'self' https://identity.example https://sign-in.example https://token.example;"
+        "connect-src 'self' https://identity.example https://sign-in.example https://token.example ws://127.0.0.1:8787;"
         in (get("/")["headers"]["Content-Security-Policy"])
     )
+
+
+def test_the_socket_that_tells_of_changes_may_be_reached_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAIDUP_REALTIME_URL", "wss://socket.example/realtime")
+
+    answer = get("/members-area")
+
+    assert (
+        "connect-src 'self' https://identity.example wss://socket.example;"
+        in (answer["headers"]["Content-Security-Policy"])
+    )
+    assert '<meta name="realtime" content="wss://socket.example/realtime">' in answer["body"]
 
 
 def test_the_pages_hold_no_script_and_no_style_of_their_own() -> None:

@@ -1,7 +1,8 @@
 """All that a page can reach: the real storefront, and answers in place of the API and the identity provider.
 
 A test changes `answers` ("GET /offers" to an answer, or to a list of which the last one stays; "GET
-/bookings?status=live" to those of one status alone) and reads `asked`.
+/bookings?status=live" to those of one status alone; "POST /purchases/co_1/change?preview=true" to what a change would
+cost) and reads `asked`.
 """
 
 import base64
@@ -18,17 +19,19 @@ from tests.storefront.event import get
 
 LATER = 1_800_000_000  # 15 January 2027
 
+
+def an_offer(offer_id: str, name: str, **changes: Any) -> dict[str, Any]:
+    """Return an offer as the API shows it."""
+    usual = {"offer_id": offer_id, "name": name, "kind": "pass", "amount": 12000, "currency": "eur", "digits": 2}
+    group = "subscriptions" if changes.get("kind") == "subscription" else None
+    sold = {"interval_count": 1, "max_quantity": 10_000, "adjustable_quantity": False}
+    return usual | sold | {"group": group, "allow_several": False, "providers": ["stripe"]} | changes
+
+
 OFFERS = [
-    {"offer_id": "ten", "name": "Ten classes", "kind": "pass", "amount": 12000, "currency": "eur", "valid_days": 180},
-    {
-        "offer_id": "monthly",
-        "name": "Monthly membership",
-        "kind": "subscription",
-        "amount": 4950,
-        "currency": "eur",
-        "interval": "month",
-    },
-    {"offer_id": "live", "name": "Live session", "kind": "live_session", "amount": 900, "currency": "jpy"},
+    an_offer("ten", "Ten classes", valid_days=180),
+    an_offer("monthly", "Monthly membership", kind="subscription", amount=4950, interval="month"),
+    an_offer("live", "Live session", kind="live_session", amount=900, currency="jpy", digits=0, max_quantity=1),
 ]
 
 
@@ -53,11 +56,17 @@ def problem(status: int, title: str, next_step: str, **headers: str) -> Answer:
     return Answer(status=status, body=body | {"request_id": "request-7"}, headers=kind | headers)
 
 
+def refusal(status: int, slug: str) -> Answer:
+    """Return a refusal of the kind *slug*, whose words are for engineers."""
+    refused = problem(status, "A title for engineers", "POST /somewhere.")
+    return Answer(status=status, body=refused.body | {"type": f"urn:paidup:problem:{slug}"}, headers=refused.headers)
+
+
 def a_purchase(**changes: Any) -> dict[str, Any]:
     """Return a pass as the API shows it."""
     usual = {"purchase_id": "co_1", "checkout_id": "co_1", "offer_id": "monthly", "kind": "subscription"}
-    known = {"status": "active", "amount": 4950, "currency": "eur", "provider": "stripe", "refunded": 0}
-    return usual | known | {"renews_at": LATER, "until": LATER + 604_800} | changes
+    known = {"status": "active", "quantity": 1, "amount": 4950, "currency": "eur", "digits": 2, "refunded": 0}
+    return usual | known | {"provider": "stripe", "renews_at": LATER, "until": LATER + 604_800} | changes
 
 
 def account(*purchases: dict[str, Any], **more: Any) -> Answer:
@@ -68,11 +77,12 @@ def account(*purchases: dict[str, Any], **more: Any) -> Answer:
 
 def checkout(following: str = "pay", **changes: Any) -> dict[str, Any]:
     """Return how a checkout stands, as the API shows it, with what to do next."""
-    usual = {"checkout_id": "co_1", "offer_id": "monthly", "quantity": 1, "amount": 4950, "currency": "eur"}
+    usual = {"checkout_id": "co_1", "offer_id": "monthly", "quantity": 1, "amount": 4950}
+    money = {"currency": "eur", "digits": 2}
     status = {"pay": "open", "recover": "expired", "done": "completed"}[following]
     known = {"status": status, "provider": "stripe", "expires_at": LATER, "next": following}
     kept = {"context": {"offer": "Monthly membership", "from": "/"}, "remaining_s": 82_800 if following == "pay" else 0}
-    return usual | known | kept | changes
+    return usual | money | known | kept | changes
 
 
 def a_booking(**changes: Any) -> dict[str, Any]:
@@ -94,6 +104,40 @@ def purchase(state: str, purchase: dict[str, Any] | None = None, *, again_ms: in
     return Answer(body=body | ({"purchase": purchase} if purchase else {}))
 
 
+def access(purchase_id: str, offer_id: str, **changes: Any) -> dict[str, Any]:
+    """Return something that may be used now, as the API shows it."""
+    usual = {"purchase_id": purchase_id, "offer_id": offer_id, "kind": "subscription", "status": "active"}
+    return usual | {"quantity": 1} | changes
+
+
+def preview(**changes: Any) -> Answer:
+    """Return what a change to the yearly membership costs, as the API says it."""
+    usual = {"offer_id": "yearly", "quantity": 1, "due_now": 44_100, "credited": 0, "next_amount": 49_000}
+    return Answer(body=usual | {"next_at": LATER, "currency": "eur", "digits": 2} | changes)
+
+
+ADA = {"sub": "usr_ada", "email": "ada@example.com", "aud": "paidup"}
+
+
+def a_token(claims: dict[str, Any], *, lives_s: int = 3_600) -> str:
+    """Return a JSON web token that says *claims*, and that nobody signed."""
+    claims = {"iat": 1_700_000_000, "exp": 1_700_000_000 + lives_s} | claims
+    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims))
+    return ".".join([*parts, "signature"])
+
+
+def billing(version: int, *grants: dict[str, Any]) -> Answer:
+    """Return a billing token of *version* with what it grants, as the API gives it."""
+    token = a_token({"sub": "usr_ada", "billing_version": version}, lives_s=900)
+    known = {"billing_version": version, "access": list(grants), "truncated": False}
+    return Answer(body={"token": token, "expires_at": LATER} | known)
+
+
+def members(version: int, *grants: dict[str, Any]) -> Answer:
+    """Return what members are answered."""
+    return Answer(body={"customer_id": "usr_ada", "billing_version": version, "access": list(grants)})
+
+
 class Web:
     """Answers for a shop that works, and a visitor who owns nothing."""
 
@@ -103,7 +147,9 @@ class Web:
         self.shop, self.issuer, self.payment_page = origin, f"{other}/pool", f"{other}/pay"
         self.asked: list[str] = []
         self.sent: dict[str, str] = {}
+        self.keys: list[str] = []
         self.claims: dict[str, Any] = {}
+        self.refresh_tokens = ["refresh-1"]  # the last one is good, those before were used
         self.asked_for: dict[str, str] = {}
         self.over = threading.Event()
         self.one_at_a_time = threading.Lock()
@@ -115,6 +161,7 @@ class Web:
             "GET /subscription-status": account(),
             "GET /subscription-status/co_1": purchase("confirming"),
             "GET /checkouts/co_1": Answer(body=checkout(url=self.payment_page)),
+            "POST /client-metrics": Answer(status=204),
             "GET /bookings": Answer(body={"bookings": []}),
             "GET /bookings?status=live": Answer(body={"bookings": []}),
             "POST /sync": Answer(body=synced),
@@ -140,8 +187,11 @@ class Web:
         self.asked.append(name)
         if (of_a_status := f"{name}?status={query.get('status')}") in self.answers:
             name = of_a_status
+        if "preview" in query:
+            name = f"{name}?preview={query['preview']}"
         if name in self.answers:
             self.sent[name] = body.decode()
+            self.keys.append(headers.get("Idempotency-Key", ""))
             answers = self.answers[name]
             return answers if isinstance(answers, Answer) else answers.pop(0) if len(answers) > 1 else answers[0]
         if name == "GET /pool/authorize":
@@ -159,13 +209,19 @@ class Web:
         return Answer(body=f"<title>Who?</title>{ways}")
 
     def _token(self, form: dict[str, str]) -> Answer:
+        if form["grant_type"] == "refresh_token":
+            return self._refresh(form["refresh_token"])
         challenge = base64.urlsafe_b64encode(sha256(form["code_verifier"].encode()).digest()).decode().rstrip("=")
         if challenge != self.asked_for["code_challenge"] or form["redirect_uri"] != self.asked_for["redirect_uri"]:
             return Answer(status=400, body={"error": "invalid_grant"})
         usual = {"sub": "usr_ada", "email": "ada@example.com", "aud": "paidup", "nonce": self.asked_for["nonce"]}
-        claims = usual | {"iat": 1_700_000_000, "exp": 1_700_003_600} | self.claims
-        parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims))
-        return Answer(body={"id_token": ".".join([*parts, "signature"])})
+        return Answer(body={"id_token": a_token(usual | self.claims)})
+
+    def _refresh(self, used: str) -> Answer:
+        if used != self.refresh_tokens[-1]:
+            return Answer(status=400, body={"error": "invalid_grant"})
+        self.refresh_tokens.append(f"refresh-{len(self.refresh_tokens) + 1}")
+        return Answer(body={"id_token": a_token(ADA), "refresh_token": self.refresh_tokens[-1]})
 
 
 class Server(ThreadingHTTPServer):

@@ -34,22 +34,34 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customers:
-    """Customers who do what an operation needs beforehand, by functions (`opener`, `receiver`) that are warm."""
+    """Customers who do what an operation needs beforehand, by warm functions (`opener`, `receiver`, `issuer`)."""
 
     fakes: Fakes
     http: httpx.AsyncClient
     opener: Worker
     receiver: Worker
+    issuer: Worker
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     async def operations(self) -> list[Operation]:
         """Return the operations: whatever only reads is asked about one purchase that was paid and settled."""
         customer, checkout_id = await self._bought()
+        token = await said(self.issuer, signed_in("issue_billing_token", customer))
 
         def about(name: str) -> Callable[[], Awaitable[Event]]:
             async def event() -> Event:
-                return _signed_in(name, customer, checkout_id)
+                return signed_in(name, customer, checkout_id)
 
+            return event
+
+        async def use() -> Event:
+            event = signed_in("manage_purchase_use", "host", checkout_id)
+            event["headers"]["idempotency-key"] = "the one that is taken"  # a pass has ten
+            return event
+
+        async def member() -> Event:
+            event = sample("members")
+            event["headers"]["authorization"] = f"Bearer {token['token']}"
             return event
 
         return [
@@ -60,7 +72,10 @@ class Customers:
                 "process_webhook": self.batch,
                 "subscription_status": about("subscription_status"),
                 "subscription_status: poll": about("subscription_status_checkout"),
+                "issue_billing_token": about("issue_billing_token"),
+                "members": member,
                 "manage_checkout": about("manage_checkout"),
+                "manage_purchase": use,
                 "bookings": about("bookings"),
                 "manual_sync": self.sync,
                 "expire_sessions": about("expire_sessions"),
@@ -71,12 +86,12 @@ class Customers:
 
     async def cart(self) -> Event:
         """Return the cart of a customer who never bought anything."""
-        return _signed_in("create_payment_token", self._next())
+        return signed_in("create_payment_token", self._next())
 
     async def webhook(self) -> Event:
         """Return the webhook of a checkout that was paid just now, signed now."""
         _, _, body = await self._paid()
-        return _delivered(body)
+        return delivered(body)
 
     async def batch(self) -> Event:
         """Return a message of the queue, which holds such a webhook."""
@@ -87,7 +102,7 @@ class Customers:
     async def sync(self) -> Event:
         """Return the sync of a customer who paid just now, and whose webhook was lost."""
         customer, _, _ = await self._paid()
-        return _signed_in("manual_sync", customer)
+        return signed_in("manual_sync", customer)
 
     async def request(self) -> Event:
         """Return what the authorizer is asked of a customer with a good token."""
@@ -100,7 +115,7 @@ class Customers:
     async def _bought(self) -> tuple[str, str]:
         """Let a customer buy, and return who did, and the checkout's id; the purchase is settled."""
         customer, checkout_id, body = await self._paid()
-        answered = await said(self.receiver, _delivered(body))
+        answered = await said(self.receiver, delivered(body))
         if answered != {"received": "settled"}:
             raise SystemExit(f"A webhook was not settled, but {answered}.")
         return customer, checkout_id
@@ -108,7 +123,7 @@ class Customers:
     async def _paid(self) -> tuple[str, str, str]:
         """Let a customer pay: return who did, the checkout's id, and the event with which the provider says so."""
         customer = self._next()
-        checkout = await said(self.opener, _signed_in("create_payment_token", customer))
+        checkout = await said(self.opener, signed_in("create_payment_token", customer))
         answer = await self.http.post(checkout["url"], data={"card": CARD})
         if not answer.has_redirect_location:
             raise SystemExit(f"{customer} could not pay.")
@@ -136,13 +151,13 @@ async def said(worker: Worker, event: Event) -> Any:
     return json.loads(json.loads(answer.payload)["body"])
 
 
-def _delivered(body: str) -> Event:
-    """Return the webhook that delivers the provider's event *body*, signed now."""
+def delivered(body: str, *, at: int | None = None) -> Event:
+    """Return the webhook that delivers the provider's event *body*, signed in the epoch second *at* (default: now)."""
     secret = ministack.STRIPE_SECRET["webhook_secrets"][0]
-    return signed({**sample("receive_webhook"), "body": body}, secret, at=int(time.time()))
+    return signed({**sample("receive_webhook"), "body": body}, secret, at=at or int(time.time()))
 
 
-def _signed_in(name: str, customer: str, checkout_id: str = "") -> Event:
+def signed_in(name: str, customer: str, checkout_id: str = "") -> Event:
     """Return the sample *name* as *customer* sends it, about *checkout_id* if it is about a checkout."""
     event = sample(name)
     context: Mapping[str, Any] = event.get("requestContext", {})
@@ -150,6 +165,7 @@ def _signed_in(name: str, customer: str, checkout_id: str = "") -> Event:
         context["authorizer"]["lambda"] |= {"customer_id": customer, "email": f"{customer}@example.com"}
     if "pathParameters" in event:
         _, _, path = event["routeKey"].partition(" ")
-        event["rawPath"] = context["http"]["path"] = path.replace("{checkout_id}", checkout_id)
-        event["pathParameters"] = {"checkout_id": checkout_id}
+        (name,) = event["pathParameters"]
+        event["rawPath"] = context["http"]["path"] = path.replace(f"{{{name}}}", checkout_id)
+        event["pathParameters"] = {name: checkout_id}
     return event

@@ -16,12 +16,13 @@ from paidup.model.checkout import Checkout, reserved
 from paidup.model.offer import Cart, Kind
 from paidup.model.policy import Policy
 from paidup.outside.dynamo import items
+from paidup.outside.dynamo.budget import Budgets
 from paidup.outside.dynamo.table import Table
 
-from tools.fakes.memory.events import NAME
+from tools.fakes.memory.facts import NAME
 from tools.fakes.memory.provider import MemoryProvider, Sheet
+from tools.fakes.memory.queue import MemoryQueue
 from tools.fakes.memory.table import MemoryTable
-from tools.soak.clock import no_queue
 
 NOW = 1_795_251_600
 DUE = 1_000
@@ -34,11 +35,20 @@ def consumed(size: int) -> tuple[float, int]:
     provider = MemoryProvider(lambda: NOW)
     policy = Policy()
     table = Table(client=cast("Any", client), name="paidup")
-    services = Services(table=table, provider=lambda _: provider, providers=(NAME,), webhooks=no_queue, policy=policy)
+    queue = cast("Any", MemoryQueue(lambda: NOW))
+    services = Services(
+        table=table,
+        provider=lambda _: provider,
+        providers=(NAME,),
+        webhooks=lambda: queue,
+        policy=policy,
+        budgets=Budgets(client=table.client, name=table.name),
+    )
     for n in range(DUE):
         checkout = _opened(n, until=NOW)
         client.put_item(TableName=table.name, Item=items.checkout_item(checkout))
-        provider.sheets[checkout.token or ""] = Sheet(token=checkout.token or "", checkout=checkout, expires_at=NOW)
+        token = checkout.token or ""
+        provider.sheets[token] = Sheet(token=token, checkout=checkout, customer_ref=f"{NAME}#customer", expires_at=NOW)
     _fill(client, size)
     client.consumed = 0.0
     swept = expire(services, now=NOW, time_left=lambda: 60.0)

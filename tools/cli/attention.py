@@ -1,6 +1,5 @@
 """`paidup attention`: what waits for a person."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -9,6 +8,7 @@ from paidup.model.event import EventRecord
 
 from tools.cli.options import AsJson, Stack, new_app
 from tools.cli.output import show, waiting
+from tools.cli.rows import case_row, event_row
 from tools.cli.target import services
 
 COLUMNS = {
@@ -39,28 +39,13 @@ def attention(context: typer.Context, stack: Stack = None, as_json: AsJson = Fal
 
 
 def _case(case: ReviewCase) -> dict[str, Any]:
-    return {
-        "since": _time(case.opened_at),
-        "kind": "case",
-        "what": case.reason,
-        "id": case.case_id,
-        "customer_id": case.customer_id,
-        "purchase_id": case.purchase_id,
-        "why": case.why,
-    }
+    row = case_row(case)
+    same = {name: row[name] for name in ("customer_id", "purchase_id", "why")}
+    return {"since": row["opened"], "kind": "case", "what": row["reason"], "id": row["case_id"], **same}
 
 
 def _event(event: EventRecord) -> dict[str, Any]:
-    return {
-        "since": _time(event.received_at),
-        "kind": "failed event",
-        "what": event.type,
-        "id": event.event_id,
-        "customer_id": None,
-        "purchase_id": event.purchase_id,
-        "why": event.error,
-    }
-
-
-def _time(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).isoformat()
+    row = event_row(event)
+    same = {name: row[name] for name in ("customer_id", "purchase_id")}
+    told = {"since": row["received"], "kind": "failed event", "what": row["type"], "id": row["event_id"]}
+    return {**told, **same, "why": row["error"]}

@@ -17,11 +17,26 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from tools.cli.options import new_app
-from tools.cli.output import log_aside
+from tools.cli.output import log_aside, unmeasured
 from tools.local import state
 
 INTERRUPTED = 130
-COMMANDS = ("invoke", "offers", "attention", "support")  # each is the `app` of the module of its name
+# Each is the `app` of the module of its name.
+COMMANDS = (
+    "invoke",
+    "offers",
+    "explain",
+    "sync",
+    "attention",
+    "cases",
+    "events",
+    "replay",
+    "verify",
+    "doctor",
+    "report",
+    "support",
+    "keys",
+)
 
 
 class Lazy(TyperGroup):
@@ -51,6 +66,7 @@ def paidup(
     """Look after a paidup that runs: the local stack, or with --stack a deployed one by your AWS credentials."""
     context.obj = folder
     context.with_resource(log_aside())
+    context.with_resource(unmeasured())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

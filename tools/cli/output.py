@@ -1,9 +1,10 @@
 """How a command speaks: tables and colours to people at a terminal, plain lines to pipes, JSON to scripts."""
 
 import json
+import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from logging import StreamHandler
 from typing import Any, TextIO, cast
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 PATIENCE_S = 1.0
+NO_METRICS = "POWERTOOLS_METRICS_DISABLED"
 
 
 class Stopped(Exception):
@@ -64,6 +66,36 @@ def waiting(for_what: str) -> Iterator[None]:
         timer.cancel()
         timer.join()
         status.stop()
+
+
+@contextmanager
+def telling() -> Iterator[Callable[[str], None]]:
+    """Yield what shows at a terminal how far the block is. An empty text hides it: somebody reads, or is asked."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with Console(stderr=True).status("") as status:
+
+        def tell(text: str) -> None:
+            status.update(text)
+            if text:
+                status.start()
+            else:
+                status.stop()
+
+        yield tell
+
+
+@contextmanager
+def unmeasured() -> Iterator[None]:
+    """Write no metrics while the block runs: they are read from the functions' logs, and nobody else reads them."""
+    before = os.environ.get(NO_METRICS)
+    os.environ[NO_METRICS] = "true"
+    try:
+        yield
+    finally:
+        del os.environ[NO_METRICS]
+        os.environ |= {NO_METRICS: before} if before is not None else {}
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from tools.fakes.stripe.api import OPERATIONS, Outage, StripeApi
 from tools.fakes.stripe.dev import StripeDev
 from tools.fakes.stripe.page import test_cards
 from tools.fakes.stripe.pay import PayPage
+from tools.fakes.stripe.payment_links import LinkPage
+from tools.fakes.stripe.portal_page import PortalPage
 from tools.fakes.stripe.webhook_sender import WebhookSender
 from tools.fakes.stripe.wire import Refusal
 from tools.fakes.stripe.world import World
@@ -57,6 +59,8 @@ def build(world: World) -> Asgi:
     routes = [
         Route("/", index),
         *PayPage(world, webhook_sender).routes(),
+        *PortalPage(world).routes(),
+        *LinkPage(world).routes(),
         *Dev(world).routes(),
         *StripeDev(world).routes(),
         *Identity(world).routes(),

@@ -14,8 +14,8 @@ dl{display:grid;grid-template-columns:1fr auto;gap:.25rem 1rem;margin:0}dd{margi
 .total{font-weight:700;border-top:1px solid var(--line);padding-top:.4rem;margin-top:.2rem}
 label{display:block;font-weight:600;margin:.9rem 0 .25rem}fieldset{border:0;margin:1rem 0 0;padding:0}
 fieldset label{font-weight:400;margin:.35rem 0}legend{font-weight:600}
-input[type=text],input[type=email]{width:100%;font:inherit;padding:.7rem;border:1px solid var(--line);
-border-radius:.5rem;background:var(--paper);color:inherit}
+input[type=text],input[type=email],input[type=number],select{width:100%;font:inherit;padding:.7rem;
+border:1px solid var(--line);border-radius:.5rem;background:var(--paper);color:inherit}
 button{width:100%;font:inherit;font-weight:600;padding:.8rem;margin-top:1.1rem;border:0;border-radius:.5rem;
 background:var(--brand);color:#fff;cursor:pointer}
 button.quiet{background:none;color:inherit;border:1px solid var(--line)}

@@ -1,5 +1,6 @@
 """How the stand-ins run: on a port of 127.0.0.1, in this thread or in one of their own."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -13,12 +14,15 @@ import uvicorn
 from tools.fakes import app
 from tools.fakes.clock import Clock
 from tools.fakes.store import Store
-from tools.fakes.stripe import events
+from tools.fakes.stripe import events, portal
 from tools.fakes.stripe.handlers import HANDLERS
 from tools.fakes.stripe.world import World
 
 HOST = "127.0.0.1"
 API_KEY = "sk_test_local"
+IDLE_S = 600  # a connection that is closed just when its next request comes fails that request
+
+_monotonic = time.monotonic
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,19 @@ class Fakes:
     def issuer(self) -> str:
         """Return the issuer of the identity tokens."""
         return f"{self.url}/identity"
+
+
+class _OwnClock(asyncio.SelectorEventLoop):
+    """An event loop whose timers go by the machine's clock, even while somebody in this process stops `time`."""
+
+    def time(self) -> float:
+        """Return the seconds of a clock that only runs on."""
+        return _monotonic()
+
+
+def _run(server: uvicorn.Server, sock: socket.socket) -> None:
+    with asyncio.Runner(loop_factory=_OwnClock) as runner:
+        runner.run(server.serve(sockets=[sock]))
 
 
 def listen(port: int) -> socket.socket:
@@ -58,6 +75,8 @@ def prepare(
     base = f"http://{HOST}:{sock.getsockname()[1]}"
     world = World(store=store, clock=clock, base=base, handlers=HANDLERS, api_key=api_key, seen_as=base)
     events.register(world, dict(webhooks))
+    if webhooks:  # a whole shop, whose merchant has set up the portal
+        portal.save_settings(world)
     config = uvicorn.Config(
         app.build(world),
         http="h11",
@@ -68,6 +87,7 @@ def prepare(
         date_header=False,
         server_header=False,
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=IDLE_S,
     )
     return uvicorn.Server(config), world
 
@@ -89,7 +109,7 @@ def serve(
     """
     sock = sock or listen(0)
     server, world = prepare(sock, state, clock_file, webhooks or {}, api_key)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="fakes", daemon=True)
+    thread = threading.Thread(target=_run, args=(server, sock), name="fakes", daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.005)
@@ -99,6 +119,6 @@ def serve(
         yield Fakes(world.base, clock_file or state / "clock")
     finally:
         server.should_exit = True
-        thread.join(15)
+        thread.join()
         sock.close()
         world.store.close()

@@ -1,7 +1,7 @@
 """An account at what stands in for AWS, and what of template.yaml is made in it: tables, queues and secrets."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -65,23 +65,26 @@ class Cloud:
         """Return paidup's table called *name*."""
         return Table(client=self.client("dynamodb"), name=name)
 
-    def deploy(self, template: Template, given: Mapping[str, Any]) -> Resolver:
+    def deploy(self, template: Template, given: Mapping[str, Any], *, gateway: str) -> Resolver:
         """Make the tables and queues of *template* that are missing, and leave what is in the others.
 
-        *given* sets the template's parameters. Returns what its references come to from now on.
-        Raises KeysChanged when a table has other keys than the template's.
+        *given* sets the template's parameters. Its WebSocket API is at *gateway* (`ws://…`). Returns what its
+        references come to from now on. Raises KeysChanged when a table has other keys than the template's.
         """
         resolver = Resolver(template=template, given=given, account=self.account)
         for logical_id, properties in template.tables.items():
             name = f"{STACK_NAME}-{logical_id}"
             resolver.refs[logical_id] = name
-            resolver.attributes[f"{logical_id}.Arn"] = self._table(name, resolver(properties))
+            made = self._table(name, resolver(properties))
+            resolver.attributes[f"{logical_id}.Arn"] = made["TableArn"]
+            resolver.attributes[f"{logical_id}.StreamArn"] = made["LatestStreamArn"]
         # Dead letters go to a queue of their own, which must be there first.
         for logical_id, properties in sorted(template.queues.items(), key=lambda queue: "RedrivePolicy" in queue[1]):
             name = f"{STACK_NAME}-{logical_id}"
             resolver.refs[logical_id] = self._queue(name, resolver(properties))
             resolver.attributes[f"{logical_id}.Arn"] = f"arn:aws:sqs:{REGION}:{self.account}:{name}"
             resolver.attributes[f"{logical_id}.QueueName"] = name
+        resolver.put_sockets(gateway)
         return resolver
 
     def credentials(self, name: str, policies: Sequence[Properties]) -> dict[str, str]:
@@ -111,13 +114,20 @@ class Cloud:
         except secrets.exceptions.ResourceNotFoundException:
             secrets.create_secret(Name=name, SecretString=text)
 
+    def put_secret_once(self, name: str, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Make the secret called *name*. One that is there stays as it is."""
+        try:
+            self.secret(name)
+        except self.client("secretsmanager").exceptions.ResourceNotFoundException:
+            self.put_secret(name, make())
+
     def secret(self, name: str) -> dict[str, Any]:
         """Return the value of the secret called *name*."""
         text = self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
         value: dict[str, Any] = json.loads(text)
         return value
 
-    def _table(self, name: str, properties: Properties) -> str:
+    def _table(self, name: str, properties: Properties) -> Any:
         dynamodb = self.client("dynamodb")
         try:
             there = dynamodb.describe_table(TableName=name)["Table"]
@@ -132,7 +142,7 @@ class Cloud:
             dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=lifetime)
         if _keys(there) != _keys(properties):
             raise KeysChanged(name)
-        return str(there["TableArn"])
+        return there
 
     def _queue(self, name: str, properties: Properties) -> str:
         sqs = self.client("sqs")

@@ -7,7 +7,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from tools import offers
+from tools import offers, signing_keys
 from tools.local import ministack
 from tools.local.children import NotStarted
 from tools.local.cloud import Cloud, KeysChanged
@@ -33,6 +33,11 @@ class Addresses:
     def url(self) -> str:
         """The front door."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def sockets_url(self) -> str:
+        """The front door, for WebSockets."""
+        return f"ws://127.0.0.1:{self.port}"
 
     @property
     def fakes_url(self) -> str:
@@ -117,7 +122,7 @@ class Deployment:
 
 
 def deploy(template: Template, at: Addresses, stripe: StripeAccount) -> Deployment:
-    """Make what the template describes at `at.aws`, fill the secret, and put the offers on sale.
+    """Make what the template describes at `at.aws`, fill its secrets, and put the offers on sale.
 
     Raises NotStarted when data of earlier runs do not fit the template any more.
     """
@@ -127,14 +132,18 @@ def deploy(template: Template, at: Addresses, stripe: StripeAccount) -> Deployme
         "IdentityIssuer": identity,
         "IdentityAudience": "paidup",
         "IdentityJwksUrl": f"{identity}/.well-known/jwks.json",
+        "PublicUrl": at.url,
+        "BillingIssuer": at.url,
         "StripeApiBase": "" if stripe.api_key else f"{at.fakes_url}/stripe",
     }
     try:
-        resolver = at.aws.deploy(template, given)
+        resolver = at.aws.deploy(template, given, gateway=at.sockets_url)
     except KeysChanged as error:
         sentence = f"{error} has other keys now than when its data were written: start empty, with `make run FRESH=1`."
         raise NotStarted(sentence) from None
     deployment = Deployment(template=template, resolver=resolver, at=at)
     at.aws.put_secret(deployment.stripe_secret, stripe.secret())
+    # Kept from run to run, with what was rotated: tokens of before stay good.
+    at.aws.put_secret_once(str(resolver({"Ref": "SigningKeysSecretName"})), signing_keys.first)
     offers.load(at.aws.table(deployment.table), offers.read())
     return deployment

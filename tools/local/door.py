@@ -3,7 +3,7 @@
 import base64
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from tools.local import template
 from tools.local.functions import Busy, Function
@@ -47,10 +47,11 @@ class Door:
         now: Callable[[], float],
         tell: Callable[[str], None],
         wait_s: float = WAIT_S,
+        beside: Sequence[BaseRoute] = (),
     ) -> None:
         """Open *described*'s routes onto *functions*, for which a request waits in line for at most *wait_s*.
 
-        *tell* hears what an engineer should see.
+        *beside* are further routes of the same port. *tell* hears what an engineer should see.
         """
         self._wait_s = wait_s
         self._functions = functions
@@ -59,7 +60,7 @@ class Door:
         self._tell = tell
         cors = described.cors
         self.app = Starlette(
-            routes=[self._route(one) for one in sorted(described.routes, key=_openness)],
+            routes=[*beside, *(self._route(one) for one in sorted(described.routes, key=_openness))],
             exception_handlers={Refused: _refuse, HTTPException: _not_found},
             middleware=[
                 Middleware(

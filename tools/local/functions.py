@@ -82,7 +82,7 @@ class Function:
                     if self._idle.empty():
                         self._grow()
                     worker = await self._idle.get()
-                    if worker.alive or worker.broken:
+                    if worker.code is self.code and (worker.alive or worker.broken):
                         return worker
                     await self._retire(worker)
         except TimeoutError as error:

@@ -9,6 +9,7 @@ from tools.local.template import Function, Template, Unreadable, is_intrinsic
 
 REGION = "us-east-1"
 STACK_NAME = "paidup"
+SOCKET_API = "local"
 
 NO_VALUE = object()
 
@@ -25,6 +26,12 @@ class Resolver:
     account: str
     refs: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
+
+    def put_sockets(self, gateway: str) -> None:
+        """Say that the template's WebSocket API, if it has one, is at *gateway* (`ws://…`)."""
+        if api := self.template.sockets:
+            self.refs |= {api.api: SOCKET_API, api.stage: api.name}
+            self.attributes[f"{api.api}.ApiEndpoint"] = gateway
 
     def __call__(self, value: Any) -> Any:
         """Return *value* with every intrinsic function in it worked out."""

@@ -15,22 +15,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools import signing_keys
 from tools.local import template
 from tools.local.children import NotStarted, end_with_parent
 from tools.local.cloud import SECRET_KEY, Cloud
 from tools.local.template import ROOT
 
 PYTHON = ROOT / ".venv/ministack/bin/python"
-SERVICES = "dynamodb,sqs,secretsmanager,iam"
+SERVICES = "dynamodb,dynamodbstreams,sqs,secretsmanager,iam"
 START_S = 60
 
 # What the template's parameters without a default are, where nobody says otherwise.
 LOCAL_PARAMETERS: Mapping[str, Any] = {
+    "PublicUrl": "http://127.0.0.1:8787",
     "AllowedOrigins": ["http://127.0.0.1:8787"],
     "IdentityIssuer": "http://127.0.0.1:8788/identity",
     "IdentityAudience": "paidup",
     "IdentityJwksUrl": "http://127.0.0.1:8788/identity/.well-known/jwks.json",
 }
+LOCAL_GATEWAY = "ws://127.0.0.1:8787"
 STRIPE_SECRET = {"api_key": "sk_test_local", "webhook_secrets": ["whsec_localstackonly000000000000"]}
 
 
@@ -90,18 +93,19 @@ class Running:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100_000_000_001))
 
     def account(self, **parameters: Any) -> dict[str, str]:
-        """Open a fresh account with the template's table and queues and the local secret, all empty.
+        """Open a fresh account with the template's table and queues, all empty, and with the local secrets.
 
         Returns the environment in which every function finds its settings and boto3 finds that account.
         *parameters* sets parameters of the template.
         """
         described = template.read()
         cloud = Cloud(endpoint=self.endpoint, account=str(next(self._numbers)))
-        resolver = cloud.deploy(described, {**LOCAL_PARAMETERS, **parameters})
+        resolver = cloud.deploy(described, {**LOCAL_PARAMETERS, **parameters}, gateway=LOCAL_GATEWAY)
         environment = dict(cloud.environment)
         for function in described.functions.values():
             environment |= resolver.environment(function)
         cloud.put_secret(environment["PAIDUP_STRIPE_SECRET"], STRIPE_SECRET)
+        cloud.put_secret(environment["PAIDUP_SIGNING_KEYS_SECRET"], signing_keys.first())
         return environment
 
 

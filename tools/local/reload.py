@@ -8,31 +8,61 @@ from pathlib import Path
 
 from tools.local.functions import Function
 
-LOOK_EVERY_S = 1
+LOOK_EVERY_S = 0.5
+
+type Look = Mapping[str, object]
+"""How each function's code was found, by the function's name. Two looks are equal if nothing was edited between."""
 
 
-async def keep_fresh(functions: Mapping[str, Function], package: Path, tell: Callable[[str], None]) -> None:
-    """Renew a function's workers whenever its folder, or the *package* that all share, is edited, until cancelled."""
-    shared = _edited(package)
-    own = {name: _edited(one.code.folder) for name, one in functions.items()}
+class Edits:
+    """What was edited since the code that is *used*.
+
+    An edit counts once two looks in a row agree about it: a file that is being saved may be half there, and of the
+    files that a branch brings some may be missing.
+    """
+
+    def __init__(self, used: Look) -> None:
+        """Begin with the code that is *used* now."""
+        self._used = dict(used)
+        self._before = used
+
+    def settled(self, seen: Look) -> list[str]:
+        """Return the functions whose edits are complete, as *seen* now; from here on that is the code used."""
+        done = [name for name, code in seen.items() if code == self._before[name] != self._used[name]]
+        self._used |= {name: seen[name] for name in done}
+        self._before = seen
+        return done
+
+
+async def keep_fresh(functions: Mapping[str, Function], package: Path, used: Look, tell: Callable[[str], None]) -> None:
+    """Renew a function's workers whenever its folder, or the *package* that all share, is edited, until cancelled.
+
+    *used* is how the code was found before the first worker started.
+    """
+    edits = Edits(used)
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        before, shared = shared, _edited(package)
-        renewed = []
-        for name, one in functions.items():
-            was, own[name] = own[name], _edited(one.code.folder)
-            if shared != before or own[name] != was:
-                await one.renew(replace(one.code))
-                renewed.append(name)
-        if renewed:
-            tell(f"New code in {', '.join(renewed)}.")
+        if edited := edits.settled(look(functions, package)):
+            for name in edited:
+                await functions[name].renew(replace(functions[name].code))
+            tell(f"New code in {', '.join(edited)}.")
 
 
-def _edited(folder: Path) -> dict[Path, float]:
-    """Return when each file in *folder* was edited. A file that vanishes meanwhile is left out."""
-    times = {}
+def look(functions: Mapping[str, Function], package: Path) -> Look:
+    """Return how the code of each function is found now: its folder, and the *package* that all share."""
+    shared = _files(package)
+    return {name: (shared, _files(one.code.folder)) for name, one in functions.items()}
+
+
+def _files(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """Return what changes with each file's content. What vanishes meanwhile, or no editor shows, is left out.
+
+    The time alone is not enough: two writes in a row may get the same one.
+    """
+    found = {}
     for path in folder.rglob("*.*"):
-        if path.suffix != ".pyc":
+        if path.suffix != ".pyc" and not path.name.startswith("."):
             with contextlib.suppress(FileNotFoundError):
-                times[path] = path.stat().st_mtime
-    return times
+                stat = path.stat()
+                found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return found

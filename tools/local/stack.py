@@ -2,27 +2,31 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.routing import BaseRoute
 
-from tools.local import children, deployment, ministack, reload, state, template, triggers
+from tools.local import children, deployment, ministack, reload, state, streams, template, triggers
 from tools.local.children import Child, NotStarted
 from tools.local.cloud import Cloud
 from tools.local.deployment import Addresses, Deployment, StripeAccount
 from tools.local.door import Door
 from tools.local.functions import Function
+from tools.local.gateway import MOST_BYTES, Gateway, Limits
 from tools.local.invocations import invocations
 
 POLLERS = 2
+SHARED = deployment.PACKAGE / "paidup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class Options:
     template: Path = template.PATH
     workers: int = 4
     stripe: StripeAccount = field(default_factory=StripeAccount)
+    sockets: Limits = field(default_factory=Limits)
 
 
 def say(text: str) -> None:
@@ -65,13 +70,18 @@ async def run(options: Options) -> None:
         deployed = await asyncio.to_thread(deployment.deploy, described, at, options.stripe)
         functions = await asyncio.to_thread(deployed.functions, folder, options.stripe, most=options.workers)
         parts.push_async_callback(_stop, functions.values())
+        used = reload.look(functions, SHARED)
         for first in await asyncio.gather(*(one.warm() for one in functions.values())):
             if first.broken:
                 warn(f"{first.code.name} does not start: {first.broken.error}")
 
-        work = _work(deployed, functions, front, back, now=state.clock(folder / "clock"))
+        now = state.clock(folder / "clock")
+        gateway = _gateway(deployed, functions, now, options.sockets)
+        work = _work(deployed, functions, front, back, used, now=now, beside=gateway.routes if gateway else ())
         tasks = [asyncio.create_task(one) for one in work]
         parts.push_async_callback(_cancel, tasks)
+        if gateway:
+            parts.push_async_callback(gateway.close)
         parts.enter_context(state.announced(folder, deployed.where()))
         _welcome(at, folder, time.monotonic() - began, options)
         await _until_a_part_ends(tasks, programs)
@@ -109,25 +119,43 @@ async def _programs(parts: AsyncExitStack, at: Addresses, aws_port: int, folder:
     return started
 
 
+def _gateway(
+    deployed: Deployment, functions: Mapping[str, Function], now: Callable[[], float], limits: Limits
+) -> Gateway | None:
+    """Return the WebSocket API, or None if the template has none."""
+    described = deployed.template
+    if described.sockets is None:
+        return None
+    policies = {one.name: deployed.resolver(list(one.policies)) for one in described.functions.values()}
+    return Gateway(described.sockets, functions, policies=policies, now=now, tell=warn, limits=limits)
+
+
 def _work(
     deployed: Deployment,
     functions: Mapping[str, Function],
     front: socket.socket,
     back: socket.socket,
+    used: reload.Look,
     *,
     now: Callable[[], float],
+    beside: Sequence[BaseRoute],
 ) -> list[Coroutine[Any, Any, None]]:
     """Return what goes on for as long as the stack runs."""
     described, resolver = deployed.template, deployed.resolver
-    door = Door(described, functions, origins=resolver(described.cors["allowOrigins"]), now=now, tell=warn)
+    origins = resolver(described.cors["allowOrigins"])
+    door = Door(described, functions, origins=origins, now=now, tell=warn, beside=beside)
     queues = [
         triggers.work_queue(one, functions[one.function], deployed.at.aws, resolver, warn)
         for one in described.queue_triggers
         for _ in range(POLLERS)
     ]
+    followed = [
+        streams.follow_stream(one, functions[one.function], deployed.at.aws, resolver, warn)
+        for one in described.stream_triggers
+    ]
     schedules = [triggers.keep_schedule(one, functions[one.function], now, warn) for one in described.schedules]
-    watch = reload.keep_fresh(functions, deployment.PACKAGE / "paidup", say)
-    return [serve(door.app, front), serve(invocations(functions), back), *queues, *schedules, watch]
+    watch = reload.keep_fresh(functions, SHARED, used, say)
+    return [serve(door.app, front), serve(invocations(functions), back), *queues, *followed, *schedules, watch]
 
 
 async def _until_a_part_ends(tasks: Iterable[asyncio.Task[None]], programs: Iterable[Child]) -> None:
@@ -147,11 +175,26 @@ async def _until_a_part_ends(tasks: Iterable[asyncio.Task[None]], programs: Iter
             end.cancel()
 
 
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Return whether uvicorn says more than that a handshake was refused, which it takes for a fault."""
+    return "without completing handshake" not in record.getMessage()
+
+
 async def serve(app: Callable[..., Awaitable[None]], listener: socket.socket) -> None:
     """Serve *app* on *listener* until cancelled."""
     settings = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        ws="websockets-sansio",
+        ws_max_size=MOST_BYTES,
+        ws_ping_interval=None,  # API Gateway pings nobody
+        ws_per_message_deflate=False,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
     await _Server(settings).serve(sockets=[listener])
 
 

@@ -1,10 +1,11 @@
-"""What template.yaml says: the tables, queues, functions, triggers, schedules and routes that it deploys.
+"""What template.yaml says: the tables, queues, functions, triggers, schedules, routes and sockets that it deploys.
 
 Reads the template as CloudFormation and SAM do, as far as it goes there; what it cannot read, it names.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,43 @@ class QueueTrigger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamTrigger:
+    """A table, by its logical id, whose stream a function works on.
+
+    Of the stream's records only those that match one of the `patterns` are handed out. The records of one key stay in
+    their order within one of the `lanes`. What fails too often, or gets too old, is told to the queue `failures`.
+    """
+
+    function: str
+    table: str
+    start: str
+    patterns: tuple[Properties, ...]
+    batch_size: int
+    lanes: int
+    partial_failures: bool
+    bisect: bool
+    most_retries: int
+    oldest_s: int
+    failures: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketApi:
+    """A WebSocket API by its logical id, with its one stage.
+
+    `routes` says which function answers a route. What it answers goes back to the client on the routes that are
+    `answered`. A message that is a JSON object goes to the route that its field `selects` names, if there is one.
+    """
+
+    api: str
+    stage: str
+    name: str
+    selects: str
+    routes: Mapping[str, str]
+    answered: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """A function that runs every `every_s` seconds."""
 
@@ -86,6 +124,8 @@ class Template:
     functions: Mapping[str, Function]
     routes: tuple[Route, ...]
     queue_triggers: tuple[QueueTrigger, ...]
+    stream_triggers: tuple[StreamTrigger, ...]
+    sockets: SocketApi | None
     schedules: tuple[Schedule, ...]
     authorizer: str
     cors: Properties
@@ -115,7 +155,7 @@ def read(path: Path = PATH) -> Template:
         for logical_id, own in described.items()
         for name, event in own.get("Events", {}).items()
     ]
-    if unknown := {kind for _, _, kind, _ in events} - {"HttpApi", "SQS", "Schedule"}:
+    if unknown := {kind for _, _, kind, _ in events} - {"HttpApi", "SQS", "DynamoDB", "Schedule"}:
         raise Unreadable(f"template.yaml has events of type {', '.join(sorted(unknown))}: teach tools/local them.")
     (api,) = of_type("AWS::Serverless::HttpApi").values()
     authorizer = api["Auth"]["Authorizers"][api["Auth"]["DefaultAuthorizer"]]
@@ -129,6 +169,10 @@ def read(path: Path = PATH) -> Template:
         functions={one.name: one for one in functions},
         routes=tuple(_route(function, own) for function, _, kind, own in events if kind == "HttpApi"),
         queue_triggers=tuple(_queue_trigger(function, own) for function, _, kind, own in events if kind == "SQS"),
+        stream_triggers=tuple(
+            _stream_trigger(function, own) for function, _, kind, own in events if kind == "DynamoDB"
+        ),
+        sockets=_sockets(of_type, names),
         schedules=tuple(_schedule(function, rule, own) for function, rule, kind, own in events if kind == "Schedule"),
         authorizer=names[authorizer["FunctionArn"]["Fn::GetAtt"].partition(".")[0]],
         cors=api["DefinitionBody"]["x-amazon-apigateway-cors"],
@@ -186,6 +230,54 @@ def _queue_trigger(function: str, own: Properties) -> QueueTrigger:
         batch_size=own.get("BatchSize", 10),
         partial_failures="ReportBatchItemFailures" in own.get("FunctionResponseTypes", ()),
     )
+
+
+def _stream_trigger(function: str, own: Properties) -> StreamTrigger:
+    """Return the trigger with the defaults of Lambda, except that it does not try for good."""
+    filters = own.get("FilterCriteria", {}).get("Filters", ())
+    return StreamTrigger(
+        function=function,
+        table=own["Stream"]["Fn::GetAtt"].partition(".")[0],
+        start=own["StartingPosition"],
+        patterns=tuple(json.loads(one["Pattern"]) for one in filters),
+        batch_size=own.get("BatchSize", 100),
+        lanes=own.get("ParallelizationFactor", 1),
+        partial_failures="ReportBatchItemFailures" in own.get("FunctionResponseTypes", ()),
+        bisect=own.get("BisectBatchOnFunctionError", False),
+        most_retries=own["MaximumRetryAttempts"],
+        oldest_s=own["MaximumRecordAgeInSeconds"],
+        failures=own["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"].partition(".")[0],
+    )
+
+
+def _sockets(of_type: Callable[[str], dict[str, Properties]], names: Mapping[str, str]) -> SocketApi | None:
+    """Return the WebSocket API, or None if the template has none. *names* are the functions' names by logical id."""
+    apis = [name for name, one in of_type("AWS::ApiGatewayV2::Api").items() if one["ProtocolType"] == "WEBSOCKET"]
+    if not apis:
+        return None
+    (api,), ((stage, staged),) = apis, of_type("AWS::ApiGatewayV2::Stage").items()
+    integrations, routes = of_type("AWS::ApiGatewayV2::Integration"), of_type("AWS::ApiGatewayV2::Route")
+    if any(route.get("AuthorizationType", "NONE") != "NONE" for route in routes.values()):
+        raise Unreadable("The WebSocket API has an authorizer; the local stack knows functions that let in themselves.")
+    selected = of_type("AWS::ApiGatewayV2::Api")[api]["RouteSelectionExpression"]
+    responses = of_type("AWS::ApiGatewayV2::RouteResponse").values()
+    return SocketApi(
+        api=api,
+        stage=stage,
+        name=staged["StageName"],
+        selects=selected.removeprefix("$request.body."),
+        routes={
+            route["RouteKey"]: names[_named_in(integrations[_named_in(route["Target"])]["IntegrationUri"], ".Arn")]
+            for route in routes.values()
+        },
+        answered=frozenset(routes[response["RouteId"]["Ref"]]["RouteKey"] for response in responses),
+    )
+
+
+def _named_in(text: Properties, attribute: str = "") -> str:
+    """Return the one resource of the template that `!Sub` *text* names, with its *attribute*."""
+    (name,) = re.findall(r"\$\{(\w+)" + re.escape(attribute) + r"\}", text["Fn::Sub"])
+    return str(name)
 
 
 def _schedule(function: str, rule: str, own: Properties) -> Schedule:

@@ -1,4 +1,4 @@
-"""What starts functions besides requests: queues, and the clock."""
+"""What starts functions besides requests: queues, and the clock. Streams have a module of their own."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ async def work_queue(trigger: QueueTrigger, function: Function, cloud: Cloud, re
         if not messages:
             continue
         event = {"Records": [_record(one, arn) for one in messages]}
-        answer = await _run(function, event, tell)
+        answer = await run(function, event, tell)
         failed = _failed(answer, trigger, {one["MessageId"] for one in messages})
         if failed and not answer.failed:
             tell(f"{function.code.name} failed {len(failed)} of {len(messages)} messages; they are tried again.")
@@ -60,11 +60,12 @@ async def keep_schedule(schedule: Schedule, function: Function, now: Callable[[]
     while True:
         at = now()
         if turn != (turn := at // schedule.every_s):
-            await _run(function, _scheduled(schedule, at), tell)
+            await run(function, _scheduled(schedule, at), tell)
         await asyncio.sleep(0.5)
 
 
-async def _run(function: Function, event: dict[str, Any], tell: Tell) -> Answer:
+async def run(function: Function, event: dict[str, Any], tell: Tell) -> Answer:
+    """Return what *function* answers to *event*, or that it failed or was too busy, which *tell* hears of."""
     try:
         answer = await function.invoke(json.dumps(event).encode(), wait_s=WAIT_S)
     except Busy:

@@ -34,6 +34,7 @@ def live(seed: int, lives: int, *, shrinks: bool = False) -> tuple[int, Counter[
     shortest life that shows it.
     """
     logging.disable(logging.CRITICAL)
+    os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
     time.sleep = lambda _: None  # one customer in one process has nobody to wait for
     secrets.token_hex = drawn
     kind = StateMachine if seed % 2 else StateMachineOnCredit

@@ -17,11 +17,11 @@ from paidup.model.offer import Interval, Kind, Offer
 from paidup.model.provider import PageStatus
 
 from tools.fakes.memory.provider import Sheet
-from tools.soak.clock import ADA, ClockRules
+from tools.soak.hearing import HearingRules
 
 HOSTS = ("mia", "max")
 OFFERS = (
-    Offer(offer_id="ten", name="Ten classes", kind=Kind.PASS, amount=12_000, currency="eur", valid_days=90),
+    Offer(offer_id="ten", name="Ten classes", kind=Kind.PASS, amount=12_000, currency="eur", valid_days=90, uses=10),
     Offer(offer_id="day", name="A day", kind=Kind.PASS, amount=1_500, currency="eur"),
     Offer(offer_id="live", name="Live session", kind=Kind.LIVE_SESSION, amount=6_500, currency="eur"),
     Offer(
@@ -41,22 +41,32 @@ OFFERS = (
         interval=Interval.MONTH,
         trial_days=7,
     ),
+    Offer(
+        offer_id="year",
+        name="All classes, a year",
+        kind=Kind.SUBSCRIPTION,
+        amount=99_000,
+        currency="eur",
+        interval=Interval.YEAR,
+    ),
 )
+SUBSCRIPTIONS = [offer for offer in OFFERS if offer.kind is Kind.SUBSCRIPTION]
 offers = st.sampled_from([offer.offer_id for offer in OFFERS])
 keys = st.sampled_from([None, None, None, "key-1", "key-2"])
 picks = st.integers(0, 12)
 
 
-class CustomerRules(ClockRules):
+class CustomerRules(HearingRules):
     """One customer, who goes back, changes their mind, and pays on any page."""
 
     @rule(offer=offers, quantity=st.integers(1, 2), key=keys)
     def click_buy(self, offer: str, quantity: int, key: str | None) -> None:
         """Open a checkout, or change the package."""
         quantity = 1 if offer == "live" else quantity
+        who = self.who  # support may move everything to the other id meanwhile
         found = self.attempt(lambda: buy(self.order(offer, quantity, key), self.services, now=self.now))
         if found and key:
-            self.answered(key, found[0])
+            self.answered(f"{who} {key}", found[0])
 
     @rule(offer=offers)
     def pay_at_once(self, offer: str) -> None:
@@ -64,44 +74,46 @@ class CustomerRules(ClockRules):
         self.buy_and_pay_at_once(offer)
 
     @precondition(lambda self: self.open_sheets())
-    @rule(pick=picks, delayed=st.booleans())
-    def pay_on_any_page(self, pick: int, *, delayed: bool) -> None:
+    @rule(pick=picks, delayed=st.booleans(), incomplete=st.booleans())
+    def pay_on_any_page(self, pick: int, *, delayed: bool, incomplete: bool) -> None:
         """Pay in any tab, old or new."""
-        self.provider.pay(self.picked(self.open_sheets(), pick).token, delayed=delayed)
+        sheet = self.picked(self.open_sheets(), pick)
+        self.provider.pay(sheet.token, delayed=delayed, incomplete=incomplete)
 
     @precondition(lambda self: self.undecided())
     @rule(pick=picks, succeeds=st.booleans())
     def decide_a_delayed_payment(self, pick: int, *, succeeds: bool) -> None:
         """Let a bank make up its mind."""
-        self.provider.decide(self.picked(self.undecided(), pick).token, succeeds=succeeds)
-        self.meet("delayed payment decided")
+        sheet = self.picked(self.undecided(), pick)
+        self.provider.decide(sheet.token, succeeds=succeeds)
+        self.meet(f"delayed payment of a {'subscription' if sheet.plan else 'page'}: {sheet.payment}")
 
     @precondition(lambda self: self.all_of(Checkout))
     @rule(pick=picks)
     def poll(self, pick: int) -> None:
         """Come back from the page and ask how it stands."""
         checkout = self.picked(self.all_of(Checkout), pick)
-        self.attempt(lambda: confirm(ADA, checkout.checkout_id, self.services, now=self.now))
+        self.attempt(lambda: confirm(self.who, checkout.checkout_id, self.services, now=self.now))
 
     @precondition(lambda self: self.all_of(Checkout))
     @rule(pick=picks)
     def cancel_a_checkout(self, pick: int) -> None:
         """Give up on a checkout."""
         checkout = self.picked(self.all_of(Checkout), pick)
-        self.attempt(lambda: cancel(ADA, checkout.checkout_id, self.services, now=self.now))
+        self.attempt(lambda: cancel(self.who, checkout.checkout_id, self.services, now=self.now))
 
     @precondition(lambda self: self.all_of(Checkout))
     @rule(pick=picks)
     def recover_a_checkout(self, pick: int) -> None:
         """Go on from an earlier checkout."""
         checkout = self.picked(self.all_of(Checkout), pick)
-        self.attempt(lambda: recover(ADA, checkout.checkout_id, None, self.services, now=self.now))
+        self.attempt(lambda: recover(self.who, checkout.checkout_id, None, self.services, now=self.now))
 
     @precondition(lambda self: self.unheard)
     @rule()
     def sync(self) -> None:
         """Miss a pass."""
-        self.attempt(lambda: sync(ADA, None, self.services, now=self.now))
+        self.attempt(lambda: sync(self.who, None, self.services, now=self.now))
 
     @precondition(lambda self: self.open_bookings())
     @rule(who=st.sampled_from(HOSTS))
@@ -124,7 +136,7 @@ class CustomerRules(ClockRules):
             "accept": lambda: book.accept(booking_id, who, self.services, now=self.now),
             "finish": lambda: book.finish(booking_id, who, self.services, now=self.now),
             "cancel": lambda: book.cancel(booking_id, who, self.services, of=None, now=self.now),
-            "own": lambda: book.cancel(booking_id, ADA, self.services, of=ADA, now=self.now),
+            "own": lambda: book.cancel(booking_id, self.who, self.services, of=self.who, now=self.now),
         }
         if self.attempt(acts[what]):
             self.meet(f"booking: {what}")

@@ -10,7 +10,7 @@ from paidup.flows.confirm import confirm
 from paidup.flows.recover import cancel, recover
 from paidup.model.checkout import Checkout
 
-from tools.soak.clock import ADA, crash
+from tools.soak.clock import crash
 from tools.soak.customer_rules import CustomerRules
 
 BETWEEN = (
@@ -24,6 +24,8 @@ BETWEEN = (
     "mia accepts",
     "max accepts",
     "the customer cancels",
+    "use",
+    "move",
 )
 
 
@@ -53,6 +55,10 @@ class Unlucky(CustomerRules):
         else:
             self.provider.ill = not self.provider.ill
 
+    def acts_of_others(self) -> dict[str, Callable[[], object]]:
+        """Return what else can come between. Rules that know of such a thing add to this."""
+        return {}
+
     def _come_between(self, what: str) -> None:
         """Do *what* another tab, the provider, the clock or a host does at the same time, where it can be done."""
         newest = max(self.all_of(Checkout), key=lambda one: one.created_at, default=None)
@@ -67,14 +73,15 @@ class Unlucky(CustomerRules):
             acts["pay"] = lambda: self.provider.pay(self.open_sheets()[-1].token, delayed=False)
         if newest:
             an_id = newest.checkout_id
-            acts["cancel"] = lambda: cancel(ADA, an_id, self.services, now=self.now)
-            acts["recover"] = lambda: recover(ADA, an_id, None, self.services, now=self.now)
-            acts["poll"] = lambda: confirm(ADA, an_id, self.services, now=self.now)
+            acts["cancel"] = lambda: cancel(self.who, an_id, self.services, now=self.now)
+            acts["recover"] = lambda: recover(self.who, an_id, None, self.services, now=self.now)
+            acts["poll"] = lambda: confirm(self.who, an_id, self.services, now=self.now)
         if booking:
             mine = booking.booking_id
             acts["mia accepts"] = lambda: book.accept(mine, "mia", self.services, now=self.now)
             acts["max accepts"] = lambda: book.accept(mine, "max", self.services, now=self.now)
-            acts["the customer cancels"] = lambda: book.cancel(mine, ADA, self.services, of=ADA, now=self.now)
+            acts["the customer cancels"] = lambda: book.cancel(mine, self.who, self.services, of=self.who, now=self.now)
+        acts |= self.acts_of_others()
         if act := acts.get(what):
             self.meet(f"came between: {what}")
             self.attempt(act)

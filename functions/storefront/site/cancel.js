@@ -1,13 +1,12 @@
 /** Back from the payment page without paying: a calm way on, whatever became of the purchase meanwhile. */
 
 import { cameFrom, standing, told } from "./checkouts.js";
-import { announce, begin, buyButton, el, find, link, offerNames, purchase, remembered, show } from "./page.js";
-import { token } from "./session.js";
+import { announce, begin, buyButton, el, find, link, offerNames, purchase, remembered, session, show } from "./page.js";
 
 begin(async () => {
   const known = remembered();
   const checkoutId = new URLSearchParams(location.search).get("checkout_id") ?? known?.checkoutId;
-  const [story, name] = checkoutId && token() ? await Promise.all([standing(checkoutId), offerNames()]) : [null, null];
+  const [story, name] = checkoutId && session.isSignedIn ? await Promise.all([standing(checkoutId), offerNames()]) : [null, null];
   if (story) return draw(story, name);
   return show(
     find("#ways"),

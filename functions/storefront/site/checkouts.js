@@ -101,7 +101,7 @@ function choice(story, name) {
 function open(story, name) {
   return [
     `You were buying ${choice(story, name)}`,
-    `${money(story.amount, story.currency)}. The payment page stays open for another ${lasts(story.remaining_s)}.`,
+    `${money(story)}. The payment page stays open for another ${lasts(story.remaining_s)}.`,
     ...(story.replaced_checkout_id
       ? ["It took the place of your earlier choice, which was closed. You need not do anything about that one."]
       : []),

@@ -1,8 +1,7 @@
 /** For those who give live sessions: who waits to be accepted, and the sessions that they accepted. */
 
-import { announce, begin, button, el, find, offerNames, paidup, problem, redraw, show, signInButton } from "./page.js";
+import { announce, begin, button, el, find, offerNames, paidup, problem, redraw, roles, session, show, signInButton } from "./page.js";
 import { Problem } from "./paidup.js";
-import { roles, token } from "./session.js";
 import { lasts, moment } from "./words.js";
 
 const LOOK_EVERY_MS = 10_000;
@@ -17,7 +16,7 @@ const IF_CALLED_OFF = {
 let own = [];
 
 begin(async () => {
-  if (!token()) {
+  if (!session.isSignedIn) {
     return show(find("#content"), only("Sign in to see who waits", "This page is for those who give live sessions.", signInButton()));
   }
   if (!roles().includes("host")) {

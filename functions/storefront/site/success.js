@@ -12,14 +12,15 @@ import {
   offerNames,
   paidup,
   remembered,
+  session,
   show,
   signInButton,
 } from "./page.js";
 import { goOnButton, standing, told } from "./checkouts.js";
 import { missing } from "./missing.js";
 import { Problem } from "./paidup.js";
-import { token } from "./session.js";
-import { STATUS, meaning, purchaseFacts, second } from "./words.js";
+import { lines } from "./story.js";
+import { STATUS, meaning, purchaseFacts } from "./words.js";
 
 const TITLE = document.title;
 
@@ -45,12 +46,12 @@ begin(async () => {
 });
 
 async function watch(checkoutId) {
-  if (!token()) return refused(checkoutId, new Problem({ status: 401 }));
+  if (!session.isSignedIn) return refused(checkoutId, new Problem({ status: 401 }));
   const names = offerNames();
-  const onAttempt = waiting();
+  const onProgress = waiting();
   let look;
   try {
-    look = await paidup.confirm(checkoutId, { onAttempt });
+    look = await paidup.confirm(checkoutId, { onProgress });
   } catch (failure) {
     return refused(checkoutId, failure);
   }
@@ -139,11 +140,7 @@ async function without(purchase, timeline, name) {
 /** What happened so far, for those who want to know. */
 function story(timeline = []) {
   if (!timeline.length) return null;
-  const lines = timeline.map(({ what, at, channel, settled_at: settledAt }) => {
-    const heard = settledAt > at ? `heard ${settledAt - at} s later by ${channel}` : `heard at once by ${channel}`;
-    return el("li", {}, [second(at), what, heard].join(" · "));
-  });
-  return el("details", { class: "story small" }, el("summary", {}, "What happened"), el("ol", {}, lines));
+  return el("details", { class: "story small" }, el("summary", {}, "What happened"), lines(timeline));
 }
 
 function undecided(checkoutId, { problem }) {

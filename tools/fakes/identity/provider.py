@@ -28,7 +28,18 @@ CORS = {
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Max-Age": "600",
 }
-TOKEN_FIELDS = ("sub", "email", "roles", "expires_in", "alg", "audience", "not_before", "name", "nonce")
+TOKEN_FIELDS = (
+    "sub",
+    "email",
+    "email_verified",
+    "roles",
+    "expires_in",
+    "alg",
+    "audience",
+    "not_before",
+    "name",
+    "nonce",
+)
 
 
 class Identity:
@@ -62,13 +73,13 @@ class Identity:
             "jwks_uri": f"{issuer}/.well-known/jwks.json",
             "end_session_endpoint": f"{issuer}/logout",
             "response_types_supported": ["code"],
-            "grant_types_supported": ["authorization_code"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": list(ALGORITHMS),
             "code_challenge_methods_supported": ["S256"],
             "token_endpoint_auth_methods_supported": ["none"],
             "scopes_supported": ["openid", "profile", "email"],
-            "claims_supported": ["iss", "aud", "sub", "email", "roles", "iat", "nbf", "exp", "nonce"],
+            "claims_supported": ["iss", "aud", "sub", "email", "email_verified", "roles", "iat", "nbf", "exp", "nonce"],
         }
         return _json(request, body)
 
@@ -83,7 +94,7 @@ class Identity:
         return JSONResponse({"keys": self._keys.rotate(retire=retire)})
 
     async def token(self, request: Request) -> Response:
-        """Return a token: for the claims asked for as JSON, or for an authorization code."""
+        """Return a token: for the claims asked for as JSON, or for an authorization code or a refresh token."""
         self._check_up()
         if request.method == "OPTIONS":
             return _json(request, None)
@@ -144,14 +155,17 @@ class Identity:
             "jti": new_id("", 16),
         }
         claims |= {name: asked[name] for name in ("name", "nonce") if asked.get(name)}
+        claims |= {"email_verified": asked.get("email_verified", True)} if asked.get("email") else {}
         kid, private = self._keys.current(alg)
         token = jwt.encode(claims, private, alg, {"kid": kid})
         names = ("token", "access_token", "id_token")
         return dict.fromkeys(names, token) | {"token_type": "Bearer", "expires_in": lives}
 
     def _redeem(self, request: Request, form: dict[str, str]) -> Response:
+        if form.get("grant_type") == "refresh_token":
+            return self._refresh(request, form)
         if form.get("grant_type") != "authorization_code":
-            return _oauth_error(request, "unsupported_grant_type", "grant_type must be authorization_code")
+            return _oauth_error(request, "unsupported_grant_type", "use authorization_code or refresh_token")
         code = form.get("code", "")
         grant = self._world.store.noted(code, "grant")
         if grant is None or grant["expires"] <= self._world.now():
@@ -163,7 +177,21 @@ class Identity:
             return _oauth_error(request, "invalid_grant", "code_verifier does not match code_challenge")
         if form.get("redirect_uri") != grant["redirect_uri"] or form.get("client_id") != CLIENT:
             return _oauth_error(request, "invalid_grant", "redirect_uri or client_id differs from the request")
-        return _json(request, self._issue(grant["claims"] | {"nonce": grant["nonce"]}))
+        return self._signed_in(request, grant["claims"], nonce=grant["nonce"])
+
+    def _refresh(self, request: Request, form: dict[str, str]) -> Response:
+        """Answer the next tokens. A refresh token rotates: it is good once."""
+        used = form.get("refresh_token", "")
+        claims = self._world.store.noted(used, "claims")
+        if claims is None or form.get("client_id") != CLIENT:
+            return _oauth_error(request, "invalid_grant", "the refresh token is unknown or was used")
+        self._world.store.db.execute("DELETE FROM notes WHERE id = ?", (used,))
+        return self._signed_in(request, claims)
+
+    def _signed_in(self, request: Request, claims: dict[str, Any], *, nonce: str | None = None) -> Response:
+        refresh_token = new_id("refresh_", 32)
+        self._world.store.note(refresh_token, "claims", claims)
+        return _json(request, self._issue(claims | {"nonce": nonce}) | {"refresh_token": refresh_token})
 
     def _issuer(self) -> str:
         return f"{self._world.base}/identity"
@@ -178,6 +206,7 @@ def _check_claims(asked: dict[str, Any]) -> None:
     rules: dict[str, tuple[Callable[[Any], bool], str]] = {
         "sub": (lambda v: isinstance(v, str) and v != "", "a string that is not empty"),
         "email": (lambda v: v is None or isinstance(v, str), "a string"),
+        "email_verified": (lambda v: isinstance(v, bool), "true or false"),
         "roles": (lambda v: isinstance(v, list) and all(isinstance(r, str) for r in v), "a list of strings"),
         "expires_in": (lambda v: isinstance(v, int), "whole seconds from now; negative: expired already"),
         "not_before": (lambda v: isinstance(v, int), "whole seconds from now"),

@@ -10,9 +10,10 @@ TAKEN = (DisputeStatus.OPEN, DisputeStatus.LOST)
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Charge:
-    """A payment of *amount* (minor units), for an *invoice* and *period* of a subscription where it renewed one.
+    """A payment of `amount` (minor units). If it paid a subscription's invoice, `invoice` and `period` say which.
 
-    `refunds` holds what each refund gave back, under its idempotency key; a failed one gave back nothing.
+    `refunds` holds what each refund gave back, by its idempotency key. A failed one gave back nothing. `disputed` is
+    what the bank took, or tried to take.
     """
 
     ref: str
@@ -27,18 +28,23 @@ class Charge:
 
     @property
     def refunded(self) -> int:
-        """What went back so far."""
+        """What went back so far by refunds."""
         return sum(self.refunds.values())
 
     @property
+    def taken(self) -> int:
+        """What a bank has of it now: it takes a disputed amount when the dispute begins."""
+        return self.disputed if self.dispute in TAKEN else 0
+
+    @property
     def kept(self) -> int:
-        """What the shop has of it: a bank takes a disputed amount when the dispute begins."""
-        return self.amount - self.refunded - (self.disputed if self.dispute in TAKEN else 0)
+        """What the shop has of it."""
+        return self.amount - self.refunded - self.taken
 
     def refund(self, key: str, amount: int | None = None) -> bool:
         """Give *amount* back, or all that is left, once for each *key*; return whether that gave anything back now.
 
-        Raises ProviderRefused while a bank has taken it.
+        Raises ProviderRefused while a bank has taken something of it.
         """
         if key in self.refunds:
             return False
@@ -72,6 +78,7 @@ class Charge:
             status=self.dispute or DisputeStatus.OPEN,
             amount=self.disputed,
             currency=self.currency,
+            payment=self.ref,
             invoice=self.invoice,
             period=self.period,
         )

@@ -1,4 +1,4 @@
-"""What the provider in memory says: of its pages, subscriptions and charges, when asked, and by events."""
+"""What the provider in memory says: of its pages, subscriptions, invoices and charges, when asked, and by events."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,11 +9,8 @@ from paidup.model.checkout import Checkout
 from paidup.model.errors import ObjectMissing, ProviderUnavailable
 from paidup.model.fact import (
     Dispute,
-    Entry,
     Fact,
     Payment,
-    PaymentStatus,
-    Price,
     Refund,
     Subscription,
     SubscriptionStatus,
@@ -22,31 +19,19 @@ from paidup.model.fact import (
 from paidup.model.provider import Known, Listing, Page, PageStatus, Report
 from paidup.model.purchase import Purchase
 
+from tools.fakes.memory import facts
+from tools.fakes.memory.bills import Bill
 from tools.fakes.memory.charges import Charge
+from tools.fakes.memory.facts import NAME, Observed, Sheet
 from tools.fakes.memory.plans import Plan
 
-NAME = "memory"
 LISTED_S = 29 * 86_400
-
-
-@dataclass(slots=True, kw_only=True)
-class Sheet:
-    """A page of the provider's, and what was paid on it; `delayed` where the money came after the page."""
-
-    token: str
-    checkout: Checkout
-    expires_at: int
-    created_at: int = 0
-    status: PageStatus = PageStatus.OPEN
-    payment: PaymentStatus | None = None
-    charge: Charge | None = None
-    delayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """An event of a `type`, told at the provider's second `at`. `facts` returns what it comes to, and may ask the
-    provider. Who asks for the customer's pages and subscriptions hears the same before *asked_before* (epoch seconds).
+    provider. Who asks for the customer's pages and subscriptions hears the same before `asked_before` (epoch seconds).
     """
 
     type: str
@@ -70,24 +55,24 @@ class ProviderEvents:
     away: bool = False
     failed: bool = False
     _said: int = 0
+    _last_told: dict[str, Value] = field(default_factory=dict)
 
     # -- when asked
 
-    def page(self, token: str) -> Page:
-        """Return the page with what it tells."""
+    def page(self, checkout: Checkout) -> Page:
+        """See `Provider.page`."""
         self._asked("page")
-        sheet = self._sheet(token)
+        sheet = self._sheet(checkout.token or "")
         return replace(self._page(sheet), facts=tuple(self._of_sheet(sheet, with_plan=True)))
 
     def purchase_facts(self, purchase: Purchase) -> list[Fact]:
         """See `Provider.purchase_facts`."""
         self._asked("purchase")
-        plan = next((one for one in self.plans.values() if one.checkout.checkout_id == purchase.purchase_id), None)
-        if plan:
-            return [self._of_plan(plan)]
+        plans = self._plans_of(purchase)
+        if plans:
+            return [fact for plan in plans for fact in self._of_plan_whole(plan)]
         sheet = next((one for one in self.sheets.values() if one.checkout.checkout_id == purchase.purchase_id), None)
-        charge = sheet.charge if sheet else None
-        return self._of_charge_whole(charge) if charge else []
+        return self._of_charge_whole(sheet.charge) if sheet and sheet.charge else []
 
     def refetch(self, fact: Fact) -> Fact:
         """Return what is so now, from a later second."""
@@ -96,16 +81,17 @@ class ProviderEvents:
             self.wait()
         value: Value = fact.entry.value
         match value:
+            case Payment():
+                return facts.of_payment(self.sheets[fact.source], self._now()) or fact
             case Subscription():
-                value = self.plans[fact.source.removeprefix("sub_")].value()
+                value = self.plans[fact.source].value()
             case Refund() if charge := self._charge(fact.about):
                 value = charge.refund_value()
             case Dispute() if charge := self._charge(fact.about.removeprefix("dp_")):
                 value = charge.dispute_value()
-            case Payment():
-                return self._of_payment(self.sheets[fact.source]) or fact
-        entry = Entry(at=self.now(), fetched=True, value=value)
-        return replace(fact, entry=entry, fact_id=_fetched_id(fact.source, entry))
+            case _ if bill := self._bill(fact.source):
+                value = bill.value()
+        return facts.restated(fact, value, self.now())
 
     def history(
         self,
@@ -114,23 +100,59 @@ class ProviderEvents:
         *,
         since: int,
         known: Known,  # noqa: ARG002 - it knows whose everything is
-        customer_id: str,
+        customer_id: str,  # noqa: ARG002 - found by ref alone
     ) -> Iterator[Listing]:
-        """See `Provider.history`: there is one customer, whose name here never changes."""
-        mine = [f"{NAME}#customer_{customer_id}"]
-        yield Listing(name="subscriptions", reports=self._subscriptions() if [*customer_refs] == mine else iter(()))
-        yield Listing(name="payment pages", reports=self._pages(since) if [*customer_refs] == mine else iter(()))
+        """See `Provider.history`. What support moved still names the first customer."""
+        mine = [one for one in self.sheets.values() if one.customer_ref in customer_refs]
+        yield Listing(name="subscriptions", reports=self._subscriptions(mine))
+        yield Listing(name="payment pages", reports=self._pages(mine, since))
+        yield Listing(name="charges", reports=self._reversed(mine))
 
-    def _subscriptions(self) -> Iterator[Report]:
+    def _subscriptions(self, mine: Sequence[Sheet]) -> Iterator[Report]:
         self._asked("list subscriptions")
-        for plan in list(self.plans.values()):
-            yield Report(ref=plan.ref, read=partial(self._read_plan, plan))
+        sold = [one.checkout for one in mine]
+        for plan in [one for one in self.plans.values() if one.checkout in sold]:
+            yield Report(ref=plan.ref, read=partial(self._of_plan_whole, plan))
 
-    def _pages(self, since: int) -> Iterator[Report]:
+    def _pages(self, mine: Sequence[Sheet], since: int) -> Iterator[Report]:
         self._asked("list checkout sessions")
-        for sheet in list(self.sheets.values()):
+        for sheet in mine:
             if sheet.created_at >= since:
                 yield Report(ref=sheet.token, read=partial(self._of_sheet, sheet, with_plan=False))
+
+    def _reversed(self, mine: Sequence[Sheet]) -> Iterator[Report]:
+        self._asked("list charges")
+        sold = [one.checkout for one in mine]
+        for charge in self.charges():
+            if (charge.refunded or charge.dispute) and self._sold_with(charge) in sold:
+                yield Report(ref=charge.ref, read=partial(self._of_charge_whole, charge))
+
+    def objects(self, cursor: str | None, *, since: int, known: Known) -> Iterator[Report]:  # noqa: ARG002 - it knows whose everything is
+        """See `Provider.objects`. A cursor is the list's name and the object's id."""
+        name, _, last = (cursor or "").partition("#")
+        names = ("subscriptions", "pages", "charges")
+        for listed in names[names.index(name) if name else 0 :]:
+            self._asked(f"list all {listed}")
+            every = self._every(listed, since)
+            refs = [ref for ref, _, _ in every]
+            for ref, counts, read in every[refs.index(last) + 1 if last else 0 :]:
+                if counts:
+                    yield Report(ref=ref, read=read, cursor=f"{listed}#{ref}")
+            last = ""
+
+    def _every(self, listed: str, since: int) -> list[tuple[str, bool, Callable[[], list[Fact]]]]:
+        """Return the objects of a list: each object's id, whether it is listed, and what it says."""
+        if listed == "subscriptions":
+            ended = SubscriptionStatus.CANCELED
+            plans = list(self.plans.values())
+            return [(one.ref, one.status is not ended, partial(self._of_plan_whole, one)) for one in plans]
+        if listed == "pages":
+            return [
+                (one.token, one.created_at >= since, partial(self._of_sheet, one, with_plan=True))
+                for one in list(self.sheets.values())
+            ]
+        reversed_ = [one for one in self.charges() if one.refunds or one.dispute]
+        return [(one.ref, True, partial(self._of_charge_whole, one)) for one in reversed_]
 
     # -- by events
 
@@ -141,108 +163,76 @@ class ProviderEvents:
             if sheet.status is PageStatus.OPEN and now >= sheet.expires_at:
                 sheet.status = PageStatus.EXPIRED
                 self._tell_page(sheet, at=sheet.expires_at)
-        for plan in self.plans.values():
+        for plan in list(self.plans.values()):
             while (at := plan.next_at) is not None and at <= now:
                 plan.step()
                 self._tell_plan(plan, at=at)
 
     def _tell_page(self, sheet: Sheet, *, at: int | None = None) -> None:
-        """Tell how a page was paid or ended; of a subscription's page, how the subscription stands once it is heard."""
-        told = self._of_payment(sheet, told_at=self.now() if at is None else at)
-        if told is None:
-            return
-
-        def facts() -> list[Fact]:
-            plan = self.plans.get(sheet.token)
-            return [self._subscription(plan), told] if plan else [told]
-
-        asked_before = inf if sheet.token in self.plans else sheet.created_at + LISTED_S
-        self.told.append(Told(type="page", at=told.entry.at, facts=facts, asked_before=asked_before))
+        """Tell how a page was paid or ended."""
+        if told := facts.of_payment(sheet, self._next(at)):
+            self._tell("page", told, asked_before=inf if sheet.plan else sheet.created_at + LISTED_S)
 
     def _tell_plan(self, plan: Plan, *, at: int | None = None) -> None:
-        """Tell how a subscription stands now; one that is past due is asked for when it is heard."""
-        told = self._of_plan(plan, told_at=self.now() if at is None else at)
-        past_due = plan.status is SubscriptionStatus.PAST_DUE
-        facts = (lambda: [self._subscription(plan)]) if past_due else (lambda: [told])
-        self.told.append(Told(type="subscription", at=told.entry.at, facts=facts, asked_before=inf))
+        """Tell how a subscription and its invoices stand, if nobody was told so before."""
+        if self._is_news(plan.ref, plan.value()):
+            self._tell("subscription", facts.of_plan(plan, self._next(at)), asked_before=inf)
+        for bill in plan.bills:
+            if self._is_news(bill.ref, bill.value()):
+                self._tell("invoice", facts.of_bill(plan, bill, self._next(at)), asked_before=inf)
+
+    def _tell(self, kind: str, told: Fact, *, asked_before: float) -> None:
+        self.told.append(Told(type=kind, at=told.entry.at, facts=lambda: [told], asked_before=asked_before))
+
+    def _is_news(self, ref: str, value: Value) -> bool:
+        before, self._last_told[ref] = self._last_told.get(ref), value
+        return before != value
 
     def _tell_charge(self, charge: Charge, value: Refund | Dispute | None) -> None:
-        """Tell *value* of a charge, or, with None, let its refunds be asked for; whose it is must be asked for."""
-        told = self._of_charge(charge, value, told_at=self.now()) if value else None
+        """Tell *value* of a charge, or, with None, let its refunds be asked for. Whose a subscription's charge is must
+        be asked for too.
+        """
+        checkout = self._sold_with(charge)
+        told = facts.of_charge(checkout, charge, value, self._next(None)) if value else None
 
-        def facts() -> list[Fact]:
+        def read() -> list[Fact]:
+            if told and not charge.invoice:
+                return [told]
             self._asked("whose payment it is")
-            return [told or self._of_charge(charge, charge.refund_value())]
+            return [told or facts.of_charge(checkout, charge, charge.refund_value(), self._now())]
 
         listed = [one.created_at + LISTED_S for one in self.sheets.values() if one.charge is charge]
-        until = listed[0] if listed else 0
-        self.told.append(Told(type="charge", at=self.now(), facts=facts, asked_before=until))
+        self.told.append(Told(type="charge", at=self.now(), facts=read, asked_before=listed[0] if listed else 0))
 
     # -- in facts
 
-    def _subscription(self, plan: Plan) -> Fact:
-        self._asked("subscription")
-        return self._of_plan(plan)
+    def _now(self) -> Observed:
+        return Observed(at=self.now())
+
+    def _next(self, at: int | None) -> Observed:
+        """Return the stamp of the next event, at *at* (None: now)."""
+        self._said += 1
+        return Observed(at=self.now() if at is None else at, number=self._said)
 
     def _of_charge_whole(self, charge: Charge) -> list[Fact]:
-        found = [self._of_charge(charge, charge.refund_value())]
-        return found + ([self._of_charge(charge, charge.dispute_value())] if charge.dispute else [])
+        checkout = self._sold_with(charge)
+        found = [facts.of_charge(checkout, charge, charge.refund_value(), self._now())]
+        if charge.dispute:
+            found.append(facts.of_charge(checkout, charge, charge.dispute_value(), self._now()))
+        return found
 
-    def _read_plan(self, plan: Plan) -> list[Fact]:
-        return [self._of_plan(plan)]
+    def _of_plan_whole(self, plan: Plan) -> list[Fact]:
+        """Return what a subscription says, its newest invoice, and those that reach up to its present period."""
+        lately = [one for one in plan.bills[:-1] if one.end >= plan.period_start]
+        return [facts.of_plan(plan, self._now())] + [
+            facts.of_bill(plan, bill, self._now()) for bill in (*lately, plan.newest)
+        ]
 
     def _of_sheet(self, sheet: Sheet, *, with_plan: bool) -> list[Fact]:
-        payment, charge, plan = self._of_payment(sheet), sheet.charge, self.plans.get(sheet.token)
-        found = [self._of_plan(plan)] if plan and with_plan else []
-        if payment:
+        found = self._of_plan_whole(sheet.plan) if sheet.plan and with_plan else []
+        if payment := facts.of_payment(sheet, self._now()):
             found.append(payment)
-        return found + (self._of_charge_whole(charge) if charge else [])
-
-    def _of_payment(self, sheet: Sheet, *, told_at: int | None = None) -> Fact | None:
-        status = PaymentStatus.EXPIRED if sheet.status is PageStatus.EXPIRED else sheet.payment
-        if status is None:
-            return None
-        cart, plan = sheet.checkout.cart, self.plans.get(sheet.token)
-        amount = 0 if cart.trial_days else cart.amount
-        intent = f"pi_{sheet.token}" if sheet.payment and not plan else None
-        value = Payment(status=status, amount=amount, subtotal=amount, currency=cart.currency, ref=intent)
-        ref = plan.ref if plan else intent
-        fact = self._fact(sheet.checkout, value, sheet.token, told_at)
-        fact = replace(fact, provider_ref=f"{NAME}#{ref}" if ref else None)
-        if status is not PaymentStatus.PAID:
-            return fact
-        fetched = told_at is None and not sheet.delayed
-        known_at = sheet.charge.at if sheet.charge else sheet.expires_at
-        return replace(fact, paid_at=min(fact.entry.at, known_at) if fetched else fact.entry.at)
-
-    def _of_plan(self, plan: Plan, *, told_at: int | None = None) -> Fact:
-        told = self._fact(plan.checkout, plan.value(), plan.ref, told_at)
-        return replace(told, provider_ref=f"{NAME}#{plan.ref}", paid_at=plan.created_at)
-
-    def _of_charge(self, charge: Charge, value: Refund | Dispute, *, told_at: int | None = None) -> Fact:
-        checkout, of_a_plan = self._sold_with(charge)
-        about = charge.ref if isinstance(value, Refund) else f"dp_{charge.ref}"
-        fact = self._fact(checkout, value, f"ch_{charge.ref}", told_at, about=about)
-        return replace(fact, asked=None, valid_days=None) if of_a_plan else fact
-
-    def _fact(self, checkout: Checkout, value: Value, source: str, told_at: int | None, *, about: str = "") -> Fact:
-        self._said += 1
-        cart, at = checkout.cart, self.now() if told_at is None else told_at
-        entry = Entry(at=at, fetched=told_at is None, value=value)
-        return Fact(
-            fact_id=_fetched_id(source, entry) if entry.fetched else f"evt_{self._said}",
-            provider=NAME,
-            customer_id=checkout.customer_id,
-            purchase_id=checkout.checkout_id,
-            offer_id=cart.offer_id,
-            kind=cart.kind,
-            valid_days=cart.valid_days,
-            asked=Price(amount=cart.amount, currency=cart.currency),
-            entry=entry,
-            source=source,
-            customer_ref=f"stripe#customer_{checkout.customer_id}",
-            about=about,
-        )
+        return found + (self._of_charge_whole(sheet.charge) if sheet.charge else [])
 
     # -- how it is done
 
@@ -264,7 +254,7 @@ class ProviderEvents:
             url=f"https://pay/{sheet.token}",
             expires_at=sheet.expires_at,
             status=sheet.status,
-            customer_ref=f"{NAME}#customer_{sheet.checkout.customer_id}",
+            customer_ref=sheet.customer_ref,
         )
 
     def charges(self) -> list[Charge]:
@@ -273,16 +263,19 @@ class ProviderEvents:
             charge for plan in self.plans.values() for charge in plan.charges
         ]
 
+    def _plans_of(self, purchase: Purchase) -> list[Plan]:
+        """Return the subscriptions that *purchase* names."""
+        named = (ref.removeprefix(f"{NAME}#") for ref in purchase.refs)
+        return [self.plans[ref] for ref in named if ref in self.plans]
+
+    def _bill(self, ref: str) -> Bill | None:
+        return next((bill for plan in self.plans.values() for bill in plan.bills if bill.ref == ref), None)
+
     def _charge(self, ref: str) -> Charge | None:
         return next((one for one in self.charges() if one.ref == ref), None)
 
-    def _sold_with(self, charge: Charge) -> tuple[Checkout, bool]:
+    def _sold_with(self, charge: Charge) -> Checkout:
         for plan in self.plans.values():
             if charge in plan.charges:
-                return plan.checkout, True
-        return next(one.checkout for one in self.sheets.values() if one.charge is charge), False
-
-
-def _fetched_id(source: str, entry: Entry) -> str:
-    """Return the id of what was fetched: one object may tell of several registers."""
-    return f"{source}@{entry.at}.{entry.value.tag}"
+                return plan.checkout
+        return next(one.checkout for one in self.sheets.values() if one.charge is charge)

@@ -41,6 +41,8 @@ class Term:
                 return there is not None
             case "attribute_not_exists":
                 return there is None
+            case "begins_with":
+                return there is not None and self.value is not None and _begins(there, self.value)
             case "<>":
                 return there is None or not _compared("=", there, self.value)
             case how if how in COMPARISONS:
@@ -60,9 +62,13 @@ class Placeholders:
     def terms(self, expression: str) -> list[list[Term]]:
         """Return the terms of *expression*: those of one list must all hold, and those of one of the lists."""
         return [
-            [Term(self._name(name), how, self._value(value) if value else None) for name, how, value in part]
+            [Term(self._name(name), how, self.value(value) if value else None) for name, how, value in part]
             for part in _parsed(expression)
         ]
+
+    def projection(self, expression: str) -> list[str]:
+        """Return the attributes that a projection names. Paths into an attribute are not known here."""
+        return [self._name(name.strip()) for name in expression.split(",")]
 
     def check_used(self) -> None:
         """Refuse what no expression used."""
@@ -81,7 +87,8 @@ class Placeholders:
         self._used.add(name)
         return self.names[name]
 
-    def _value(self, name: str) -> Item:
+    def value(self, name: str) -> Item:
+        """Return what the placeholder *name* stands for."""
         if name not in self.values:
             message = "An expression attribute value used in expression is not defined; attribute value:"
             raise invalid(f"{message} {name}")
@@ -93,7 +100,21 @@ def holds(expression: str | None, placeholders: Placeholders, item: Item) -> boo
     """Say whether the condition *expression* (None: there is none) holds for *item*, which is empty if not there."""
     parts = placeholders.terms(expression) if expression else [[]]
     placeholders.check_used()
+    return any_holds(parts, item)
+
+
+def any_holds(parts: list[list[Term]], item: Item) -> bool:
+    """Say whether all terms of one of the *parts* hold for *item*."""
     return any(all(term.holds(item) for term in part) for part in parts)
+
+
+def assigned(expression: str, placeholders: Placeholders) -> Item:
+    """Return the attributes that the update *expression* sets: `SET name = :value, …`."""
+    verb, _, terms = expression.partition(" ")
+    if verb != "SET":
+        raise NotImplementedError(f"an update that this table does not know: {expression}")
+    pairs = (term.split(" = ") for term in terms.split(", "))
+    return {name: placeholders.value(value) for name, value in pairs}
 
 
 @cache
@@ -107,6 +128,11 @@ def _read(term: str) -> tuple[str, str, str | None]:
     if found is None:
         raise NotImplementedError(f"an expression that this table does not know: {term}")
     return found["name"] or found["of"], found["how"] or found["does"], found["value"] or found["with"]
+
+
+def _begins(one: Item, beginning: Item) -> bool:
+    ((kind, inner),), ((_, begun),) = one.items(), beginning.items()
+    return one.keys() == beginning.keys() and kind in ("S", "B") and inner.startswith(begun)
 
 
 def _compared(how: str, one: Item, other: Item | None) -> bool:

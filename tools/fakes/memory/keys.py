@@ -13,6 +13,7 @@ Entries = list[tuple[Any, Address]]  # by range key: a number or a string, one k
 
 OWN = ""  # the table's own keys, beside its indexes
 KEYS = {OWN: ("pk", "sk"), "by_ref": ("ref", "ref_at"), "by_due": ("due_shard", "due_at")}
+PROJECTED = {"by_ref": ("customer_id", "purchase_id"), "by_due": ("customer_id",)}  # beside the keys
 KINDS = {"pk": "S", "sk": "S", "ref": "S", "ref_at": "N", "due_shard": "S", "due_at": "N"}
 FIRST: Address = ("", "")
 LAST: Address = ("\U0010ffff", "")
@@ -66,6 +67,14 @@ def place(row: Item, names: tuple[str, str]) -> tuple[str, Any] | None:
     if hash_name not in row or range_name not in row:
         return None
     return row[hash_name]["S"], ordered(row[range_name])
+
+
+def projected(row: Item, index: str) -> Item:
+    """Return what an index holds of *row*: its keys and a few ids. The table itself holds all of it."""
+    if index == OWN:
+        return row
+    names = (*KEYS[OWN], *KEYS[index], *PROJECTED[index])
+    return {name: row[name] for name in names if name in row}
 
 
 def evaluated(address: Address, row: Item, index: str) -> Item:

@@ -1,4 +1,4 @@
-"""A payment provider in memory: what it is asked to do, and what buyers, the shop's people and banks do there."""
+"""A payment provider in memory: what paidup asks it to do, and its signed events."""
 
 import hmac
 import json
@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from paidup.model.checkout import Checkout
-from paidup.model.errors import BadSignature, BrokenJson, IdempotencyKeySpent
-from paidup.model.fact import DisputeStatus, Fact, PaymentStatus, Refund, SubscriptionStatus
-from paidup.model.offer import Kind
+from paidup.model.endpoint import Endpoint
+from paidup.model.errors import BadSignature, BrokenJson, IdempotencyKeySpent, Malformed, ObjectMissing
+from paidup.model.fact import Fact, SubscriptionStatus
+from paidup.model.offer import CatalogPrice
 from paidup.model.provider import Known, Page, PageStatus, WebhookEvent
 from paidup.model.purchase import Purchase
 
+from tools.fakes.memory import facts
 from tools.fakes.memory.charges import TAKEN, Charge
-from tools.fakes.memory.events import NAME, ProviderEvents, Sheet
-from tools.fakes.memory.plans import Plan, begun
+from tools.fakes.memory.facts import NAME, Sheet
+from tools.fakes.memory.finding import Finding
+from tools.fakes.memory.plans import Plan
 
 __all__ = ["MemoryProvider", "Sheet"]
 
@@ -23,10 +26,17 @@ SECRET = b"memory"
 
 
 @dataclass(slots=True)
-class MemoryProvider(ProviderEvents):
-    """A `Provider` like any other. While it is *ill* it answers 500 to whoever asks for a page."""
+class MemoryProvider(Finding):
+    """A `Provider` like any other. While it is *ill* it answers 500 to whoever asks for a page.
+
+    `prices` is its catalogue, by lookup key or id. `promotions` are its promotions' ids by code. `listeners` are its
+    webhook endpoints: address, and whether it is enabled.
+    """
 
     ill: bool = False
+    prices: dict[str, CatalogPrice] = field(default_factory=dict)
+    promotions: dict[str, str] = field(default_factory=dict)
+    listeners: dict[str, bool] = field(default_factory=dict)
     _by_key: dict[str, str | None] = field(default_factory=dict)
 
     # -- what paidup asks it to do
@@ -36,17 +46,25 @@ class MemoryProvider(ProviderEvents):
         """The provider's name."""
         return NAME
 
-    def open_page(self, checkout: Checkout, *, customer_ref: str | None, email: str | None) -> Page:  # noqa: ARG002 - one customer
+    def open_page(self, checkout: Checkout, *, customer_ref: str | None, email: str | None) -> Page:
         """See `Provider.open_page`: the first answer under a key is replayed, an outage too."""
         if customer_ref is None:
             self._asked("customer")
+            if email:
+                self.emails[f"{NAME}#customer_{checkout.customer_id}"] = email
         after = self._asked("open_page")
         key, now = checkout.idempotency_key, self.now()
         if key not in self._by_key:
             self._by_key[key] = None if self.ill else f"page_{key}"
             if token := self._by_key[key]:
                 expires_at = now + PAGE_LASTS_S
-                self.sheets[token] = Sheet(token=token, checkout=checkout, created_at=now, expires_at=expires_at)
+                self.sheets[token] = Sheet(
+                    token=token,
+                    checkout=checkout,
+                    customer_ref=customer_ref or f"{NAME}#customer_{checkout.customer_id}",
+                    created_at=now,
+                    expires_at=expires_at,
+                )
         if (token := self._by_key[key]) is None:
             self.failed = True
             raise IdempotencyKeySpent("memory", "it was asked to open a page (500)")
@@ -54,42 +72,70 @@ class MemoryProvider(ProviderEvents):
             after()
         return self._page(self.sheets[token])
 
-    def close_page(self, token: str) -> Page:
+    def change_email(self, customer_ref: str, email: str) -> None:
+        """See `Provider.change_email`: what was told last is in `emails`."""
+        self._asked("email")
+        self.emails[customer_ref] = email
+
+    def price(self, ref: str) -> CatalogPrice:
+        """See `Provider.price`: prices are listed by `prices`."""
+        self._asked("price")
+        if ref not in self.prices:
+            raise ObjectMissing(NAME, f"there is no price {ref!r}")
+        return self.prices[ref]
+
+    def promotion(self, code: str, *, customer_ref: str | None) -> str:  # noqa: ARG002 - everybody gets it
+        """See `Provider.promotion`: promotions are listed by `promotions`."""
+        self._asked("promotion")
+        if code not in self.promotions:
+            raise Malformed("promotion_code", f"there is no code {code!r} that can be used now")
+        return self.promotions[code]
+
+    def close_page(self, checkout: Checkout) -> Page:
         """See `Provider.close_page`."""
         after = self._asked("close_page")
-        sheet = self._sheet(token)
+        sheet = self._sheet(checkout.token or "")
         if sheet.status is PageStatus.OPEN:
             sheet.status = PageStatus.EXPIRED
         if after:
             after()
-        return self.page(token)
+        return self.page(checkout)
 
     def refund(self, purchase: Purchase) -> list[Fact]:
-        """See `Provider.refund`. Raises ProviderRefused while a bank has the money."""
+        """See `Provider.refund`: all subscriptions end first, and what a bank has hinders no other refund. Raises
+        ProviderRefused in the end while a bank has some of the money.
+        """
         after = self._asked("give_back")
         found: list[Fact] = []
-        if purchase.kind is Kind.SUBSCRIPTION:
-            plan = self.plans[(purchase.provider_ref or "").removeprefix(f"{NAME}#sub_")]
+        plans = self._plans_of(purchase)
+        for plan in plans:
             if plan.status is not SubscriptionStatus.CANCELED:
                 self.cancel(plan)
-            found.append(self._of_plan(plan))
-            charge = plan.newest_charge
-            if charge is None:
-                currency = plan.checkout.cart.currency
-                nothing = Refund(
-                    amount=0, refunded=0, currency=currency, invoice=plan.invoice, period=plan.period_start
-                )
-                found.append(self._fact(plan.checkout, nothing, plan.ref, None, about=plan.ref))
-        else:
-            charge = self._charge(purchase.payment.ref or "") if purchase.payment else None
-        if charge:
-            self.failed = self.failed or charge.dispute in TAKEN
-            if charge.refund(purchase.refund_key):
-                self._tell_charge(charge, charge.refund_value())
-            found.append(self._of_charge(charge, charge.refund_value()))
+            found.append(facts.of_plan(plan, self._now()))
+        charges: list[Charge] = []
+        for plan in plans:
+            lately = self._paid_lately(plan)
+            charges += lately
+            found += [] if lately else [facts.nothing_to_refund(plan, self._now())]
+        if not plans and purchase.payment and (charge := self._charge(purchase.payment.ref or "")):
+            charges = [charge]
+        for charge in sorted(charges, key=lambda one: one.dispute in TAKEN):
+            found.append(self._refund_charge(charge, purchase))
         if after:
             after()
         return found
+
+    @staticmethod
+    def _paid_lately(plan: Plan) -> list[Charge]:
+        """Return what was paid for the present period of *plan*: changes first, the period last."""
+        lately = [bill for bill in plan.bills if any(line.start >= plan.period_start for line in bill.lines)]
+        return [bill.charge for bill in reversed(lately) if bill.charge]
+
+    def _refund_charge(self, charge: Charge, purchase: Purchase) -> Fact:
+        self.failed = self.failed or charge.dispute in TAKEN
+        if charge.refund(f"{purchase.refund_key}-{charge.ref}"):
+            self._tell_charge(charge, charge.refund_value())
+        return facts.of_charge(self._sold_with(charge), charge, charge.refund_value(), self._now())
 
     # -- its events
 
@@ -102,7 +148,7 @@ class MemoryProvider(ProviderEvents):
     def read_event(self, body: str) -> WebhookEvent:
         """See `Provider.read_event`."""
         try:
-            return self.event(int(json.loads(body)["event"]))
+            return self.told_as_event(int(json.loads(body)["event"]))
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise BrokenJson("The body is no event.") from error
 
@@ -116,88 +162,12 @@ class MemoryProvider(ProviderEvents):
         first = int(cursor.removeprefix("evt_")) + 1 if cursor else 0
         for n in range(first, len(self.told)):
             if cursor or self.told[n].at >= since:
-                yield self.event(n)
+                yield self.told_as_event(n)
 
-    def event(self, n: int) -> WebhookEvent:
-        """Return the *n*th event."""
-        told = self.told[n]
-        body = json.dumps({"event": n})
-        return WebhookEvent(
-            provider=NAME, event_id=f"evt_{n}", type=told.type, urgent=told.type == "page", relevant=True, body=body
-        )
-
-    # -- what buyers do
-
-    def pay(self, token: str, *, delayed: bool) -> None:
-        """Pay on a page, if it can still be paid; a delayed method decides later. Subscriptions are paid by card."""
-        self.tick()
-        sheet = self.sheets[token]
-        if sheet.status is not PageStatus.OPEN:
-            return
-        sheet.status = PageStatus.COMPLETE
-        if sheet.checkout.cart.kind is Kind.SUBSCRIPTION:
-            sheet.payment = PaymentStatus.PAID
-            plan = self.plans[token] = begun(f"sub_{token}", token, sheet.checkout, self.now())
-            self._tell_plan(plan)
-            self._tell_page(sheet)
-            return
-        sheet.payment, sheet.delayed = (PaymentStatus.PENDING if delayed else PaymentStatus.PAID), delayed
-        self._take(sheet)
-        self._tell_page(sheet)
-
-    def decide(self, token: str, *, succeeds: bool) -> None:
-        """Let a delayed payment succeed or fail."""
-        sheet = self.sheets[token]
-        if sheet.payment is PaymentStatus.PENDING:
-            sheet.payment = PaymentStatus.PAID if succeeds else PaymentStatus.FAILED
-            self._take(sheet)
-            self._tell_page(sheet)
-
-    def cancel(self, plan: Plan) -> None:
-        """End a subscription at once."""
-        plan.end(SubscriptionStatus.CANCELED, self.now())
-        self._tell_plan(plan)
-
-    def cancel_at_period_end(self, plan: Plan, *, cancels: bool) -> None:
-        """Let a subscription end with its period, or go on after all."""
-        plan.cancel_at = plan.period_end if cancels else None
-        self._tell_plan(plan)
-
-    def settle_debt(self, plan: Plan, outcome: SubscriptionStatus) -> None:
-        """Let a subscription that is past due be paid after all (active), or given up (unpaid, or canceled)."""
-        if outcome is SubscriptionStatus.ACTIVE:
-            plan.pay(self.now())
-        else:
-            plan.end(outcome, self.now())
-        self._tell_plan(plan)
-
-    # -- what the shop's people and banks do
-
-    def refund_by_hand(self, charge: Charge, amount: int | None) -> None:
-        """Give *amount*, or all that is left, back by hand, unless a bank has it."""
-        self._said += 1
-        if charge.dispute not in TAKEN and charge.refund(f"re_{self._said}", amount):
-            self._tell_charge(charge, charge.refund_value())
-
-    def fail_a_refund(self, charge: Charge) -> bool:
-        """Let the newest refund come back to the shop, and return whether there was one."""
-        failed = charge.fail_last_refund()
-        if failed:
-            self.failed = True
-            self._tell_charge(charge, None)
-        return failed
-
-    def dispute(self, charge: Charge, status: DisputeStatus) -> None:
-        """Let a bank take what is left of a payment, and keep it, or give it back."""
-        if status is DisputeStatus.OPEN:
-            charge.disputed = charge.amount - charge.refunded
-        charge.dispute = status
-        self._tell_charge(charge, charge.dispute_value())
-
-    def _take(self, sheet: Sheet) -> None:
-        if sheet.payment is PaymentStatus.PAID:
-            cart, ref = sheet.checkout.cart, f"pi_{sheet.token}"
-            sheet.charge = Charge(ref=ref, amount=cart.amount, currency=cart.currency, at=self.now())
+    def endpoints(self) -> list[Endpoint]:
+        """See `Provider.endpoints`: the addresses that `listeners` names are told of everything."""
+        self._asked("endpoints")
+        return [Endpoint(url=url, enabled=enabled) for url, enabled in self.listeners.items()]
 
 
 def signature(body: bytes) -> str:

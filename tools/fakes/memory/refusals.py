@@ -41,9 +41,10 @@ def no_such_table() -> ResourceNotFoundException:
     return _refusal(ResourceNotFoundException, "Requested resource not found")
 
 
-def condition_failed() -> ConditionalCheckFailedException:
-    """Return the refusal of a single write whose condition does not hold."""
-    return _refusal(ConditionalCheckFailedException, "The conditional request failed")
+def condition_failed(there: dict[str, Any] | None = None) -> ConditionalCheckFailedException:
+    """Return the refusal of a single write whose condition does not hold, with the item that is *there*."""
+    told = {"Item": there} if there else {}
+    return _refusal(ConditionalCheckFailedException, "The conditional request failed", **told)
 
 
 def canceled(reasons: Sequence[ClientError | None]) -> TransactionCanceledException:

@@ -15,6 +15,7 @@ from tools.fakes import due
 from tools.fakes.faults import dice
 from tools.fakes.store import new_id
 from tools.fakes.stripe import (
+    account,
     balance,
     catalog,
     checkout,
@@ -22,7 +23,11 @@ from tools.fakes.stripe import (
     disputes,
     events,
     invoice_api,
+    payment_links,
     payments,
+    portal,
+    previews,
+    promotions,
     refunds,
     sdk,
     subscription_api,
@@ -37,13 +42,18 @@ OPERATIONS: tuple[Operation, ...] = (
     *checkout.OPERATIONS,
     *customers.OPERATIONS,
     *catalog.OPERATIONS,
+    *promotions.OPERATIONS,
+    *portal.OPERATIONS,
+    *payment_links.OPERATIONS,
     *subscription_api.OPERATIONS,
+    *previews.OPERATIONS,
     *invoice_api.OPERATIONS,
     *payments.OPERATIONS,
     *refunds.OPERATIONS,
     *balance.OPERATIONS,
     *disputes.OPERATIONS,
     *events.OPERATIONS,
+    *account.OPERATIONS,
 )
 KEY_KEPT_S = 24 * 3600
 KEY_LENGTH = 255
@@ -111,6 +121,7 @@ class StripeApi:
         _check_version(request)
         method, path = request.method, request.url.path.removeprefix("/stripe")
         operation, ids = self._route(method, path)
+        self._world.requests[f"{method} {operation.path}"] += 1
         call = Call(operation=operation, ids=ids, raw=_form(request, body), request_id=request_id)
         if key is None:
             return await self._struck(call)

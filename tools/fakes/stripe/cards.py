@@ -75,6 +75,7 @@ MESSAGES = {
     "debit_failed": ("payment_intent_payment_attempt_failed", "The bank refused the debit."),
 }
 DELAYED = {"delayed_success": "6789", "delayed_failure": "1116"}
+TAKES_TIME = ("sepa_debit",)
 
 
 def read(number: str) -> Card:
@@ -90,6 +91,12 @@ def of(payment_method: Obj | None) -> Card | None:
     """Return the test card behind a *payment_method*, or None where it is none."""
     details = (payment_method or {}).get("card")
     return BY_LAST4.get(details["last4"]) if details else None
+
+
+def outcome_of(method: Obj) -> str:
+    """Return how a debit with *method*, which takes its time, will end: a key of `DELAYED`."""
+    last4 = method[method["type"]]["last4"]
+    return next(outcome for outcome, digits in DELAYED.items() if digits == last4)
 
 
 def save(world: World, card: Card, *, email: str | None = None, customer: str | None = None) -> Obj:

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tools.fakes.store import Obj, new_id
-from tools.fakes.stripe import catalog
+from tools.fakes.stripe import catalog, choices
 from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.operation import merged_metadata
 from tools.fakes.stripe.wire import Refusal, missing
@@ -13,7 +13,6 @@ from tools.fakes.stripe.world import World
 SHORTEST_S, LONGEST_S = 30 * 60, 24 * 3600
 MAX_LINE_ITEMS, MAX_QUANTITY, MAX_REFERENCE = 100, 999_999, 200
 METHODS = ("card", "sepa_debit")
-MINIMUM = {"gbp": 30, "jpy": 50, "sek": 300, "nok": 300, "dkk": 250, "mxn": 1000, "hkd": 400, "pln": 200, "idr": 0}
 
 
 def line(world: World, asked: dict[str, Any], at: str) -> Obj:
@@ -27,13 +26,12 @@ def line(world: World, asked: dict[str, Any], at: str) -> Obj:
         raise Refusal(message, code="parameter_invalid_integer", param=f"{at}[quantity]")
     price = catalog.price_of(world, asked, at)
     product = world.store.need(price["product"])
-    total = price["unit_amount"] * quantity
+    limits = choices.adjustable(asked, at)
     return made(
         "item",
         id=new_id("li_1", 23),
         object="item",
-        amount_subtotal=total,
-        amount_total=total,
+        **{"adjustable_quantity": limits} if limits else {},
         currency=price["currency"],
         description=product["name"],
         metadata=merged_metadata({}, asked.get("metadata")),

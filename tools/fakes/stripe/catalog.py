@@ -3,19 +3,22 @@
 from typing import Any
 
 from tools.fakes.store import Obj
-from tools.fakes.stripe import views
+from tools.fakes.stripe import currencies, views
 from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.wire import Refusal, missing
 from tools.fakes.stripe.world import World
 
-MAX_AMOUNT = 99_999_999
+LONGEST = {"day": 3 * 365, "week": 156, "month": 36, "year": 3}
+"""The longest that a period may be: three years."""
+NAME_LENGTH, LOOKUP_KEY_LENGTH, MAX_LOOKUP_KEYS = 250, 200, 10
 PRODUCT_FIELDS = ("active", "description", "images", "name", "statement_descriptor", "unit_label", "url")
 
 
-def create_product(world: World, params: dict[str, Any], *, active: bool = True) -> Obj:
-    """Make a product; one made for a single price in passing is not *active*."""
+def create_product(world: World, params: dict[str, Any], *, active: bool = True, at: str = "") -> Obj:
+    """Make a product; one made for a single price in passing is not *active*. *at* names the place in the params."""
     if world.store.get(params.get("id")):
         raise Refusal("Product already exists.", code="resource_already_exists", param="id")
+    _check_length(params["name"], NAME_LENGTH, f"{at}[name]" if at else "name")
     fields = {
         name: params[name]
         for name in (*PRODUCT_FIELDS, "id", "marketing_features", "tax_code", "type")
@@ -34,6 +37,7 @@ def create_product(world: World, params: dict[str, Any], *, active: bool = True)
 def update_product(world: World, params: dict[str, Any], id_: str) -> Obj:
     """Change a product."""
     product = world.named(id_, "product")
+    _check_length(params.get("name", ""), NAME_LENGTH, "name")
     fields = {name: params[name] for name in PRODUCT_FIELDS if name in params}
     fields["metadata"] = merged_metadata(product["metadata"], params.get("metadata"))
     return world.change(product, "product.updated", **fields, updated=world.now())
@@ -45,19 +49,22 @@ def create_price(world: World, params: dict[str, Any], *, active: bool = True, a
     if "product" in params:
         product = world.named(params["product"], "product", path.format("product"))
     elif data := params.get("product_data"):
-        product = create_product(world, data, active=active)
+        product = create_product(world, data, active=active, at=path.format("product_data"))
     else:
         raise missing(path.format("product"))
-    amount = _amount(params, path)
+    currency = currencies.read(params["currency"], path.format("currency"))
+    amount = _amount(params, currency, path)
     recurring = params.get("recurring")
+    if key := params.get("lookup_key"):
+        _take_lookup_key(world, key, transfer=params.get("transfer_lookup_key", False))
     price = world.make(
         "price",
         "price_1",
         active=params.get("active", active),
-        currency=_currency(params["currency"], path.format("currency")),
+        currency=currency,
         metadata=merged_metadata({}, params.get("metadata")),
         product=product["id"],
-        recurring=recurring and _recurring(recurring),
+        recurring=recurring and _recurring(recurring, path.format("recurring")),
         type="recurring" if recurring else "one_time",
         unit_amount=amount,
         unit_amount_decimal=str(amount),
@@ -68,10 +75,14 @@ def create_price(world: World, params: dict[str, Any], *, active: bool = True, a
     return price
 
 
-def _recurring(asked: dict[str, Any]) -> Obj:
+def _recurring(asked: dict[str, Any], at: str) -> Obj:
+    interval, count = asked["interval"], asked.get("interval_count", 1)
+    if not 1 <= count <= LONGEST[interval]:
+        message = "Invalid positive integer" if count < 1 else "The maximum interval allowed is 3 years."
+        raise Refusal(message, code="parameter_invalid_integer", param=f"{at}[interval_count]")
     return {
-        "interval": asked["interval"],
-        "interval_count": asked.get("interval_count", 1),
+        "interval": interval,
+        "interval_count": count,
         "meter": None,
         "trial_period_days": asked.get("trial_period_days"),
         "usage_type": "licensed",
@@ -81,15 +92,25 @@ def _recurring(asked: dict[str, Any]) -> Obj:
 def update_price(world: World, params: dict[str, Any], id_: str) -> Obj:
     """Change a price; its amount can never change."""
     price = world.named(id_, "price")
-    fields: dict[str, Any] = {name: params[name] for name in ("active", "nickname", "lookup_key") if name in params}
+    fields: dict[str, Any] = {name: params[name] for name in ("active", "nickname", "tax_behavior") if name in params}
+    if "lookup_key" in params:
+        key = params["lookup_key"] or None
+        if key and key != price["lookup_key"]:
+            _take_lookup_key(world, key, transfer=params.get("transfer_lookup_key", False))
+        fields["lookup_key"] = key
     fields["metadata"] = merged_metadata(price["metadata"], params.get("metadata"))
     return world.change(price, "price.updated", **fields)
 
 
 def list_prices(world: World, params: dict[str, Any]) -> Obj:
-    """Return prices, by product, currency or type where one is given."""
+    """Return prices, by product, currency, type, lookup keys or interval."""
     equal = {name: params.get(name) for name in ("product", "currency", "type", "active")}
-    return views.page(world, "price", params, "/v1/prices", equal=equal)
+    equal |= {f"recurring__{name}": value for name, value in params.get("recurring", {}).items()}
+    keys = params.get("lookup_keys", [])
+    if len(keys) > MAX_LOOKUP_KEYS:
+        raise Refusal(f"You can pass up to {MAX_LOOKUP_KEYS} lookup keys.", param="lookup_keys")
+    named = f"json_extract(body, '$.lookup_key') IN ({', '.join('?' * len(keys))})" if keys else "1"
+    return views.page(world, "price", params, "/v1/prices", also=(named, *keys), equal=equal)
 
 
 def price_of(world: World, item: dict[str, Any], at: str) -> Obj:
@@ -108,26 +129,32 @@ def price_of(world: World, item: dict[str, Any], at: str) -> Obj:
     raise missing(f"{at}[price]")
 
 
-def _amount(params: dict[str, Any], path: str) -> int:
+def _amount(params: dict[str, Any], currency: str, path: str) -> int:
     if "unit_amount" in params:
         amount = int(params["unit_amount"])
     elif "unit_amount_decimal" in params:
         amount = round(float(params["unit_amount_decimal"]))
     else:
         raise missing(path.format("unit_amount"))
-    if amount < 0:
-        message = "This value must be greater than or equal to 0."
-        raise Refusal(message, code="parameter_invalid_integer", param=path.format("unit_amount"))
-    if amount > MAX_AMOUNT:
-        message = f"Amount must be no more than {MAX_AMOUNT}."
-        raise Refusal(message, code="amount_too_large", param=path.format("unit_amount"))
+    currencies.check_amount(amount, currency, path.format("unit_amount"))
     return amount
 
 
-def _currency(raw: str, param: str) -> str:
-    if len(raw) != 3 or not raw.isascii() or not raw.isalpha():
-        raise Refusal(f"Invalid currency: {raw}. Stripe wants a three-letter ISO code.", param=param)
-    return raw.lower()
+def _take_lookup_key(world: World, key: str, *, transfer: bool) -> None:
+    """Let another price have the lookup *key*; the active price that has it loses it only if *transfer* says so."""
+    _check_length(key, LOOKUP_KEY_LENGTH, "lookup_key")
+    for holder in world.store.by("price", lookup_key=key):
+        if not transfer and holder["active"]:
+            message = f"A price (`{holder['id']}`) already uses that lookup key."
+            raise Refusal(message, code="resource_already_exists", param="lookup_key")
+        if transfer:
+            world.change(holder, "price.updated", lookup_key=None)
+
+
+def _check_length(text: str, most: int, param: str) -> None:
+    if len(text) > most:
+        message = f"Invalid string: {text[:10]}...{text[-4:]}; must be at most {most} characters"
+        raise Refusal(message, code="parameter_invalid_string", param=param)
 
 
 def _list_products(world: World, params: dict[str, Any]) -> Obj:
@@ -146,7 +173,7 @@ OPERATIONS = (
         create_price,
         ("tiers", "currency_options", "custom_unit_amount", "transform_quantity"),
     ),
-    Operation("GET", "/v1/prices", "_price_list_params", list_prices, ("lookup_keys", "recurring")),
+    Operation("GET", "/v1/prices", "_price_list_params", list_prices, ("recurring.meter",)),
     Operation("GET", "/v1/prices/{}", "_price_retrieve_params", views.retrieve("price")),
     Operation("POST", "/v1/prices/{}", "_price_update_params", update_price, ("currency_options",)),
 )

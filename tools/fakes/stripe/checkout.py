@@ -3,7 +3,7 @@
 from typing import Any
 
 from tools.fakes.store import Obj
-from tools.fakes.stripe import cart, payments, views
+from tools.fakes.stripe import cart, choices, currencies, customers, payments, promotions, trials, views
 from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.wire import Refusal, missing, no_such
@@ -29,27 +29,34 @@ def create(world: World, params: dict[str, Any]) -> Obj:
         raise missing("mode")
     now = world.now()
     cart.check(params, mode, now)
-    customer = params.get("customer")
-    if customer is not None:
-        world.named(customer, "customer", "customer")
+    customer = world.named(params["customer"], "customer", "customer") if "customer" in params else None
+    choices.check(params, customer)
     lines = [cart.line(world, one, f"line_items[{i}]") for i, one in enumerate(params["line_items"])]
     cart.check_lines(lines, mode)
-    trial = bool(params.get("subscription_data", {}).get("trial_period_days")) or bool(
-        params.get("subscription_data", {}).get("trial_end")
-    )
-    due = sum(line["amount_total"] for line in lines if not (trial and line["price"]["recurring"]))
+    trial = trials.end_on_page(world, params.get("subscription_data", {}), lines[0]["price"])
     currency = lines[0]["currency"]
-    if 0 < due < cart.MINIMUM.get(currency, 50):
-        least = f"{cart.MINIMUM.get(currency, 50) / 100:.2f} {currency}"
-        message = f"The Checkout Session's total amount due must add up to at least {least}"
-        raise Refusal(message, code="amount_too_small")
-    session = _session(world, params, mode, due, currency)
-    world.store.put(session)
-    world.store.note(session["id"], "lines", lines)
-    world.store.note(session["id"], "intent_data", params.get("payment_intent_data", {}))
-    world.store.note(session["id"], "subscription_data", params.get("subscription_data", {}))
+    if customer is not None and mode == "subscription":
+        customers.check_currency(world, customer["id"], currency)
+    session = _session(world, params, mode, currency)
+    for name in ("customer_update", "payment_intent_data", "subscription_data"):
+        world.store.note(session["id"], name, params.get(name, {}))
+    world.store.note(session["id"], "trial", trial is not None)
+    _discount(world, session, lines, params)
+    choices.total_up(world, session, lines)
+    currencies.check_total(session["amount_total"], currency)
     world.store.schedule(session["expires_at"], "session.expire", session["id"])
     return session
+
+
+def _discount(world: World, session: Obj, lines: list[Obj], params: dict[str, Any]) -> None:
+    """Give a *session* the discount that the merchant wants for it."""
+    discount = promotions.asked(world, params.get("discounts", []))
+    if discount is None:
+        return
+    total = sum(one["price"]["unit_amount"] * one["quantity"] for one in lines)
+    if problem := promotions.why_not(world, discount, session["customer"], total, session["currency"]):
+        raise Refusal(problem, param="discounts")
+    session["discounts"] = [discount]
 
 
 def expire(world: World, _: dict[str, Any], id_: str) -> Obj:
@@ -97,15 +104,14 @@ def details(email: str | None, customer: Obj) -> Obj:
     )
 
 
-def _session(world: World, params: dict[str, Any], mode: str, due: int, currency: str) -> Obj:
+def _session(world: World, params: dict[str, Any], mode: str, currency: str) -> Obj:
     customer, email = world.store.get(params.get("customer")), params.get("customer_email")
     creation = params.get("customer_creation", "if_required") if mode == "payment" and not customer else None
     session = world.draft(
         "checkout.session",
         "cs_test_a1",
         58,
-        amount_subtotal=due,
-        amount_total=due,
+        automatic_tax={"enabled": params.get("automatic_tax", {}).get("enabled", False)},
         currency=currency,
         customer=customer and customer["id"],
         customer_creation=creation,
@@ -115,6 +121,7 @@ def _session(world: World, params: dict[str, Any], mode: str, due: int, currency
         mode=mode,
         payment_method_collection="always" if mode == "subscription" else "if_required",
         payment_method_types=cart.methods(params),
+        tax_id_collection={"enabled": False, "required": "never"} | params.get("tax_id_collection", {}),
         **{name: params[name] for name in AS_ASKED if name in params},
     )
     return session | {"url": f"{world.seen_as}/stripe/pay/{session['id']}"}
@@ -140,7 +147,9 @@ def _list_lines(world: World, params: dict[str, Any], id_: str) -> Obj:
 
 
 def _list(world: World, params: dict[str, Any]) -> Obj:
-    equal = {name: params.get(name) for name in ("customer", "status", "payment_intent", "subscription")}
+    equal = {
+        name: params.get(name) for name in ("customer", "payment_link", "status", "payment_intent", "subscription")
+    }
     equal["customer_details__email"] = params.get("customer_details", {}).get("email")
     return views.page(world, "checkout.session", params, "/v1/checkout/sessions", equal=equal)
 
@@ -154,12 +163,10 @@ views.INCLUDABLE["checkout.session", "line_items"] = _include_lines
 
 BEYOND = (
     "after_expiration.recovery.enabled",
-    "automatic_tax.enabled",
+    "automatic_tax.liability",
     "currency",
     "custom_fields",
-    "discounts",
     "invoice_creation.enabled",
-    "line_items.*.adjustable_quantity.enabled",
     "line_items.*.tax_rates",
     "optional_items",
     "payment_intent_data.application_fee_amount",
@@ -176,11 +183,10 @@ BEYOND = (
     "subscription_data.on_behalf_of",
     "subscription_data.transfer_data",
     "subscription_data.trial_settings",
-    "tax_id_collection.enabled",
 )
 OPERATIONS = (
     Operation("POST", "/v1/checkout/sessions", "checkout._session_create_params", create, BEYOND),
-    Operation("GET", "/v1/checkout/sessions", "checkout._session_list_params", _list, ("payment_link",)),
+    Operation("GET", "/v1/checkout/sessions", "checkout._session_list_params", _list),
     Operation(
         "GET", "/v1/checkout/sessions/{}", "checkout._session_retrieve_params", views.retrieve("checkout.session")
     ),

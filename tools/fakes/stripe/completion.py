@@ -1,7 +1,17 @@
 """How a session is paid: its intent, its completion, and the subscription that follows from it."""
 
 from tools.fakes.store import Obj
-from tools.fakes.stripe import checkout, customers, invoices, payments, subscription_api, subscriptions
+from tools.fakes.stripe import (
+    checkout,
+    choices,
+    customers,
+    invoices,
+    payments,
+    promotions,
+    renewals,
+    subscriptions,
+    trials,
+)
 from tools.fakes.stripe.operation import merged_metadata
 from tools.fakes.stripe.world import World
 
@@ -10,7 +20,7 @@ def intent_for(world: World, session: Obj) -> Obj:
     """Return the payment intent of a *session*, made at the first attempt to pay."""
     if intent := world.store.get(world.store.noted(session["id"], "intent")):
         return intent
-    data = world.store.noted(session["id"], "intent_data", {})
+    data = world.store.noted(session["id"], "payment_intent_data", {})
     names = ("description", "receipt_email", "setup_future_usage", "statement_descriptor", "transfer_group")
     fields = {name: data[name] for name in names if name in data}
     fields["metadata"] = merged_metadata({}, data.get("metadata"))
@@ -33,11 +43,13 @@ def complete(world: World, session: Obj, method: Obj, email: str | None, *, paid
     customer = _customer(world, session, method, email)
     if intent and customer and intent["customer"] is None:
         world.change(intent, customer=customer["id"])
-    if session["mode"] == "subscription" and paid:
+    if session["mode"] == "subscription":
         _begin_subscription(world, session, customer, method, intent)
     status = "unpaid" if not paid else "paid" if intent else "no_payment_required"
     fields = {"status": "complete", "payment_status": status, "url": None}
-    world.change(session, **fields, customer_details=checkout.details(email, customer))
+    details = checkout.details(email, customer) | choices.collected(world, session)
+    world.change(session, **fields, customer_details=details)
+    promotions.redeem(world, session)
     return world.emit("checkout.session.completed", session)
 
 
@@ -51,12 +63,11 @@ def settle_delayed(world: World, intent_id: str) -> None:
         payments.succeed(world, intent, method)
     else:
         payments.decline(world, intent, method, "debit_failed")
-    if session is None:
+    if invoice := invoices.invoice_of(world, intent):
+        renewals.debited(world, intent, invoice)
+    if session is None or session["payment_status"] == "paid":
         return
     if good:
-        if session["mode"] == "subscription":
-            customer = world.store.need(session["customer"])
-            _begin_subscription(world, session, customer, method, intent)
         world.change(session, payment_status="paid")
     world.emit(f"checkout.session.async_payment_{'succeeded' if good else 'failed'}", session)
 
@@ -73,33 +84,42 @@ def _begin_subscription(world: World, session: Obj, customer: Obj, method: Obj, 
     data = world.store.noted(session["id"], "subscription_data", {})
     recurring = [line for line in lines if line["price"]["recurring"]]
     items = [subscriptions.item(world, line["price"], line["quantity"]) for line in recurring]
-    trial_end = subscription_api.trial_end_of(world, data, items[0]["price"])
+    trial_end = trials.end_of(world, data, items[0]["price"])
+    under_way = intent is not None and intent["status"] == "processing"
+    begun = subscriptions.status_of_delayed(world) if under_way else "active"
     subscription = subscriptions.begin(
         world,
         customer,
         items,
         trial_end=trial_end,
+        automatic_tax={"enabled": session["automatic_tax"]["enabled"]},
         default_payment_method=method["id"],
         description=data.get("description"),
+        discounts=promotions.begin_discounts(world, session, customer["id"]),
         metadata=merged_metadata({}, data.get("metadata")),
-        status="trialing" if trial_end else "active",
+        status="trialing" if trial_end else begun,
     )
     invoice = world.store.need(subscription["latest_invoice"])
-    world.emit("customer.subscription.created", subscription)
-    invoices.mark_paid(world, invoice, intent)
+    if under_way and intent:
+        invoices.payment_of(world, invoice, intent)
+        world.change(invoice, attempted=True, attempt_count=1)
+    else:
+        invoices.mark_paid(world, invoice, intent)
     world.change(session, subscription=subscription["id"], invoice=invoice["id"])
 
 
 def _customer(world: World, session: Obj, method: Obj, email: str | None) -> Obj:
     """Return the buyer as a customer; a guest is one whose id is None."""
-    if session["customer"]:
+    known = session["customer"]
+    if known:
         customer = world.store.need(session["customer"])
     elif session["mode"] == "subscription" or session["customer_creation"] == "always":
         customer = customers.create_customer(world, {"email": email} if email else {})
         world.change(session, customer=customer["id"])
     else:
         return {"id": None, "email": email, "name": None, "phone": None}
-    keeps = world.store.noted(session["id"], "intent_data", {}).get("setup_future_usage")
+    choices.keep(world, session, customer, new=session["customer"] != known)
+    keeps = world.store.noted(session["id"], "payment_intent_data", {}).get("setup_future_usage")
     if session["mode"] == "subscription" or keeps:
         world.change(method, customer=customer["id"])
         world.emit("payment_method.attached", method)

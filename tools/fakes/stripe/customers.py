@@ -106,6 +106,19 @@ def _attached(world: World, wanted: str, customer: Obj) -> Obj:
     return method
 
 
+def check_currency(world: World, customer: str, currency: str) -> None:
+    """Refuse to bill a *customer* in a *currency* while a subscription or an open page of theirs is in another."""
+    running = [s for s in world.store.by("subscription", customer=customer) if s["status"] not in subscriptions.ENDED]
+    pages = world.store.by("checkout.session", customer=customer, status="open", mode="subscription")
+    others = [one["currency"] for one in (*running, *pages) if one["currency"] != currency]
+    if others:
+        message = (
+            "You cannot combine currencies on a single customer. This customer has an active subscription, "
+            f"subscription schedule, discount, quote, or invoice item with currency {others[0]}."
+        )
+        raise Refusal(message)
+
+
 def method_for(world: World, params: dict[str, Any], customer: Obj) -> Obj | None:
     """Return the payment method that *params* name for a *customer*, or else their default one."""
     if wanted := params.get("default_payment_method"):

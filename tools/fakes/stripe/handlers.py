@@ -13,5 +13,8 @@ HANDLERS: dict[str, Callable[[World, str], None]] = {
     "subscription.turn": renewals.turn,
     "subscription.trial_will_end": subscriptions.warn_of_trial_end,
     "subscription.incomplete": subscriptions.expire_incomplete,
+    "subscription.pending_update": renewals.expire_pending_update,
+    "subscription.unpause": renewals.unpause,
+    "invoice.finalize": renewals.finalize_due,
     "invoice.retry": renewals.retry,
 }

@@ -3,15 +3,19 @@
 from typing import Any
 
 from tools.fakes.store import Obj
-from tools.fakes.stripe import customers, invoices, renewals, subscriptions, views
-from tools.fakes.stripe.operation import Operation
+from tools.fakes.stripe import cards, customers, invoices, renewals, subscriptions, views
+from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.wire import Refusal
 from tools.fakes.stripe.world import World
+
+UNSETTLED = ("open", "uncollectible")
 
 
 def _pay(world: World, params: dict[str, Any], id_: str) -> Obj:
     invoice = world.named(id_, "invoice")
-    if invoice["status"] != "open":
+    if invoice["status"] == "draft":
+        invoices.finalize(world, invoice)
+    if invoice["status"] not in UNSETTLED:
         raise world.conflict("Invoice is already paid" if invoice["status"] == "paid" else "Invoice is not open")
     subscription = invoices.subscription_of(world, invoice)
     customer = world.store.need(invoice["customer"])
@@ -23,17 +27,74 @@ def _pay(world: World, params: dict[str, Any], id_: str) -> Obj:
             customers.method_for(world, given, customer) if given else subscriptions.default_method(world, subscription)
         )
         invoices.collect(world, invoice, method)
+        if method and method["type"] in cards.TAKES_TIME:
+            return invoice
     if invoice["status"] != "paid":
         raise declined(world, invoice, keep=True)
     renewals.recover(world, world.store.need(subscription["id"]))
     return invoice
 
 
+def pay_as_buyer(world: World, invoice: Obj, number: str, *, agrees: bool) -> Obj:
+    """Let the buyer pay an open *invoice* on its page with the test card *number*, and answer their bank."""
+    if invoice["status"] not in UNSETTLED:
+        raise world.conflict("Invoice is already paid" if invoice["status"] == "paid" else "Invoice is not open")
+    card, customer = cards.read(number), world.store.need(invoice["customer"])
+    method = cards.save(world, card, email=customer["email"], customer=customer["id"])
+    invoices.collect(world, invoice, method, buyer_agrees=agrees)
+    if invoice["status"] == "paid":
+        renewals.recover(world, invoices.subscription_of(world, invoice))
+    return invoice
+
+
+def _finalize(world: World, params: dict[str, Any], id_: str) -> Obj:
+    invoice = world.named(id_, "invoice")
+    if invoice["status"] != "draft":
+        raise world.conflict("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
+    if params.get("auto_advance", invoice["auto_advance"]):
+        world.change(invoice, auto_advance=True)
+        renewals.charge_now(world, invoices.subscription_of(world, invoice), invoice)
+        return world.store.need(id_)
+    return invoices.finalize(world, invoice)
+
+
 def _void(world: World, _: dict[str, Any], id_: str) -> Obj:
     invoice = world.named(id_, "invoice")
-    if invoice["status"] != "open":
+    if invoice["status"] not in UNSETTLED:
         raise world.conflict("You can only pass in open invoices. This invoice isn't open.")
-    return invoices.void(world, invoice)
+    invoices.void(world, invoice)
+    subscription = invoices.subscription_of(world, invoice)
+    if subscription["status"] == "incomplete":
+        subscriptions.expire_incomplete(world, subscription["id"])
+    elif subscription["status"] not in subscriptions.ENDED:
+        renewals.recover(world, subscription)
+    return invoice
+
+
+def _mark_uncollectible(world: World, _: dict[str, Any], id_: str) -> Obj:
+    invoice = world.named(id_, "invoice")
+    if invoice["status"] != "open":
+        raise world.conflict("You can only mark open invoices as uncollectible. This invoice isn't open.")
+    invoices.mark_uncollectible(world, invoice)
+    subscription = invoices.subscription_of(world, invoice)
+    if subscription["status"] in ("past_due", "unpaid"):
+        renewals.recover(world, subscription)
+    return invoice
+
+
+def _update(world: World, params: dict[str, Any], id_: str) -> Obj:
+    invoice = world.named(id_, "invoice")
+    fields: dict[str, Any] = {"metadata": merged_metadata(invoice["metadata"], params.get("metadata"))}
+    if "description" in params:
+        fields["description"] = params["description"] or None
+    if "auto_advance" in params:
+        fields["auto_advance"] = params["auto_advance"]
+        world.store.unschedule("invoice.finalize", id_)
+        at = world.now() + invoices.DRAFT_FOR_S if params["auto_advance"] and invoice["status"] == "draft" else None
+        fields["automatically_finalizes_at"] = at
+        if at:
+            world.store.schedule(at, "invoice.finalize", id_)
+    return world.change(invoice, "invoice.updated", **fields)
 
 
 def declined(world: World, invoice: Obj, *, keep: bool = False) -> Refusal:
@@ -59,6 +120,14 @@ def _list(world: World, params: dict[str, Any]) -> Obj:
     return views.page(world, "invoice", params, "/v1/invoices", equal=equal)
 
 
+def _list_items(world: World, params: dict[str, Any]) -> Obj:
+    equal = {name: params.get(name) for name in ("customer", "invoice")}
+    also = ("1",)
+    if "pending" in params:
+        also = (f"json_extract(body, '$.invoice') IS {'' if params['pending'] else 'NOT '}NULL",)
+    return views.page(world, "invoiceitem", params, "/v1/invoiceitems", also=also, equal=equal)
+
+
 def _list_payments(world: World, params: dict[str, Any]) -> Obj:
     payment = params.get("payment", {})
     if payment.get("type") == "payment_intent" and "payment_intent" not in payment:
@@ -70,11 +139,41 @@ def _list_payments(world: World, params: dict[str, Any]) -> Obj:
 
 views.INCLUDABLE["invoice", "payments"] = _payments
 
+UPDATE_BEYOND = (
+    "account_tax_ids",
+    "application_fee_amount",
+    "automatic_tax",
+    "automatically_finalizes_at",
+    "collection_method",
+    "custom_fields",
+    "days_until_due",
+    "default_payment_method",
+    "default_source",
+    "default_tax_rates",
+    "discounts",
+    "due_date",
+    "effective_at",
+    "footer",
+    "issuer",
+    "number",
+    "on_behalf_of",
+    "payment_settings",
+    "rendering",
+    "shipping_cost",
+    "shipping_details",
+    "statement_descriptor",
+    "transfer_data",
+)
 OPERATIONS = (
     Operation("GET", "/v1/invoices", "_invoice_list_params", _list, ("due_date",)),
     Operation("GET", "/v1/invoices/{}", "_invoice_retrieve_params", views.retrieve("invoice")),
+    Operation("POST", "/v1/invoices/{}", "_invoice_update_params", _update, UPDATE_BEYOND),
     Operation("POST", "/v1/invoices/{}/pay", "_invoice_pay_params", _pay, ("forgive", "source", "mandate")),
+    Operation("POST", "/v1/invoices/{}/finalize", "_invoice_finalize_invoice_params", _finalize),
     Operation("POST", "/v1/invoices/{}/void", "_invoice_void_invoice_params", _void),
+    Operation("POST", "/v1/invoices/{}/mark_uncollectible", "_invoice_mark_uncollectible_params", _mark_uncollectible),
+    Operation("GET", "/v1/invoiceitems", "_invoice_item_list_params", _list_items),
+    Operation("GET", "/v1/invoiceitems/{}", "_invoice_item_retrieve_params", views.retrieve("invoiceitem")),
     Operation(
         "GET", "/v1/invoice_payments", "_invoice_payment_list_params", _list_payments, ("payment.payment_record",)
     ),

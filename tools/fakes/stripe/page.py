@@ -1,27 +1,21 @@
 """The pages on which buyers pay."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from tools.fakes import page
 from tools.fakes.store import Obj
 from tools.fakes.stripe.cards import CARDS
-
-ZERO_DECIMAL = "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf"
-
-
-def amount(minor: int, currency: str) -> str:
-    """Return *minor* units of a *currency* for people."""
-    major = f"{minor:,}" if currency in ZERO_DECIMAL.split() else f"{minor / 100:,.2f}"
-    return f"{major} {currency.upper()}"
+from tools.fakes.stripe.currencies import shown as amount
 
 
-def pay_page(session: Obj, lines: Iterable[Obj], *, error: str = "", email: str = "", card: str = "") -> str:
-    """Return the page on which the buyer pays an open *session*."""
+def pay_page(session: Obj, lines: Iterable[Obj], *, error: str, form: Mapping[str, str]) -> str:
+    """Return the page on which the buyer pays an open *session*, filled in as in the *form* sent before."""
+    lines = list(lines)
     total = amount(session["amount_total"], session["currency"])
     known = (session["customer_details"] or {}).get("email") or session["customer_email"]
     alert = f'<p class="error" role="alert" id="problem">{escape(error)}</p>' if error else ""
-    asked = f"<p><strong>E-mail</strong> {escape(known)}</p>" if known else _email_field(email)
+    asked = f"<p><strong>E-mail</strong> {escape(known)}</p>" if known else _email_field(form.get("email", ""))
     back = session["cancel_url"]
     described = ' aria-describedby="problem" aria-invalid="true"' if error else ""
     return page.document(
@@ -31,9 +25,9 @@ def pay_page(session: Obj, lines: Iterable[Obj], *, error: str = "", email: str 
 {asked}
 <label for="card">Card number</label>
 <input id="card" name="card" type="text" inputmode="numeric" autocomplete="cc-number" list="cards"
- value="{escape(card or CARDS[0].number)}"{described}>
+ value="{escape(form.get("card") or CARDS[0].number)}"{described}>
 <datalist id="cards">{"".join(f'<option value="{c.number}">{escape(c.does)}</option>' for c in CARDS)}</datalist>
-{_methods(session)}
+{_methods(session)}{_choices(session, lines, form)}
 <button type="submit">Pay {escape(total)}</button></form>
 {f'<p><a href="{escape(back)}">Back</a></p>' if back else ""}{test_cards()}""",
     )
@@ -74,11 +68,12 @@ def missing_page() -> str:
 def _head(session: Obj, lines: Iterable[Obj], total: str) -> str:
     items = "".join(map(_item, lines))
     return f"""<p><span class="badge">Test mode</span></p><h1>{_verb(session)}</h1>
-<div class="card"><dl>{items}<dt class="total">Due today</dt><dd class="total">{total}</dd></dl></div>"""
+<div class="card"><dl>{items}{_adjustments(session)}
+<dt class="total">Due today</dt><dd class="total">{total}</dd></dl></div>"""
 
 
 def _item(line: Obj) -> str:
-    cost = amount(line["amount_total"], line["currency"])
+    cost = amount(line["amount_subtotal"], line["currency"])
     return f"<dt>{escape(line['description'])}{_times(line)}</dt><dd>{cost}{_every(line)}</dd>"
 
 
@@ -105,6 +100,35 @@ def _methods(session: Obj) -> str:
     radio = '<label><input type="radio" name="method" value="{}"{}> {}</label>'
     radios = "".join(radio.format(value, "", text) for value, text in choices.items())
     return f"<fieldset><legend>How to pay</legend>{radio.format('card', ' checked', 'Card')}{radios}</fieldset>"
+
+
+def _adjustments(session: Obj) -> str:
+    details = session["total_details"]
+    found = (("Discount", -details["amount_discount"]), ("Tax", details["amount_tax"]))
+    return "".join(f"<dt>{name}</dt><dd>{amount(cost, session['currency'])}</dd>" for name, cost in found if cost)
+
+
+def _choices(session: Obj, lines: list[Obj], form: Mapping[str, str]) -> str:
+    """Return the fields for what the buyer may choose, and a button that shows what it costs."""
+    fields = []
+    for line in lines:
+        if limits := line.get("adjustable_quantity"):
+            within = f'type="number" min="{max(1, limits["minimum"])}" max="{limits["maximum"]}"'
+            fields.append(_field("quantity", "Quantity", within, str(line["quantity"])))
+    if session["allow_promotion_codes"]:
+        fields.append(_field("promotion_code", "Promotion code", 'type="text"', form.get("promotion_code", "")))
+    if session["automatic_tax"]["enabled"]:
+        rules = 'type="text" autocomplete="country" maxlength="2" required'
+        fields.append(_field("country", "Country (two letters)", rules, form.get("country", "")))
+    if session["tax_id_collection"]["enabled"]:
+        fields.append(_field("business_name", "Business name", 'type="text"', form.get("business_name", "")))
+        fields.append(_field("tax_id", "Tax ID", 'type="text"', form.get("tax_id", "")))
+    update = '<button type="submit" class="quiet" name="update" value="1">Update the total</button>'
+    return "".join(fields) + update if fields else ""
+
+
+def _field(name: str, label: str, rules: str, value: str) -> str:
+    return f'<label for="{name}">{label}</label><input id="{name}" name="{name}" {rules} value="{escape(value)}">'
 
 
 def _email_field(email: str) -> str:

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from tools.fakes import due
 from tools.fakes.store import Obj
-from tools.fakes.stripe import buyer, cards, checkout, page
+from tools.fakes.stripe import buyer, cards, checkout, choices, page
 from tools.fakes.stripe.buyer import Outcome
 from tools.fakes.stripe.webhook_sender import WebhookSender
 from tools.fakes.stripe.world import World
@@ -40,17 +40,21 @@ class PayPage:
             return HTMLResponse(page.missing_page(), 404)
         if session["status"] != "open":
             return HTMLResponse(page.closed_page(session))
-        return HTMLResponse(page.pay_page(session, checkout.lines_of(self._world, session)))
+        return self._page(session, "", {}, 200)
 
     async def take(self, request: Request) -> Response:
-        """Take a payment: form fields `card`, `method` and `email`."""
+        """Take a payment: form fields `card`, `method`, `email`, and the `choices`; `update` pays nothing yet."""
         form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
         session = self._session(request)
         if session is None:
             return HTMLResponse(page.missing_page(), 404)
         card = _choice(form)
         with self._world.store.transaction():
-            outcome = buyer.pay(self._world, session, card=card, email=form.get("email"))
+            problem = self._chosen(session, form)
+            if problem is None:
+                outcome = buyer.pay(self._world, session, card=card, email=form.get("email"))
+        if problem is not None:
+            return self._page(session, problem, form, STATUS["declined"] if problem else 200)
         self._world.changed()
         return await self._answer(session["id"], outcome, form)
 
@@ -87,9 +91,19 @@ class PayPage:
             return RedirectResponse(f"/stripe/pay/{id_}/authenticate", 303)
         if outcome.kind == "closed":
             return HTMLResponse(page.closed_page(session), STATUS["closed"])
+        return self._page(session, outcome.message, form, STATUS["declined"])
+
+    def _chosen(self, session: Obj, form: dict[str, str]) -> str | None:
+        """Let *session* follow what the buyer chose; return what to show in place of paying, if anything."""
+        if session["status"] != "open":
+            return None
+        problem = choices.take(self._world, session, checkout.lines_of(self._world, session), form)
+        return problem or ("" if "update" in form else None)
+
+    def _page(self, session: Obj, error: str, form: dict[str, str], status: int) -> Response:
         lines = checkout.lines_of(self._world, session)
-        fields = {"email": form.get("email", ""), "card": form.get("card", "")}
-        return HTMLResponse(page.pay_page(session, lines, error=outcome.message, **fields), STATUS["declined"])
+        country = choices.country_of(self._world, session) or ""
+        return HTMLResponse(page.pay_page(session, lines, error=error, form={"country": country} | form), status)
 
 
 def _choice(form: dict[str, str]) -> str:

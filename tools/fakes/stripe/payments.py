@@ -6,10 +6,10 @@ from tools.fakes.store import Obj, new_id
 from tools.fakes.stripe import balance, cards, views
 from tools.fakes.stripe.cards import Card
 from tools.fakes.stripe.objects import made
-from tools.fakes.stripe.operation import Operation
+from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.world import World
 
-DELAYED_AFTER_S = 3
+DELAYED_AFTER_S = DISPUTED_AFTER_S = 3
 
 
 def make_intent(world: World, amount: int, currency: str, **fields: Any) -> Obj:
@@ -61,7 +61,7 @@ def succeed(world: World, intent: Obj, method: Obj) -> Obj:
     world.emit("payment_intent.succeeded", intent)
     card = cards.of(method)
     if card and card.disputed:
-        world.store.schedule(world.now() + DELAYED_AFTER_S, "charge.dispute", charge["id"])
+        world.store.schedule(world.now() + DISPUTED_AFTER_S, "charge.dispute", charge["id"])
     return intent
 
 
@@ -101,8 +101,14 @@ def process(world: World, intent: Obj, method: Obj, outcome: str) -> Obj:
     world.change(intent, latest_charge=charge["id"], payment_method=method["id"], status="processing")
     world.emit("payment_intent.processing", intent)
     world.store.note(intent["id"], "outcome", outcome)
-    world.store.schedule(world.now() + DELAYED_AFTER_S, "payment.end", intent["id"])
+    world.store.schedule(world.now() + delay(world), "payment.end", intent["id"])
     return intent
+
+
+def delay(world: World) -> int:
+    """Return how many seconds a delayed payment takes."""
+    seconds: int = world.store.noted("settings", "delayed_after_s", DELAYED_AFTER_S)
+    return seconds
 
 
 def cancel_intent(world: World, intent: Obj, reason: str) -> None:
@@ -129,19 +135,20 @@ def _charge(world: World, intent: Obj, method: Obj) -> Obj:
         metadata=dict(intent["metadata"]),
         payment_intent=intent["id"],
         payment_method=method["id"],
-        payment_method_details=_method_details(method),
+        payment_method_details=_method_details(method, intent["amount"]),
         receipt_email=intent["receipt_email"],
     )
 
 
-def _method_details(method: Obj) -> Obj:
+def _method_details(method: Obj, amount: int) -> Obj:
     details = method[method["type"]]
     if method["type"] != "card":
         shown = {k: v for k, v in details.items() if k != "generated_from"}
         return {"sepa_debit": shown | {"expected_debit_date": None, "mandate": None}, "type": "sepa_debit"}
     names = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
     card = {name: details[name] for name in names}
-    return {"card": card | {"network": details["brand"], "three_d_secure": None, "wallet": None}, "type": "card"}
+    shown = made("charge.card", amount_authorized=amount, network=details["brand"], **card)
+    return {"card": shown, "type": "card"}
 
 
 def _outcome(status: str, reason: str | None) -> Obj:
@@ -162,7 +169,48 @@ def _list_intents(world: World, params: dict[str, Any]) -> Obj:
     )
 
 
+def _update_charge(world: World, params: dict[str, Any], id_: str) -> Obj:
+    return _described(world, world.named(id_, "charge"), params, "charge.updated")
+
+
+def _update_intent(world: World, params: dict[str, Any], id_: str) -> Obj:
+    return _described(world, world.named(id_, "payment_intent"), params, None)
+
+
+def _described(world: World, thing: Obj, params: dict[str, Any], event: str | None) -> Obj:
+    """Change what a merchant writes on a charge or a payment intent."""
+    fields = {name: params[name] or None for name in ("description", "receipt_email") if name in params}
+    metadata = merged_metadata(thing["metadata"], params.get("metadata"))
+    return world.change(thing, event, **fields, metadata=metadata)
+
+
+CHARGE_BEYOND = ("customer", "fraud_details", "shipping", "transfer_group")
+INTENT_BEYOND = (
+    "allowed_payment_method_types",
+    "amount",
+    "amount_details",
+    "application_fee_amount",
+    "capture_method",
+    "currency",
+    "customer",
+    "customer_account",
+    "excluded_payment_method_types",
+    "hooks",
+    "payment_details",
+    "payment_method",
+    "payment_method_configuration",
+    "payment_method_data",
+    "payment_method_options",
+    "setup_future_usage",
+    "shipping",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "transfer_data",
+    "transfer_group",
+)
 OPERATIONS = (
+    Operation("POST", "/v1/payment_intents/{}", "_payment_intent_update_params", _update_intent, INTENT_BEYOND),
+    Operation("POST", "/v1/charges/{}", "_charge_update_params", _update_charge, CHARGE_BEYOND),
     Operation("GET", "/v1/payment_intents", "_payment_intent_list_params", _list_intents),
     Operation("GET", "/v1/payment_intents/{}", "_payment_intent_retrieve_params", views.retrieve("payment_intent")),
     Operation("GET", "/v1/charges", "_charge_list_params", _list_charges),

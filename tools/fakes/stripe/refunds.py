@@ -9,6 +9,7 @@ from tools.fakes.stripe.wire import Refusal, missing
 from tools.fakes.stripe.world import World
 
 REFUND_AFTER_S = 5
+NOT_GIVEN = ("failed", "canceled")
 
 
 def create_refund(world: World, params: dict[str, Any]) -> Obj:
@@ -33,14 +34,12 @@ def create_refund(world: World, params: dict[str, Any]) -> Obj:
 
 def fail_refund(world: World, refund: Obj, why: str = "expired_or_canceled_card") -> Obj:
     """Let a *refund* fail after all: the money is back with the merchant."""
-    charge = world.store.need(refund["charge"])
-    transaction = balance.move(world, refund["amount"], refund["currency"], "refund", refund["id"])
-    fields = {"failure_balance_transaction": transaction["id"], "failure_reason": why, "status": "failed"}
-    world.change(refund, "refund.updated", **fields)
-    world.emit("charge.refund.updated", refund, {"status": "succeeded"})
-    world.emit("refund.failed", refund)
-    world.change(charge, amount_refunded=charge["amount_refunded"] - refund["amount"], refunded=False)
-    return refund
+    return _undo(world, refund, "failed", why)
+
+
+def cancel_refund(world: World, refund: Obj) -> Obj:
+    """Cancel a *refund* that is on its way: the money is back with the merchant."""
+    return _undo(world, refund, "canceled", "merchant_request")
 
 
 def end_refund(world: World, id_: str) -> None:
@@ -57,6 +56,25 @@ def refunds_of(world: World, charge: Obj) -> Obj:
     """Return the refunds of a *charge* as a list."""
     url = f"/v1/charges/{charge['id']}/refunds"
     return views.listed(world.store.by("refund", charge=charge["id"]), url)
+
+
+def _undo(world: World, refund: Obj, status: str, why: str) -> Obj:
+    charge, before = world.store.need(refund["charge"]), {"status": refund["status"]}
+    world.store.unschedule("refund.end", refund["id"])
+    transaction = balance.move(world, refund["amount"], refund["currency"], "refund", refund["id"])
+    fields = {"failure_balance_transaction": transaction["id"], "failure_reason": why, "pending_reason": None}
+    world.change(charge, amount_refunded=charge["amount_refunded"] - refund["amount"], refunded=False)
+    world.change(refund, "refund.updated", **fields, status=status)
+    world.emit("charge.refund.updated", refund, before)
+    if status == "failed":
+        world.emit("refund.failed", refund)
+    return refund
+
+
+def _cancel(world: World, _: dict[str, Any], id_: str) -> Obj:
+    refund = world.named(id_, "refund")
+    message = f"This refund is {refund['status']}: only a refund that requires the customer's action can be canceled."
+    raise world.conflict(message)
 
 
 def _charge_to_refund(world: World, params: dict[str, Any]) -> Obj:
@@ -132,4 +150,5 @@ OPERATIONS = (
     Operation("GET", "/v1/refunds", "_refund_list_params", _list_refunds),
     Operation("GET", "/v1/refunds/{}", "_refund_retrieve_params", views.retrieve("refund")),
     Operation("POST", "/v1/refunds/{}", "_refund_update_params", _update_refund),
+    Operation("POST", "/v1/refunds/{}/cancel", "_refund_cancel_params", _cancel),
 )

@@ -3,12 +3,36 @@
 from typing import Any
 
 from tools.fakes.store import Obj
-from tools.fakes.stripe import changes, customers, invoice_api, subscriptions, views
+from tools.fakes.stripe import (
+    cards,
+    changes,
+    customers,
+    invoice_api,
+    prorations,
+    renewals,
+    subscriptions,
+    trials,
+    views,
+)
 from tools.fakes.stripe.catalog import price_of
 from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.wire import Refusal, missing
 from tools.fakes.stripe.world import World
 
+UPDATED = "customer.subscription.updated"
+PENDING_PARAMS = {
+    "add_invoice_items",
+    "billing_cycle_anchor",
+    "expand",
+    "items",
+    "off_session",
+    "payment_behavior",
+    "proration_behavior",
+    "proration_date",
+    "trial_end",
+    "trial_from_plan",
+}
+PENDING_ITEM = {"id", "price", "price_data", "quantity"}
 BY_PRICE = "EXISTS (SELECT 1 FROM json_each(body, '$.items.data') WHERE json_extract(value, '$.price.id') = ?)"
 STILL_THERE = "json_extract(body, '$.status') NOT IN ('canceled', 'incomplete_expired')"
 ENDED = "json_extract(body, '$.status') IN ('canceled', 'incomplete_expired')"
@@ -19,12 +43,13 @@ def create(world: World, params: dict[str, Any]) -> Obj:
     if "customer" not in params:
         raise missing("customer")
     customer = world.named(params["customer"], "customer", "customer")
-    items = _new_items(world, params.get("items") or [])
+    items = new_items(world, params.get("items") or [])
+    customers.check_currency(world, customer["id"], items[0]["price"]["currency"])
     by_hand = params.get("collection_method") == "send_invoice"
     if by_hand and "days_until_due" not in params:
         raise missing("days_until_due")
     method = customers.method_for(world, params, customer)
-    trial_end = trial_end_of(world, params, items[0]["price"])
+    trial_end = trials.end_of(world, params, items[0]["price"])
     behavior = params.get("payment_behavior", "allow_incomplete")
     if method is None and not by_hand and not trial_end and behavior != "default_incomplete":
         message = (
@@ -33,6 +58,8 @@ def create(world: World, params: dict[str, Any]) -> Obj:
             "payment-methods-setting#payment-method-priority."
         )
         raise Refusal(message, code="resource_missing")
+    charged = not by_hand or bool(trial_end)
+    status = {} if charged else {"status": "active"}
     subscription = subscriptions.begin(
         world,
         customer,
@@ -45,12 +72,10 @@ def create(world: World, params: dict[str, Any]) -> Obj:
         default_payment_method=method["id"] if method and "default_payment_method" in params else None,
         description=params.get("description"),
         metadata=merged_metadata({}, params.get("metadata")),
-        trial_settings=params.get("trial_settings") or {"end_behavior": {"missing_payment_method": "create_invoice"}},
+        trial_settings=params.get("trial_settings") or {},
+        **status,
     )
-    if by_hand and not trial_end:
-        world.change(subscription, status="active")
-    world.emit("customer.subscription.created", subscription)
-    if behavior != "default_incomplete" and not (by_hand and not trial_end):
+    if charged and (behavior != "default_incomplete" or trial_end):
         subscriptions.pay_first(world, subscription, method)
     if behavior == "error_if_incomplete" and subscription["status"] == "incomplete":
         raise invoice_api.declined(world, world.store.need(subscription["latest_invoice"]))
@@ -65,33 +90,20 @@ def update(world: World, params: dict[str, Any], id_: str) -> Obj:
             message = "A canceled subscription can only update its cancellation_details and metadata."
             raise world.conflict(message)
         return world.change(subscription, None, **_plain_changes(world, subscription, params))
-    world.change(subscription, "customer.subscription.updated", **_plain_changes(world, subscription, params))
-    subscriptions.reschedule(world, subscription)
-    if "items" in params:
-        changed = _changed_items(world, subscription, params["items"])
-        behaviour = params.get("proration_behavior", "create_prorations")
-        changes.set_items(world, subscription, changed, behaviour)
+    pending = params.get("payment_behavior") == "pending_if_incomplete"
+    if pending:
+        _check_pending(world, subscription, params)
+    fields = {} if pending else _plain_changes(world, subscription, params)
+    restarts = params.get("billing_cycle_anchor", {}).get("type") == "now"
+    if "items" in params or restarts:
+        _change_items(world, subscription, params, fields, restarts=restarts)
+    else:
+        world.change(subscription, UPDATED, **fields)
+        subscriptions.reschedule(world, subscription)
     if "trial_end" in params:
         changes.set_trial_end(world, subscription, params["trial_end"])
+        _refuse_unpaid(world, subscription, params)
     return subscription
-
-
-def trial_end_of(world: World, params: dict[str, Any], price: Obj) -> int | None:
-    """Return the second at which the trial asked for ends, if one is."""
-    now = world.now()
-    if "trial_end" in params and "trial_period_days" in params:
-        raise Refusal("You may only specify one of these parameters: trial_end, trial_period_days.", param="trial_end")
-    if (second := params.get("trial_end")) not in (None, "now"):
-        if second <= now:
-            message = "Invalid timestamp: must be an integer Unix timestamp in the future"
-            raise Refusal(message, param="trial_end")
-        return int(second)
-    days = params.get("trial_period_days")
-    if days is None and params.get("trial_from_plan"):
-        days = price["recurring"]["trial_period_days"]
-    if days is not None and not 0 <= days <= 730:
-        raise Refusal("Invalid trial_period_days: must be between 0 and 730.", param="trial_period_days")
-    return now + days * subscriptions.DAY if days else None
 
 
 def _cancel(world: World, params: dict[str, Any], id_: str) -> Obj:
@@ -99,7 +111,12 @@ def _cancel(world: World, params: dict[str, Any], id_: str) -> Obj:
     if subscription["status"] in subscriptions.ENDED:
         message = f"No such subscription: '{id_}'"
         raise Refusal(message, code="resource_missing", param="id", status=404)
-    details = params.get("cancellation_details", {})
+    if params.get("prorate"):
+        for one in subscription["items"]["data"]:
+            prorations.credit(world, subscription, one, world.now())
+    if params.get("invoice_now"):
+        renewals.invoice_pending(world, subscription)
+    details = {name: value or None for name, value in params.get("cancellation_details", {}).items()}
     return subscriptions.end(world, subscription, "cancellation_requested", **details)
 
 
@@ -114,11 +131,14 @@ def _list(world: World, params: dict[str, Any]) -> Obj:
 
 def _plain_changes(world: World, subscription: Obj, params: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {"metadata": merged_metadata(subscription["metadata"], params.get("metadata"))}
-    for name in ("description", "pause_collection", "days_until_due", "collection_method", "trial_settings"):
+    for name in ("description", "pause_collection", "days_until_due", "collection_method"):
         if name in params:
             fields[name] = params[name] or None
-    if fields.get("pause_collection"):
-        fields["pause_collection"] = {"resumes_at": None} | fields["pause_collection"]
+    if trial := params.get("trial_settings"):
+        behaviour = subscription["trial_settings"]["end_behavior"] | trial["end_behavior"]
+        fields["trial_settings"] = {"end_behavior": behaviour}
+    if "pause_collection" in fields:
+        fields["pause_collection"] = _pausing(world, subscription, fields["pause_collection"])
     if "default_payment_method" in params:
         customer = world.store.need(subscription["customer"])
         method = customers.method_for(world, params, customer)
@@ -135,14 +155,19 @@ def _ending(world: World, subscription: Obj, params: dict[str, Any]) -> dict[str
     if "cancel_at_period_end" in params and "cancel_at" in params:
         message = "You may only specify one of these parameters: cancel_at, cancel_at_period_end."
         raise Refusal(message, param="cancel_at")
-    period_end = subscription["items"]["data"][0]["current_period_end"]
+    ends = {
+        "min_period_end": subscriptions.next_end(subscription),
+        "max_period_end": subscriptions.last_end(subscription),
+    }
     if "cancel_at_period_end" in params:
-        at: int | None = period_end if params["cancel_at_period_end"] else None
+        at: int | None = ends["max_period_end"] if params["cancel_at_period_end"] else None
     elif "cancel_at" in params:
         wanted = params["cancel_at"]
-        at = period_end if wanted in ("min_period_end", "max_period_end") else wanted or None
+        at = ends.get(wanted) or wanted or None
         if at is not None and at <= world.now():
             raise Refusal("The cancel_at timestamp must be in the future.", param="cancel_at")
+        proration = params.get("proration_behavior", "create_prorations")  # counts if it is before the period's end
+        world.store.note(subscription["id"], "cancel_proration", proration)
     else:
         return {"cancellation_details": details}
     return {
@@ -153,14 +178,15 @@ def _ending(world: World, subscription: Obj, params: dict[str, Any]) -> dict[str
     }
 
 
-def _new_items(world: World, asked: list[dict[str, Any]]) -> list[Obj]:
+def new_items(world: World, asked: list[dict[str, Any]]) -> list[Obj]:
+    """Return the subscription items *asked* for, without a period yet."""
     if not asked:
         raise missing("items")
     return [_new_item(world, one, f"items[{index}]") for index, one in enumerate(asked)]
 
 
-def _new_item(world: World, asked: dict[str, Any], at: str) -> Obj:
-    price = price_of(world, asked, at)
+def _new_item(world: World, asked: dict[str, Any], at: str, *, kept: Obj | None = None) -> Obj:
+    price = kept if kept and asked.get("price") == kept["id"] else price_of(world, asked, at)
     if price["recurring"] is None:
         message = "The price specified is set to `type=one_time` but this field only accepts prices with "
         raise Refusal(f"{message}`type=recurring`.", param=f"{at}[price]")
@@ -171,26 +197,108 @@ def _new_item(world: World, asked: dict[str, Any], at: str) -> Obj:
     return subscriptions.item(world, price, quantity, merged_metadata({}, asked.get("metadata")))
 
 
-def _changed_items(world: World, subscription: Obj, asked: list[dict[str, Any]]) -> list[Obj]:
+def _change_items(
+    world: World, subscription: Obj, params: dict[str, Any], fields: dict[str, Any], *, restarts: bool
+) -> None:
+    if subscription["status"] == "incomplete":
+        message = "A subscription in the `incomplete` status can only have its metadata and default source updated."
+        raise world.conflict(message)
+    behavior = params.get("payment_behavior", "allow_incomplete")
+    change = changes.Change(
+        items=changed_items(world, subscription, params.get("items", [])),
+        at=proration_date(world, subscription, params),
+        fields=fields,
+        proration=params.get("proration_behavior", "create_prorations"),
+        behavior=behavior,
+        restarts=restarts,
+    )
+    changes.change_items(world, subscription, change)
+    _refuse_unpaid(world, subscription, params)
+
+
+def _refuse_unpaid(world: World, subscription: Obj, params: dict[str, Any]) -> None:
+    """Refuse a change whose invoice was declined, if the merchant wants none such; it is undone then."""
+    invoice = world.store.need(subscription["latest_invoice"])
+    unpaid = invoice["billing_reason"] == "subscription_update" and invoice["status"] == "open"
+    if params.get("payment_behavior") == "error_if_incomplete" and unpaid:
+        raise invoice_api.declined(world, invoice)
+
+
+def changed_items(world: World, subscription: Obj, asked: list[dict[str, Any]]) -> list[Obj]:
+    """Return the items of a *subscription* after the changes *asked* for; items that nobody names stay."""
     items = {one["id"]: one for one in subscription["items"]["data"]}
     for index, change in enumerate(asked):
         at = f"items[{index}]"
         if "id" not in change:
             fresh = _new_item(world, change, at)
+            if fresh["price"]["id"] in {one["price"]["id"] for one in items.values()}:
+                message = "Cannot add multiple subscription items with the same plan: "
+                raise Refusal(f"{message}{fresh['price']['id']}", param=f"{at}[price]")
             items[fresh["id"]] = fresh
             continue
         if change["id"] not in items:
             message = f"No such subscription item: '{change['id']}'"
             raise Refusal(message, code="resource_missing", param=f"{at}[id]")
-        old = items.pop(change["id"])
-        if not change.get("deleted"):
-            same = {"price": old["price"]["id"], "quantity": old["quantity"]} | change
-            fresh = _new_item(world, same, at) if "price" in change or "price_data" in change else old
-            kept = {"id": old["id"], "created": old["created"], "quantity": same["quantity"]}
-            items[old["id"]] = fresh | kept
+        old = items[change["id"]]
+        if change.get("deleted"):
+            del items[change["id"]]
+            continue
+        same = {"quantity": old["quantity"]} | change
+        if "price" not in same and "price_data" not in same:
+            same["price"] = old["price"]["id"]
+        fresh = _new_item(world, same, at, kept=old["price"])
+        metadata = merged_metadata(old["metadata"], change.get("metadata"))
+        items[old["id"]] = fresh | {"id": old["id"], "created": old["created"], "metadata": metadata}
     if not items:
         raise Refusal("A subscription must have at least one active plan.", param="items")
+    if {one["price"]["currency"] for one in items.values()} != {subscription["currency"]}:
+        message = f"The price specified only supports another currency than `{subscription['currency']}`."
+        raise Refusal(message, param="items")
     return list(items.values())
+
+
+def proration_date(world: World, subscription: Obj, params: dict[str, Any]) -> int:
+    """Return the second at which a proration counts: now, or one within the current period that *params* name."""
+    at: int = params.get("proration_date", world.now())
+    starts = [one["current_period_start"] for one in subscription["items"]["data"]]
+    if not max(starts) <= at <= subscriptions.next_end(subscription):
+        message = "Invalid timestamp: proration_date must be within the current subscription period."
+        raise Refusal(message, param="proration_date")
+    return at
+
+
+def _check_pending(world: World, subscription: Obj, params: dict[str, Any]) -> None:
+    """Refuse what cannot wait for a payment (docs.stripe.com/billing/subscriptions/pending-updates-reference)."""
+    behavior = "payment_behavior` is set to `pending_if_incomplete"
+    unfit = sorted(params.keys() - PENDING_PARAMS)
+    unfit += [
+        f"items[{n}][{name}]" for n, one in enumerate(params.get("items", [])) for name in one.keys() - PENDING_ITEM
+    ]
+    if unfit:
+        message = f"When `{behavior}`, you can only pass supported parameters. Unsupported: {', '.join(unfit)}."
+        raise Refusal(message, param=unfit[0])
+    if "trial_end" in params:
+        message = "The stand-in does not model a pending update of `trial_end`; real Stripe does."
+        raise Refusal(message, code="not_modelled_by_stand_in", param="trial_end")
+    method = subscriptions.default_method(world, subscription)
+    if subscription["collection_method"] != "charge_automatically":
+        raise Refusal(f"`{behavior}`, which `collection_method=send_invoice` does not allow.", param="payment_behavior")
+    if method and method["type"] in cards.TAKES_TIME:
+        raise Refusal(f"`{behavior}`, which bank debits do not support.", param="payment_behavior")
+
+
+def _pausing(world: World, subscription: Obj, asked: dict[str, Any] | None) -> Obj | None:
+    """Return the pause *asked* for, which ends by itself at `resumes_at`."""
+    world.store.unschedule("subscription.unpause", subscription["id"])
+    if asked is None:
+        return None
+    resumes_at = asked.get("resumes_at")
+    if resumes_at is not None:
+        if resumes_at <= world.now():
+            message = "Invalid timestamp: must be an integer Unix timestamp in the future"
+            raise Refusal(message, param="pause_collection[resumes_at]")
+        world.store.schedule(resumes_at, "subscription.unpause", subscription["id"])
+    return {"behavior": asked["behavior"], "resumes_at": resumes_at}
 
 
 def _pause(world: World, _: dict[str, Any], id_: str) -> Obj:
@@ -229,8 +337,8 @@ OPERATIONS = (
         ("automatic_tax", "current_period_start", "current_period_end", "plan", "test_clock"),
     ),
     Operation("GET", "/v1/subscriptions/{}", "_subscription_retrieve_params", views.retrieve("subscription")),
-    Operation("POST", "/v1/subscriptions/{}", "_subscription_update_params", update, (*BEYOND, "billing_cycle_anchor")),
-    Operation("DELETE", "/v1/subscriptions/{}", "_subscription_cancel_params", _cancel, ("invoice_now", "prorate")),
+    Operation("POST", "/v1/subscriptions/{}", "_subscription_update_params", update, BEYOND),
+    Operation("DELETE", "/v1/subscriptions/{}", "_subscription_cancel_params", _cancel),
     Operation("POST", "/v1/subscriptions/{}/pause", "_subscription_pause_params", _pause, ("bill_for",)),
     Operation("POST", "/v1/subscriptions/{}/resume", "_subscription_resume_params", _resume, ("proration_date",)),
 )

@@ -16,11 +16,11 @@ ENDED = ("canceled", "incomplete_expired")
 def begin(world: World, customer: Obj, items: list[Obj], *, trial_end: int | None = None, **fields: Any) -> Obj:
     """Write a subscription of *items* (see `item`) that begins now, and make its first invoice.
 
-    It is `trialing` or `incomplete` until the caller says how the first invoice was paid.
+    Unless *fields* give its status, it is `trialing`, or `incomplete` until the first invoice is paid: for 23 hours.
     """
     now = world.now()
+    world.change(world.store.need(customer["id"]), "customer.updated", currency=items[0]["price"]["currency"])
     anchor = trial_end or now
-    period_end = trial_end or periods.after(anchor, items[0]["price"]["recurring"], now)
     subscription = world.draft(
         "subscription",
         "sub_1",
@@ -33,17 +33,20 @@ def begin(world: World, customer: Obj, items: list[Obj], *, trial_end: int | Non
         **{"status": "trialing" if trial_end else "incomplete"} | fields,
     )
     for one in items:
+        period_end = trial_end or periods.after(anchor, one["price"]["recurring"], now)
         one |= {"subscription": subscription["id"], "current_period_start": now, "current_period_end": period_end}
     subscription["items"] = item_list(subscription["id"], items)
     if subscription["cancel_at_period_end"]:
-        subscription |= {"cancel_at": period_end, "canceled_at": now}
+        subscription |= {"cancel_at": max(map(period_end_of, items)), "canceled_at": now}
     lines = [invoices.line(world, subscription, one, free=bool(trial_end)) for one in items]
-    invoice = invoices.make_invoice(
-        world, subscription, "subscription_create", lines, days_until_due=subscription["days_until_due"]
-    )
+    invoice = invoices.draft(world, subscription, "subscription_create", lines)
     subscription["latest_invoice"] = invoice["id"]
     world.store.put(subscription)
     schedule(world, subscription)
+    if subscription["status"] == "incomplete":
+        world.store.schedule(now + INCOMPLETE_FOR_S, "subscription.incomplete", subscription["id"])
+    world.emit("customer.subscription.created", subscription)
+    invoices.finalize(world, invoices.announce(world, invoice))
     return subscription
 
 
@@ -62,15 +65,44 @@ def item(world: World, price: Obj, quantity: int, metadata: dict[str, str] | Non
 
 
 def pay_first(world: World, subscription: Obj, method: Obj | None) -> Obj:
-    """Collect the first invoice: the subscription becomes active, or stays incomplete for 23 hours."""
+    """Collect the first invoice: the subscription becomes active, or stays incomplete for 23 hours.
+
+    With a debit under way it is what the merchant's account says of such: active from now on, or incomplete still.
+    """
     invoice = world.store.need(subscription["latest_invoice"])
     invoices.collect(world, invoice, method)
-    if invoice["status"] == "paid":
-        if subscription["status"] == "incomplete":
-            world.change(subscription, "customer.subscription.updated", status="active")
-    else:
-        world.store.schedule(world.now() + INCOMPLETE_FOR_S, "subscription.incomplete", subscription["id"])
+    waits = invoices.under_way(world, invoice)
+    good = invoice["status"] == "paid" or (waits and status_of_delayed(world) == "active")
+    if good and subscription["status"] == "incomplete":
+        activate(world, subscription)
     return subscription
+
+
+def status_of_delayed(world: World) -> str:
+    """Return what a subscription is while the debit that pays its first invoice is under way."""
+    status: str = world.store.noted("settings", "delayed_subscriptions", "active")
+    return status
+
+
+def activate(world: World, subscription: Obj) -> Obj:
+    """Let a *subscription* be active."""
+    world.store.unschedule("subscription.incomplete", subscription["id"])
+    return world.change(subscription, "customer.subscription.updated", status="active")
+
+
+def period_end_of(item: Obj) -> int:
+    """Return when the period of *item* ends."""
+    return int(item["current_period_end"])
+
+
+def next_end(subscription: Obj) -> int:
+    """Return when the first of the periods of a *subscription*'s items ends."""
+    return min(map(period_end_of, subscription["items"]["data"]))
+
+
+def last_end(subscription: Obj) -> int:
+    """Return when the last of the periods of a *subscription*'s items ends."""
+    return max(map(period_end_of, subscription["items"]["data"]))
 
 
 def default_method(world: World, subscription: Obj) -> Obj | None:
@@ -84,9 +116,10 @@ def end(world: World, subscription: Obj, reason: str | None, **details: Any) -> 
     """End a *subscription* now."""
     now = world.now()
     _unschedule(world, subscription)
-    for invoice in invoices.open_invoices(world, subscription):
-        world.store.unschedule("invoice.retry", invoice["id"])
-        world.change(invoice, "invoice.updated", auto_advance=False, next_payment_attempt=None)
+    discard_pending_update(world, subscription)
+    for invoice in invoices.invoices_of(world, subscription):
+        if invoice["status"] in ("draft", "open"):
+            invoices.leave(world, invoice)
     subscription |= {
         "canceled_at": subscription["canceled_at"] or now,
         "cancellation_details": subscription["cancellation_details"] | {"reason": reason} | details,
@@ -99,13 +132,28 @@ def end(world: World, subscription: Obj, reason: str | None, **details: Any) -> 
 
 
 def expire_incomplete(world: World, id_: str) -> None:
-    """Give up on a subscription whose first invoice was not paid in 23 hours."""
+    """Give up on a subscription whose first invoice was not paid in 23 hours, unless a debit is under way."""
     subscription = world.store.need(id_)
-    if subscription["status"] == "incomplete":
+    invoice = world.store.need(subscription["latest_invoice"])
+    if subscription["status"] == "incomplete" and not invoices.under_way(world, invoice):
         _unschedule(world, subscription)
-        invoices.void(world, world.store.need(subscription["latest_invoice"]))
+        if invoice["status"] != "void":
+            invoices.void(world, invoice)
         fields = {"status": "incomplete_expired", "ended_at": world.now()}
         world.change(subscription, "customer.subscription.updated", **fields)
+
+
+def discard_pending_update(world: World, subscription: Obj) -> Obj | None:
+    """Give up the change that waits for its payment, void its invoice, and return that, if there was any."""
+    world.store.unschedule("subscription.pending_update", subscription["id"])
+    kept = world.store.noted(subscription["id"], "pending_update")
+    if kept is None:
+        return None
+    world.store.note(subscription["id"], "pending_update", None)
+    subscription["pending_update"] = None
+    world.store.put(subscription)
+    invoice = world.store.need(kept["invoice"])
+    return invoices.void(world, invoice) if invoice["status"] == "open" else None
 
 
 def warn_of_trial_end(world: World, id_: str) -> None:
@@ -131,7 +179,7 @@ def pause(world: World, subscription: Obj, reason: str) -> Obj:
 def schedule(world: World, subscription: Obj) -> None:
     """Let what is due follow when the period, the trial and the *subscription* end."""
     id_, cancel_at = subscription["id"], subscription["cancel_at"]
-    period_end = subscription["items"]["data"][0]["current_period_end"]
+    period_end = next_end(subscription)
     world.store.schedule(min(period_end, cancel_at or period_end), "subscription.turn", id_)
     if subscription["status"] == "trialing":
         warn_at = subscription["trial_end"] - WARN_BEFORE_TRIAL_END_S
@@ -145,8 +193,8 @@ def reschedule(world: World, subscription: Obj) -> None:
 
 
 def _unschedule(world: World, subscription: Obj) -> None:
-    for what in ("subscription.turn", "subscription.trial_will_end", "subscription.incomplete"):
-        world.store.unschedule(what, subscription["id"])
+    for what in ("turn", "trial_will_end", "incomplete", "unpause"):
+        world.store.unschedule(f"subscription.{what}", subscription["id"])
 
 
 def item_list(id_: str, items: list[Obj]) -> Obj:

@@ -1,6 +1,7 @@
 """Stripe's part of the world: its objects, and the events that every change of them makes."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 from tools.fakes import world
@@ -25,13 +26,15 @@ REFERENCES = (
 class World(world.World):
     """The world with what belongs to the one Stripe account: its key, and the request under way.
 
-    `seen_as` is where that request found the stand-ins.
+    `seen_as` is where that request found the stand-ins. `requests` counts the requests to the API since the start, by
+    operation.
     """
 
     api_key: str
     seen_as: str = ""
     request_id: str | None = None
     idempotency_key: str | None = None
+    requests: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         """Find objects by what they refer to."""

@@ -26,5 +26,10 @@ def _claims(authorization: str, *, now: int) -> Mapping[str, Any]:
     scheme, _, token = authorization.strip().partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized
+    return verified(token.strip(), now=now)
+
+
+def verified(token: str, *, now: int) -> Mapping[str, Any]:
+    """Return the claims of the identity token *token* at *now*. Raises InvalidToken and IdentityUnavailable."""
     issuer, audience, keys = (settings.text(name) for name in SETTINGS)
-    return identity.verify(token.strip(), identity.connect(keys), issuer=issuer, audience=audience, now=now)
+    return identity.verify(token, identity.connect(keys), issuer=issuer, audience=audience, now=now)

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from paidup.model.errors import Refusal
+from paidup.edge.services import open_services
+from paidup.flows.events import AGAIN_IN_S
+from paidup.model.errors import Refusal, SecondNotOver
 from paidup.outside.log import logger
 
 type Record = dict[str, Any]
@@ -15,6 +17,9 @@ def each_record(event: dict[str, Any], work: Callable[[Record], None]) -> dict[s
     for record in event["Records"]:
         try:
             work(record)
+        except SecondNotOver:
+            open_services().webhooks().return_in(record["receiptHandle"], AGAIN_IN_S)
+            failed.append({"itemIdentifier": record["messageId"]})
         except Refusal as refusal:
             logger.warning("message.failed", message_id=record["messageId"], why=refusal.slug)
             failed.append({"itemIdentifier": record["messageId"]})

@@ -50,9 +50,8 @@ def problem(refusal: Refusal, request_id: str) -> dict[str, Any]:
         "request_id": request_id,
         "next": refusal.next_step,
         "retryable": refusal.retryable,
+        **refusal.members,
     }
-    if isinstance(refusal, Malformed):
-        body["field"] = refusal.field
     headers = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
     if isinstance(refusal, Unauthorized):
         headers["WWW-Authenticate"] = refusal.challenge
@@ -66,6 +65,11 @@ def raw_body(event: Mapping[str, Any]) -> bytes:
     """Return the request's body byte for byte, as the provider signed it, encoded in base64 by the gateway or not."""
     body = event.get("body") or ""
     return b64decode(body) if event.get("isBase64Encoded") else body.encode()
+
+
+def own_url(event: Mapping[str, Any]) -> str:
+    """Return the URL of the API that *event* came to. API Gateway names it, and no caller can choose it."""
+    return f"https://{event['requestContext']['domainName']}"
 
 
 def _admitted(event: Event, limit: int) -> Event:

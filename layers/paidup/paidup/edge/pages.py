@@ -48,9 +48,13 @@ class Site:
 
 
 @cache
-def site(folder: Path) -> Site:
-    """Return the site in *folder*, its pages in their frame and told where people sign in."""
-    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())}
+def site(*folders: Path) -> Site:
+    """Return the site in *folders*, its pages in their frame and told where people sign in and hear of changes.
+
+    No name may be in two of them.
+    """
+    files = [path for folder in folders for path in sorted(folder.iterdir())]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in files if path.suffix in (PAGE, *TYPES)}
     assets = {name: text for name, text in texts.items() if Path(name).suffix in TYPES}
     version = sha256("".join(assets.values()).encode()).hexdigest()[:12]
     pages = {}
@@ -62,6 +66,7 @@ def site(folder: Path) -> Site:
             "assets": f"/assets/{version}",
             "issuer": settings.text("PAIDUP_IDENTITY_ISSUER"),
             "client": settings.text("PAIDUP_IDENTITY_AUDIENCE"),
+            "realtime": settings.optional("PAIDUP_REALTIME_URL"),
             "script": script,
         }
         markup = {word: html.escape(value) for word, value in words.items()}
@@ -98,13 +103,15 @@ def _sent(text: str, kind: str, cache_control: str, known: str) -> Response[str]
 
 @cache
 def guards() -> dict[str, str]:
-    """Return the headers that keep a page to our own scripts and to the identity provider's answers.
+    """Return the headers that keep a page to our own scripts, to the identity provider's answers and to our WebSocket.
 
     Cognito's issuer is another host than the one that answers for it; PAIDUP_IDENTITY_ORIGINS names such hosts.
     """
     issuer = urlsplit(settings.text("PAIDUP_IDENTITY_ISSUER"))
     others = settings.optional("PAIDUP_IDENTITY_ORIGINS").replace(",", " ").split()
-    reached = " ".join(["'self'", f"{issuer.scheme}://{issuer.netloc}", *others])
+    socket = urlsplit(settings.optional("PAIDUP_REALTIME_URL"))
+    sockets = [f"{socket.scheme}://{socket.netloc}"] if socket.netloc else []
+    reached = " ".join(["'self'", f"{issuer.scheme}://{issuer.netloc}", *others, *sockets])
     return {
         "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         f"connect-src {reached}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -22,6 +22,7 @@ class CartRequest(BaseModel):
     offer_id: str = Field(min_length=1, max_length=100)
     quantity: int = Field(default=1, ge=1, le=MAX_QUANTITY)
     provider: str | None = Field(default=None, min_length=1, max_length=50)
+    promotion_code: str | None = Field(default=None, min_length=1, max_length=100)
     context: dict[str, Any] | None = None
     success_url: str | None = Field(default=None, max_length=2_000)
     cancel_url: str | None = Field(default=None, max_length=2_000)
@@ -41,9 +42,11 @@ class CartRequest(BaseModel):
         return Order(
             customer_id=buyer.customer_id,
             email=buyer.email,
+            email_digest=buyer.email_digest,
             offer_id=self.offer_id,
             quantity=self.quantity,
             provider=self.provider,
+            promotion_code=self.promotion_code,
             context=self.context,
             success_url=return_url("success_url", self.success_url, default="/success"),
             cancel_url=return_url("cancel_url", self.cancel_url, default="/cancel"),

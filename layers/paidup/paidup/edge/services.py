@@ -7,7 +7,8 @@ from paidup.flows.services import Services
 from paidup.model.errors import NotFound
 from paidup.model.provider import Provider
 from paidup.outside import providers, queue, secrets
-from paidup.outside.dynamo import table
+from paidup.outside.dynamo import budget, table
+from paidup.outside.queue import Queue
 
 SETTINGS = ("PAIDUP_TABLE", "PAIDUP_STRIPE_SECRET")
 
@@ -15,13 +16,20 @@ SETTINGS = ("PAIDUP_TABLE", "PAIDUP_STRIPE_SECRET")
 def open_services() -> Services:
     """Return the services; clients are kept for the life of the process, secrets for five minutes."""
     policy = settings.policy()
+    ours = table.connect(settings.text("PAIDUP_TABLE"))
     return Services(
-        table=table.connect(settings.text("PAIDUP_TABLE")),
+        table=ours,
         provider=provider,
         providers=providers.NAMES,
         webhooks=lambda: queue.connect(settings.text("PAIDUP_WEBHOOK_QUEUE_URL")),
         policy=policy,
+        budgets=budget.connect(ours.client, ours.name),
     )
+
+
+def dead_letters() -> Queue:
+    """Return the queue of the events that failed for three hours."""
+    return queue.connect(settings.text("PAIDUP_DEAD_LETTERS_URL"))
 
 
 def provider(name: str) -> Provider:
@@ -30,4 +38,4 @@ def provider(name: str) -> Provider:
         raise NotFound("payment provider", name)
     secret = settings.text(f"PAIDUP_{name.upper()}_SECRET")
     base = settings.optional(f"PAIDUP_{name.upper()}_API_BASE")
-    return providers.connect(name, partial(secrets.read, secret), base)
+    return providers.connect(name, partial(secrets.read, secret), base, table.connect(settings.text("PAIDUP_TABLE")))

@@ -1,15 +1,17 @@
 """Buying: reserve a checkout, call the provider, record the page. Each step can be repeated after a crash."""
 
 import secrets
+from dataclasses import replace
 
 from paidup.flows.confirm import refresh
 from paidup.flows.open_page import open_page
 from paidup.flows.services import Services
 from paidup.flows.transact import transact
 from paidup.model.checkout import Checkout, CheckoutStatus, same_purchase
-from paidup.model.errors import Malformed, UnknownOffer
+from paidup.model.errors import Malformed, ProviderRefused, UnknownOffer
 from paidup.model.fact import Channel
-from paidup.model.offer import Cart, Kind, Offer
+from paidup.model.group import exclusive_group, group_of
+from paidup.model.offer import Cart, CatalogPrice, Kind, Offer
 from paidup.model.order import Choice, Order, Situation, choose, idempotency_record_of, is_final, is_paid
 from paidup.model.purchase import Purchase
 from paidup.model.settlement import book_again, release_stale_booking
@@ -29,8 +31,8 @@ def buy(order: Order, services: Services, *, now: int) -> tuple[Checkout, bool]:
 
     A live session needs the customer's one booking slot. A stale booking in the slot is ended first.
 
-    Raises UnknownOffer, Malformed, TooManyRequests, Replaced and BookingInTheWay. Raises ProviderUnavailable and
-    ProviderRefused within 10 s. The choice is kept then.
+    Raises UnknownOffer, Malformed, TooManyRequests, AlreadySubscribed, Replaced and BookingInTheWay. Raises
+    ProviderUnavailable and ProviderRefused within 10 s. The choice is kept then.
     """
     offer = services.table.offer(order.offer_id)
     with within(BUY_WITHIN_S):
@@ -51,7 +53,8 @@ def buy(order: Order, services: Services, *, now: int) -> tuple[Checkout, bool]:
 def _cart(order: Order, offer: Offer | None, services: Services) -> tuple[Cart, str]:
     """Return the cart and the provider's name: those of the recovered checkout, else those of the offer today.
 
-    Raises UnknownOffer, and Malformed if the offer is not sold through the provider.
+    Raises UnknownOffer, Malformed if the offer is not sold through the provider or not with the code, and what the
+    provider raises if it must be asked for the price or the code.
     """
     if order.cart and order.provider:
         return order.cart, order.provider
@@ -61,7 +64,35 @@ def _cart(order: Order, offer: Offer | None, services: Services) -> tuple[Cart, 
     provider = order.provider or next(iter(sold_through), "")
     if provider not in sold_through:
         raise Malformed("provider", f"{order.offer_id} is sold through {', '.join(sold_through) or 'no provider here'}")
-    return offer.cart(order.quantity), provider
+    cart = offer.cart(order.quantity, listed_price(offer, provider, services))
+    return _discounted(cart, order, provider, services), provider
+
+
+def listed_price(offer: Offer, provider: str, services: Services) -> CatalogPrice | None:
+    """Return the price that *offer* names, as the provider's catalogue has it now; None if it names none.
+
+    Raises ProviderRefused if the price is not as the offer says.
+    """
+    if offer.price is None:
+        return None
+    listed = services.provider(provider).price(offer.price)
+    if differences := offer.differences(listed):
+        raise ProviderRefused(provider, f"the offer {offer.offer_id!r} does not fit: {differences[0]}")
+    return listed
+
+
+def _discounted(cart: Cart, order: Order, provider: str, services: Services) -> Cart:
+    """Return *cart* with the promotion whose code the order has. Raises Malformed if the code cannot be used.
+
+    The provider is asked before anything is reserved: a mistyped code must not cost the buyer an open checkout.
+    """
+    if order.promotion_code is None:
+        return cart
+    if not cart.promotion_codes:
+        raise Malformed("promotion_code", f"{cart.offer_id} is sold without codes")
+    ref = services.table.account(order.customer_id).customer_ref(provider, cart.currency)
+    found = services.provider(provider).promotion(order.promotion_code, customer_ref=ref)
+    return replace(cart, promotion=found, promotion_code=order.promotion_code)
 
 
 def _paid_meanwhile(order: Order, cart: Cart, services: Services, *, now: int) -> Checkout | None:
@@ -79,7 +110,7 @@ def _choose(order: Order, cart: Cart, provider: str, paid: Checkout | None, serv
     checkout_id = new_id(now=now)
 
     def load() -> Situation:
-        return _situation(order, services, now=now)
+        return _situation(order, cart, services, now=now)
 
     def decide(situation: Situation) -> Choice:
         return choose(order, cart, provider, paid, situation, checkout_id, services.policy, now=now)
@@ -91,16 +122,31 @@ def _choose(order: Order, cart: Cart, provider: str, paid: Checkout | None, serv
     return choice
 
 
-def _situation(order: Order, services: Services, *, now: int) -> Situation:
-    """Read what a decision about *order* needs."""
+def _situation(order: Order, cart: Cart, services: Services, *, now: int) -> Situation:
+    """Read what a decision about *order* needs. A customer of whom nothing runs, and a cart without a trial, cost no
+    read more.
+    """
     replayed = _replayed(order, services)
     snapshot = services.table.load_open(order.customer_id)
     if replayed and not replayed.ended and snapshot.account.open_checkout_id != replayed.checkout_id:
         replayed = _replayed(order, services)  # it ended between the two reads
+    situation = Situation(
+        snapshot=snapshot,
+        replayed=replayed,
+        running=services.table.running(snapshot.account) if exclusive_group(cart) else (),
+        email_had_trial=_email_had_trial(order, cart, services),
+    )
     if order.recovers:
         previous, paid = _best_of_chain(order.customer_id, order.recovers, services, now=now)
-        return Situation(snapshot=snapshot, replayed=replayed, previous=previous, previous_paid=paid)
-    return Situation(snapshot=snapshot, replayed=replayed, previous=_cancelled(snapshot, services))
+        return replace(situation, previous=previous, previous_paid=paid)
+    return replace(situation, previous=_cancelled(snapshot, services))
+
+
+def _email_had_trial(order: Order, cart: Cart, services: Services) -> bool:
+    group = group_of(cart)
+    if not cart.trial_days or group is None or order.email_digest is None:
+        return False
+    return services.table.had_trial(order.email_digest, group)
 
 
 def _replayed(order: Order, services: Services) -> Checkout | None:
@@ -112,7 +158,8 @@ def _replayed(order: Order, services: Services) -> Checkout | None:
     record = services.table.idempotency_record(order.customer_id, order.key) if order.key else None
     if record is None:
         return None
-    if (record.offer_id, record.quantity) != (order.offer_id, order.quantity):
+    before = (record.offer_id, record.quantity, record.promotion_code)
+    if before != (order.offer_id, order.quantity, order.promotion_code):
         raise Malformed("Idempotency-Key", "was used for another cart; send a new key")
     found = services.table.checkout(order.customer_id, record.checkout_id)
     dead = found and found.ended and not found.token and found.status is not CheckoutStatus.COMPLETED
@@ -169,7 +216,7 @@ def _book_on_credit(order: Order, services: Services, *, now: int) -> Checkout |
         snapshot = services.table.load_open(order.customer_id)
         purchases = services.table.purchases_of(order.customer_id)
         mine = [one for one in purchases if one.kind is Kind.LIVE_SESSION and one.offer_id == order.offer_id]
-        granting = [one for one in mine if one.status_at(now=now, grace_s=services.policy.grace_s).grants]
+        granting = [one for one in mine if one.status_at(now=now, policy=services.policy).grants]
         checkouts = [(one, services.table.checkout(order.customer_id, one.purchase_id)) for one in granting]
         return snapshot, [(one, paid) for one, paid in checkouts if paid]
 
@@ -179,7 +226,7 @@ def _book_on_credit(order: Order, services: Services, *, now: int) -> Checkout |
         if release_stale_booking(change):
             for purchase, paid in paid_for:
                 left = change.purchase(purchase.purchase_id) or purchase
-                if left.status_at(now=now, grace_s=services.policy.grace_s).grants:
+                if left.status_at(now=now, policy=services.policy).grants:
                     book_again(left, booking_id, change)
                     change.idempotency_record = idempotency_record_of(order, paid, now=now)
                     return paid, change

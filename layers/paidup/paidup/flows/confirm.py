@@ -9,7 +9,7 @@ from paidup.flows.transact import update
 from paidup.model.access import PurchaseStatus
 from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.model.errors import NotFound, ObjectMissing, Refusal
+from paidup.model.errors import BudgetSpent, NotFound, ObjectMissing, Refusal
 from paidup.model.fact import Channel
 from paidup.model.purchase import Purchase
 from paidup.model.snapshot import ChangeSet, Snapshot
@@ -89,7 +89,8 @@ def refresh(checkout: Checkout, channel: Channel, services: Services, *, now: in
     """Ask the provider about *checkout*'s page, settle the facts, and return whether the provider was asked.
 
     The provider is asked at most once in 3 s per checkout. Requests at the same time claim the turn through the
-    account's version. If the provider does not answer, nothing changes.
+    account's version. If the provider does not answer, the read budget is spent, or other writers are always first,
+    nothing changes: the client polls again.
     """
     if not checkout.token or not _turn(checkout, services, now=now):
         return False
@@ -101,17 +102,27 @@ def refresh(checkout: Checkout, channel: Channel, services: Services, *, now: in
     try:
         if update(checkout.customer_id, checkout.checkout_id, claim, services, now=now).change.empty:
             return False
-        with within(ASK_WITHIN_S):
-            if facts := services.provider(checkout.provider).page(checkout.token).facts:
-                settle(facts, channel, services, now=now)
-    except ObjectMissing:
-        expire_missing(checkout, services, now=now)
-    except Refusal as refusal:
-        logger.warning("provider.down", checkout_id=checkout.checkout_id, why=refusal.slug)
+        with services.asking(channel, now=now):
+            look_at_page(checkout, channel, services, now=now)
+    except (Refusal, BudgetSpent) as refusal:
+        logger.warning("page.unseen", checkout_id=checkout.checkout_id, why=refusal.slug)
     return True
 
 
-def expire_missing(checkout: Checkout, services: Services, *, now: int) -> None:
+def look_at_page(checkout: Checkout, channel: Channel, services: Services, *, now: int) -> None:
+    """Ask the provider about *checkout*'s page, and settle the facts. If the page is missing there, end the checkout.
+
+    Raises ProviderUnavailable and ProviderRefused, and what `settle` raises.
+    """
+    try:
+        with within(ASK_WITHIN_S):
+            if facts := services.provider(checkout.provider).page(checkout).facts:
+                settle(facts, channel, services, now=now)
+    except ObjectMissing:
+        _expire_missing(checkout, services, now=now)
+
+
+def _expire_missing(checkout: Checkout, services: Services, *, now: int) -> None:
     """End *checkout*, because its page is missing at the provider."""
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
@@ -124,7 +135,7 @@ def expire_missing(checkout: Checkout, services: Services, *, now: int) -> None:
 def state_of(snapshot: Snapshot, services: Services, *, now: int) -> State:
     """Return the state of the purchase or checkout in *snapshot* at *now*."""
     if snapshot.purchase:
-        status = snapshot.purchase.status_at(now=now, grace_s=services.policy.grace_s)
+        status = snapshot.purchase.status_at(now=now, policy=services.policy)
         return State.ACTIVE if status.grants else STATE_OF[status.state]
     if snapshot.checkout and snapshot.checkout.seen(now=now) in (CheckoutStatus.EXPIRED, CheckoutStatus.INVALIDATED):
         return State.EXPIRED

@@ -5,15 +5,18 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
 from paidup.flows.book import expire_booking
+from paidup.flows.confirm import look_at_page
 from paidup.flows.refund import refund
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
 from paidup.flows.transact import update
 from paidup.model.checkout import Checkout
-from paidup.model.errors import NotYetKnown, ObjectMissing, ProviderRefused, ProviderUnavailable
+from paidup.model.errors import BudgetSpent, NotFound, NotYetKnown, ObjectMissing, ProviderRefused, ProviderUnavailable
 from paidup.model.fact import Channel
+from paidup.model.offer import Kind
 from paidup.model.purchase import Purchase
 from paidup.model.snapshot import ChangeSet, Due, Snapshot
+from paidup.outside import metrics
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 
@@ -28,16 +31,25 @@ OUTAGES_ENDURED = 3
 class SweepReport:
     """What one run of the sweep did.
 
-    `ended` counts what was ended, closed or found paid. `postponed` counts what waits because the provider was down or
-    refused. `outages` counts how often the provider was down. `failed` counts mistakes of ours and outages of the
-    table. `unfinished` says that the time was over before the work was.
+    `ended` counts what was ended, closed or found paid. `looked` counts looks at open pages. `postponed` counts what
+    waits because the provider was down or refused. `outages` counts how often the provider was down. `failed` counts
+    mistakes of ours and outages of the table. `unfinished` says that the time was over before the work was, or
+    that the read budget was `spent`. `late_s` is for how many seconds the thing was due that waited longest.
     """
 
     ended: int = 0
+    looked: int = 0
     postponed: int = 0
     outages: int = 0
     failed: int = 0
     unfinished: bool = False
+    spent: bool = False
+    late_s: int = 0
+
+    @property
+    def asks_no_more(self) -> bool:
+        """Whether the provider is left alone for the rest of the run."""
+        return self.spent or self.outages >= OUTAGES_ENDURED
 
     def postpone(self, *, provider_down: bool) -> None:
         """Count something that waits: the provider was down, or refused this one thing."""
@@ -58,6 +70,7 @@ def expire(services: Services, *, now: int, time_left: Callable[[], float]) -> S
     """
     report = SweepReport()
     _sweep(services, report, time_left, now=now)
+    metrics.time("SweepLag", report.late_s * 1000)
     logger.info("clock.swept", **asdict(report))
     if report.failed:
         raise SweepFailed(f"{report.failed} things that are due could not be dealt with")
@@ -66,7 +79,8 @@ def expire(services: Services, *, now: int, time_left: Callable[[], float]) -> S
 
 def _sweep(services: Services, report: SweepReport, time_left: Callable[[], float], *, now: int) -> None:
     for due in chain(services.table.due_access(now=now), services.table.due_pages(now=now)):
-        if due.checkout_id and report.outages >= OUTAGES_ENDURED:
+        report.late_s = max(report.late_s, now - due.due_at)
+        if due.checkout_id and report.asks_no_more:
             return
         if not _dealt_with(due, services, report, left_s=time_left(), now=now):
             return
@@ -78,8 +92,14 @@ def _dealt_with(due: Due, services: Services, report: SweepReport, *, left_s: fl
         report.unfinished = True
         return False
     try:
-        with within(left_s - TO_WRITE_S):
-            _act_on(due, services, report, provider_down=report.outages >= OUTAGES_ENDURED, now=now)
+        with within(left_s - TO_WRITE_S), services.asking(Channel.SWEEP, now=now):
+            _act_on(due, services, report, provider_down=report.asks_no_more, now=now)
+    except BudgetSpent:
+        report.spent = report.unfinished = True  # it stays due: the next run goes on with it
+    except NotFound:
+        logger.info(
+            "due.gone", customer_id=due.customer_id
+        )  # support moved it since it was listed: its new place is due
     except Exception:
         logger.exception("due.failed", customer_id=due.customer_id)
         report.failed += 1
@@ -102,14 +122,20 @@ def _act_on(due: Due, services: Services, report: SweepReport, *, provider_down:
 
 
 def _end_checkout(due: Due, services: Services, report: SweepReport, *, now: int) -> None:
-    """Close the provider's page, and settle its facts. Then the checkout is completed, or it ends here."""
+    """Close the provider's page, and settle its facts. Then the checkout is completed, or it ends here.
+
+    A page that may still be paid is only looked at.
+    """
     checkout = services.table.checkout(due.customer_id, due.checkout_id or "")
     if checkout is None or checkout.due_at is None or checkout.due_at > now:
+        return
+    if checkout.token and checkout.holds_slot(now=now):
+        _look_at_page(checkout, services, report, now=now)
         return
     try:
         if checkout.token:
             with within(ASK_WITHIN_S):
-                if facts := services.provider(checkout.provider).close_page(checkout.token).facts:
+                if facts := services.provider(checkout.provider).close_page(checkout).facts:
                     settle(facts, Channel.SWEEP, services, now=now)
     except ObjectMissing:
         logger.warning("page.gone", checkout_id=checkout.checkout_id)
@@ -120,6 +146,17 @@ def _end_checkout(due: Due, services: Services, report: SweepReport, *, now: int
         return
     _rewrite(due, lambda one, *, now: one.page_closed() if one.ended else one.expired(now=now), services, now=now)
     report.ended += 1
+
+
+def _look_at_page(checkout: Checkout, services: Services, report: SweepReport, *, now: int) -> None:
+    """Settle what the open page says: its webhook may be lost, and its buyer may have closed the tab."""
+    report.looked += 1
+    try:
+        look_at_page(checkout, Channel.SWEEP, services, now=now)
+    except (ProviderUnavailable, ProviderRefused) as refusal:
+        logger.warning("page.unseen", checkout_id=checkout.checkout_id, why=refusal.slug)
+        report.postpone(provider_down=isinstance(refusal, ProviderUnavailable))
+    services.table.look_later(checkout, due_at=checkout.next_look(now=now))
 
 
 def _rewrite(due: Due, move: Callable[..., Checkout], services: Services, *, now: int) -> None:
@@ -140,17 +177,20 @@ def _end_purchase(due: Due, services: Services, report: SweepReport, *, refresh:
     purchase = services.table.purchase(due.customer_id, due.purchase_id or "")
     if purchase is None or purchase.refund_decision:
         return
-    asked = purchase.subscription is None or (refresh and _settle_news(purchase, services, report, now=now))
+    asks = purchase.kind is Kind.SUBSCRIPTION
+    answered = asks and refresh and _settle_news(purchase, services, report, now=now)
     purchase_id = purchase.purchase_id
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
         there = snapshot.purchase
         if there is None:
             return
-        recheck_at = None if asked else now + ASK_AGAIN_S
-        change.put_purchase(replace(there, recheck_at=recheck_at), reschedule=True)  # it may no longer be due
+        recheck_at = now + ASK_AGAIN_S if asks and not answered else None
+        asked_at = now if answered else there.asked_at
+        asked = replace(there, asked_at=asked_at, recheck_at=recheck_at)
+        change.put_purchase(asked, reschedule=True)  # it may no longer be due
         if change.account.billing_version != snapshot.account.billing_version:
-            status = there.status_at(now=now, grace_s=services.policy.grace_s)
+            status = there.status_at(now=now, policy=services.policy)
             change.note(
                 there,
                 f"access ended by the clock: {status.state}",
@@ -170,7 +210,8 @@ def _settle_news(purchase: Purchase, services: Services, report: SweepReport, *,
     """
     try:
         with within(ASK_WITHIN_S):
-            settle(services.provider(purchase.provider).purchase_facts(purchase), Channel.SWEEP, services, now=now)
+            if facts := services.provider(purchase.provider).purchase_facts(purchase):
+                settle(facts, Channel.SWEEP, services, now=now)
     except (ProviderUnavailable, ProviderRefused, NotYetKnown) as refusal:
         logger.warning("purchase.unasked", purchase_id=purchase.purchase_id, why=refusal.slug)
         if isinstance(refusal, ProviderUnavailable):

@@ -4,9 +4,19 @@ import time
 from dataclasses import replace
 
 from paidup.flows.services import Services
+from paidup.flows.settle import settle
 from paidup.flows.transact import update
+from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.model.errors import Conflict, Contended, IdempotencyKeySpent
+from paidup.model.errors import (
+    Conflict,
+    Contended,
+    IdempotencyKeySpent,
+    ProviderRefused,
+    ProviderUnavailable,
+    Refusal,
+)
+from paidup.model.fact import Channel
 from paidup.model.provider import Page
 from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.log import logger
@@ -35,22 +45,65 @@ def open_page(checkout: Checkout, email: str | None, services: Services, *, ours
     fresh = now - checkout.created_at <= PAGE_TAKES_S
     if not ours and fresh and (finished := _finished_meanwhile(checkout, services)):
         return finished
-    refs = services.table.account(checkout.customer_id).customer_refs(checkout.provider)
+    account = services.table.account(checkout.customer_id)
+    _close_other_currency(checkout, services, now=now)
+    told = _tell_email(account, checkout.provider, email, services)
     try:
         page = services.provider(checkout.provider).open_page(
-            checkout, customer_ref=refs[0] if refs else None, email=email
+            checkout, customer_ref=account.customer_ref(checkout.provider, checkout.cart.currency), email=email
         )
     except IdempotencyKeySpent:
         _use_another_key(checkout, services, now=now)
         raise
-    opened = _record(checkout, page, services, now=now)
+    opened = _record(checkout, page, email, told, services, now=now)
     if opened.status not in (CheckoutStatus.OPEN, CheckoutStatus.COMPLETED):
         raise Replaced(opened)
     return opened
 
 
-def _record(checkout: Checkout, page: Page, services: Services, *, now: int) -> Checkout:
-    """Record *page*, and return the new checkout. If the checkout ended meanwhile, its page is due to be closed."""
+def _close_other_currency(checkout: Checkout, services: Services, *, now: int) -> None:
+    """Close the page that *checkout* replaces, if it is in another currency: the provider may count it as running.
+
+    If the provider does not close it, the sweep does. Raises Replaced if it was paid meanwhile.
+    """
+    replaced = services.table.checkout(checkout.customer_id, checkout.replaces) if checkout.replaces else None
+    if replaced is None or replaced.due_at is None or replaced.cart.currency == checkout.cart.currency:
+        return
+    try:
+        if facts := services.provider(replaced.provider).close_page(replaced).facts:
+            settle(facts, Channel.POLL, services, now=now)
+    except Refusal as refusal:
+        logger.warning("page.unclosed", checkout_id=replaced.checkout_id, why=refusal.slug)
+    there = services.table.checkout(checkout.customer_id, checkout.checkout_id)
+    if there and there.ended:
+        raise Replaced(there)
+
+
+def _tell_email(account: Account, provider: str, email: str | None, services: Services) -> list[str]:
+    """Give the customers whom *provider* knows by an older address the address *email*. Return those who have it now.
+
+    An address that the provider refuses counts as told: it must stop neither this sale nor the next.
+    """
+    told = []
+    for ref in account.outdated(provider, email):
+        try:
+            services.provider(provider).change_email(ref, email or "")
+            told.append(ref)
+        except ProviderRefused as refusal:
+            logger.warning("email.refused", provider=provider, why=refusal.slug)
+            told.append(ref)
+        except ProviderUnavailable as refusal:
+            logger.warning("email.untold", provider=provider, why=refusal.slug)
+    return told
+
+
+def _record(
+    checkout: Checkout, page: Page, email: str | None, told: list[str], services: Services, *, now: int
+) -> Checkout:
+    """Record *page*, and return the new checkout. If the checkout ended meanwhile, its page is due to be closed.
+
+    *told* are the provider's customers who have the address *email* now.
+    """
 
     def step(snapshot: Snapshot, change: ChangeSet) -> None:
         there = _there(snapshot, checkout)
@@ -61,8 +114,7 @@ def _record(checkout: Checkout, page: Page, services: Services, *, now: int) -> 
         else:
             opened = replace(there, token=page.token, url=page.url, due_at=now)
         change.put_checkout(opened)
-        if page.customer_ref:
-            change.account = change.account.known_as(page.customer_ref)
+        change.account = _knowing(change.account, checkout, page, email, told)
 
     committed = update(checkout.customer_id, checkout.checkout_id, step, services, now=now)
     if committed.change.empty:
@@ -70,6 +122,18 @@ def _record(checkout: Checkout, page: Page, services: Services, *, now: int) -> 
     opened = committed.change.checkouts[checkout.checkout_id]
     logger.info("checkout.opened", checkout_id=opened.checkout_id, expires_at=opened.expires_at, status=opened.status)
     return opened
+
+
+def _knowing(account: Account, checkout: Checkout, page: Page, email: str | None, told: list[str]) -> Account:
+    """Return *account* with the customer of *page*, and with what is known of the provider's e-mail addresses."""
+    for known in told:
+        account = account.with_email(known, email)
+    ref, currency = page.customer_ref, checkout.cart.currency
+    if ref is None:
+        return account
+    alone = page.one_currency or f"{checkout.provider}#{currency}" in account.customers
+    account = account.known_as(ref, currency=currency if alone else None)
+    return account if ref in account.emails else account.with_email(ref, email)
 
 
 def _finished_meanwhile(checkout: Checkout, services: Services) -> Checkout | None:

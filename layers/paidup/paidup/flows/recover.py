@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from paidup.flows.buy import buy
-from paidup.flows.confirm import expire_missing, refresh
+from paidup.flows.confirm import look_at_page, refresh
 from paidup.flows.services import Services
 from paidup.flows.settle import settle
 from paidup.flows.transact import update
 from paidup.model.checkout import Checkout, CheckoutStatus
-from paidup.model.errors import NotFound, ObjectMissing, ProviderRefused, ProviderUnavailable, Refusal
+from paidup.model.errors import NotFound, ProviderRefused, ProviderUnavailable, Refusal
 from paidup.model.fact import Channel
+from paidup.model.group import refuse_second
 from paidup.model.order import Order, is_paid, without_checkout_id
 from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.deadline import within
@@ -51,13 +52,20 @@ def cancel(customer_id: str, checkout_id: str, services: Services, *, now: int) 
 
 
 def recover(
-    customer_id: str, checkout_id: str, email: str | None, services: Services, *, now: int
+    customer_id: str,
+    checkout_id: str,
+    email: str | None,
+    services: Services,
+    *,
+    now: int,
+    email_digest: str | None = None,
 ) -> tuple[Snapshot, bool]:
     """Return the checkout with which the buyer of *checkout_id* goes on, and whether this call opened it.
 
     If the checkout can still be paid, it is returned. If it was paid, or a linked checkout was, the paid one is
     returned with its purchase. If it expired, was invalidated, failed to be paid or is missing at the provider, a new
-    checkout with the same cart and context is opened. Raises NotFound, and what `buy` raises.
+    checkout with the same cart and context is opened. *email_digest* is as in `Order`. Raises NotFound, and what `buy`
+    raises: AlreadySubscribed too, if a subscription of the cart's group runs.
     """
     seen = services.table.load(customer_id, checkout_id)
     if seen.checkout is None:
@@ -67,10 +75,13 @@ def recover(
     checkout = seen.checkout
     if checkout is None:
         raise NotFound("checkout", checkout_id)
-    usable = checkout.status is CheckoutStatus.OPEN and checkout.holds_slot(now=now)
-    if is_paid(checkout, seen.purchase, now=now) or usable:
+    if is_paid(checkout, seen.purchase, now=now):
         return seen, False
-    opened, new = buy(_order_again(checkout, email), services, now=now)
+    if checkout.status is CheckoutStatus.OPEN and checkout.holds_slot(now=now):
+        refuse_second(checkout.cart, services.table.running(seen.account), now=now, policy=services.policy)
+        return seen, False
+    order = replace(_order_again(checkout, email), email_digest=email_digest)
+    opened, new = buy(order, services, now=now)
     return services.table.load(customer_id, opened.checkout_id), new
 
 
@@ -78,12 +89,9 @@ def _verified(checkout: Checkout, services: Services, *, now: int) -> Snapshot:
     """Ask the provider about *checkout*, and return it after that. If its page is missing there, it has ended."""
     try:
         with within(ASK_WITHIN_S):
-            if facts := services.provider(checkout.provider).page(checkout.token or "").facts:
-                settle(facts, Channel.POLL, services, now=now)
-    except ObjectMissing:
-        expire_missing(checkout, services, now=now)
+            look_at_page(checkout, Channel.POLL, services, now=now)
     except (ProviderUnavailable, ProviderRefused) as refusal:
-        logger.warning("provider.down", checkout_id=checkout.checkout_id, why=refusal.slug)
+        logger.warning("page.unseen", checkout_id=checkout.checkout_id, why=refusal.slug)
     return services.table.load(checkout.customer_id, checkout.checkout_id)
 
 
@@ -92,7 +100,7 @@ def _close(checkout: Checkout, services: Services, *, now: int) -> None:
         return
     try:
         with within(ASK_WITHIN_S):
-            if facts := services.provider(checkout.provider).close_page(checkout.token).facts:
+            if facts := services.provider(checkout.provider).close_page(checkout).facts:
                 settle(facts, Channel.POLL, services, now=now)
     except Refusal as refusal:
         logger.warning("page.unclosed", checkout_id=checkout.checkout_id, why=refusal.slug)

@@ -9,6 +9,7 @@ from paidup.model.case import CaseReason
 from paidup.model.errors import Contended, ProviderRefused, ProviderUnavailable
 from paidup.model.fact import Channel
 from paidup.model.snapshot import ChangeSet, Snapshot
+from paidup.outside import metrics
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 
@@ -56,4 +57,6 @@ def _try_later(customer_id: str, purchase_id: str, services: Services, *, now: i
             purchase = change.open_case(purchase, CaseReason.REFUND_STUCK, why)
         change.put_purchase(replace(purchase, refund_decision=tried))
 
-    update(customer_id, purchase_id, step, services, now=now)
+    tried = update(customer_id, purchase_id, step, services, now=now).change.purchases.get(purchase_id)
+    if tried and tried.refund_decision and tried.refund_decision.tries >= TRIES_BEFORE_CASE:
+        metrics.count("RefundStuck")

@@ -4,14 +4,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from paidup.flows import measure
 from paidup.flows.services import Services
 from paidup.flows.transact import transact
 from paidup.model.account import Account
-from paidup.model.event import EventRecord, EventStatus
+from paidup.model.errors import SecondNotOver
 from paidup.model.fact import Channel, Fact
-from paidup.model.settlement import decide, needs_family
+from paidup.model.provider import Provider
+from paidup.model.settlement import decide, needs_family, needs_running, needs_trial_record
 from paidup.model.snapshot import ChangeSet, Snapshot
+from paidup.outside.deadline import remaining
 from paidup.outside.log import logger
+
+ASK_AGAIN_S = 0.6  # two waits reach into the next second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,57 +37,86 @@ class Tied(Exception):
         self.positions = positions
 
 
+class Moved(Exception):
+    """Support moved what the facts are about to another customer: `customer_id`."""
+
+    def __init__(self, customer_id: str) -> None:
+        """Name the customer who has it now."""
+        super().__init__(customer_id)
+        self.customer_id = customer_id
+
+
 def settle(
-    facts: Sequence[Fact], channel: Channel, services: Services, *, now: int, event: EventRecord | None = None
+    facts: Sequence[Fact],
+    channel: Channel,
+    services: Services,
+    *,
+    now: int,
+    heard_at: int | None = None,
+    comes_back: bool = False,
 ) -> SettleResult:
-    """Merge *facts* into the account, with effect exactly once. They are about one purchase.
+    """Merge *facts* into the account at *now*, with effect exactly once. They are about one purchase.
 
-    *channel* reported the facts at *now* (epoch seconds). One transaction writes the changes, the timeline and, if a
-    webhook reported the facts, the *event*'s record. The account's version guards it. A tie is decided by fetching the
-    object again, outside the write loop.
+    *channel* brought the facts at *heard_at* (None: now). Both are epoch seconds. One transaction writes the changes
+    and the timeline. The account's version guards it. A tie is decided by fetching the object again, outside the write
+    loop. If support moved the purchase, its new customer gets the facts.
 
-    Raises Contended after 12 lost races, and ProviderUnavailable if a tie cannot be decided now.
+    Raises Contended after 12 lost races, and ProviderUnavailable if a tie cannot be decided now. If the event of the
+    facts *comes_back* when it is refused, raises SecondNotOver in the very second of a tie.
     """
     started = time.monotonic()
-    customer_id, purchase_id = facts[0].customer_id, facts[0].purchase_id
+    purchase_id = facts[0].purchase_id
     current, refetched = list(facts), set[int]()
 
     def load() -> Snapshot:
-        snapshot = services.table.load_for_update(customer_id, purchase_id, event)
-        linked = needs_family(snapshot, current, now=now)
-        return services.table.with_family(snapshot) if linked else snapshot
+        snapshot = services.table.load_for_update(current[0].customer_id, purchase_id)
+        if snapshot.moved_to:
+            raise Moved(snapshot.moved_to)
+        if needs_family(snapshot, current, now=now):
+            snapshot = services.table.with_family(snapshot)
+        if needs_trial_record(snapshot, current, now=now):
+            snapshot = services.table.with_trial_record(snapshot)
+        return services.table.with_running(snapshot) if needs_running(snapshot, current, now=now) else snapshot
 
     def step(snapshot: Snapshot) -> ChangeSet:
-        if snapshot.event and snapshot.event.dealt_with:
-            return ChangeSet(snapshot=snapshot, policy=services.policy, now=now)
         if tied := [n for n, fact in enumerate(current) if n not in refetched and snapshot.ties_with(fact)]:
             raise Tied(tied)
-        change = decide(snapshot, current, services.policy, channel=channel, now=now)
-        if event and not change.empty:
-            change.event = _settled(event, purchase_id, started)
-        return change
+        return decide(snapshot, current, services.policy, channel=channel, now=now, heard_at=heard_at)
 
     while True:
         try:
-            committed = transact(customer_id, load, step, services)
+            committed = transact(current[0].customer_id, load, step, services)
             break
+        except Moved as moved:
+            current = [replace(fact, customer_id=moved.customer_id) for fact in current]
         except Tied as tie:
             provider = services.provider(facts[0].provider)
             for n in tie.positions:
-                current[n] = provider.refetch(current[n])
+                told = current[n]
+                current[n] = _refetched(told, provider, waits=channel is Channel.REQUEST)
+                if comes_back and current[n].entry.at <= told.entry.at:
+                    raise SecondNotOver(told.register) from None
             refetched.update(tie.positions)
     change, before = committed.change, committed.loaded
-    if event and change.empty and not (before.event and before.event.dealt_with):
-        services.table.log(_settled(event, purchase_id, started))
     _log(facts, channel, changed=bool(change.timeline), started=started, now=now)
+    measure.settled(change, purchase_id, channel, ms=(time.monotonic() - started) * 1000)
     had = any(access.purchase_id == purchase_id for access in before.account.current_access(now=now))
     has = any(access.purchase_id == purchase_id for access in committed.account.access)
     return SettleResult(account=committed.account, changed=bool(change.timeline), granted=has and not had)
 
 
-def _settled(event: EventRecord, purchase_id: str, started: float) -> EventRecord:
-    ms = int((time.monotonic() - started) * 1000)
-    return replace(event, status=EventStatus.SETTLED, ms=ms, purchase_id=purchase_id, error=None)
+def _refetched(fact: Fact, provider: Provider, *, waits: bool) -> Fact:
+    """Return what *provider* says now of the register of *fact*.
+
+    *waits*: the customer has just changed it, perhaps twice in a second. Then wait at most 1.2 s for a later second.
+    """
+    newer = provider.refetch(fact)
+    for _ in range(2 if waits else 0):
+        if newer.entry.at > fact.entry.at:
+            break
+        time.sleep(max(0.0, remaining(ASK_AGAIN_S)))
+        newer = provider.refetch(fact)
+    return newer
 
 
 def _log(facts: Sequence[Fact], channel: Channel, *, changed: bool, started: float, now: int) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from paidup.flows import measure
 from paidup.flows.services import Services
 from paidup.model.account import Account
 from paidup.model.errors import Contended
+from paidup.model.move import Move
 from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.retry import LostRace, attempts
 
@@ -32,9 +34,28 @@ def transact[L](
         if change.empty:
             return Committed(loaded=loaded, change=change, account=change.account)
         try:
-            return Committed(loaded=loaded, change=change, account=services.table.commit(change))
+            account = services.table.commit(change)
         except LostRace:
             continue
+        measure.committed(change)
+        return Committed(loaded=loaded, change=change, account=account)
+    raise Contended(customer_id)
+
+
+def transact_move(customer_id: str, load: Callable[[], Move], services: Services) -> Move:
+    """Load one step of a move and commit it. If another writer of either customer was first, do it again.
+
+    Raises what *load* raises, and Contended after 12 tries.
+    """
+    for _ in attempts():
+        move = load()
+        if move.empty:
+            return move
+        try:
+            services.table.commit_move(move)
+        except LostRace:
+            continue
+        return move
     raise Contended(customer_id)
 
 

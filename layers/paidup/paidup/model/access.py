@@ -43,18 +43,27 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """One purchase that a customer may use now, and until when (epoch seconds; None: for good)."""
+    """How many of an offer a customer may use now by one purchase, and until when (epoch seconds; None: for good).
+
+    If its uses are counted, `uses_left` of `uses` are left.
+    """
 
     purchase_id: str
     offer_id: str
     kind: Kind
     status: PurchaseStatus
+    quantity: int = 1
     until: int | None = None
+    uses: int | None = None
+    uses_left: int | None = None
 
     @property
-    def entitlement(self) -> tuple[str, str, int | None]:
-        """What is granted, without the status. The billing version moves only when this changes."""
-        return (self.purchase_id, self.offer_id, self.until)
+    def entitlement(self) -> tuple[str, str, int, int | None]:
+        """What is granted, without the status. The billing version moves only when this changes.
+
+        How many uses are left is no part of it: a use moves the version only if it is the last one, which ends access.
+        """
+        return (self.purchase_id, self.offer_id, self.quantity, self.until)
 
     def holds(self, *, now: int) -> bool:
         """Whether the access still grants at *now* (epoch seconds)."""

@@ -7,7 +7,7 @@ from paidup.model.errors import Conflict
 
 KEPT_AFTER_END_S = 90 * 86_400
 LIVE_LASTS_S = 86_400
-REPORTED_AT_ONCE_S = 90  # the clocks may differ by a minute, and a payment is reported within half a minute
+FOUND_WITHIN_S = 3_660  # the sweep looks at an open page once an hour at least
 
 
 class BookingStatus(StrEnum):
@@ -183,10 +183,10 @@ class Booking:
 def waiting_since(paid_at: int, *, now: int) -> int:
     """Return when a booking begins to wait, in epoch seconds of our clock. *paid_at* is the provider's epoch second.
 
-    A payment is reported within seconds. If *paid_at* and *now* differ by up to 90 s, the rest is a difference between
-    the clocks, and the booking waits from *now*. A payment that is reported later counts from *paid_at*.
+    A payment whose webhook is lost is found within the hour. It waits for a host from *now* on, as if it was just paid.
+    A payment that is found later counts from *paid_at*: its buyer is not there any more.
     """
-    return now if now - paid_at <= REPORTED_AT_ONCE_S else paid_at
+    return now if now - paid_at <= FOUND_WITHIN_S else paid_at
 
 
 def waiting(

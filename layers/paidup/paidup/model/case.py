@@ -10,6 +10,9 @@ class CaseReason(StrEnum):
     AMOUNT_MISMATCH = "amount-mismatch"
     REFUND_STUCK = "refund-stuck"
     REFUND_RETURNED = "refund-returned"
+    UNKNOWN_PRICE = "unknown-price"
+    PARTLY_TAKEN_BACK = "partly-taken-back"
+    PAID_AFTER_END = "paid-after-end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ TRANSITIONS: Mapping[CheckoutStatus, frozenset[CheckoutStatus]] = {
 }
 
 OPENING_LASTS_S = 120
+LOOKED_AT_S = (120, 300, 900, 3_600)  # after the reservation, and hourly from then on
 KEPT_AFTER_END_S = 7 * 86_400
 LONGEST_WAIT_S = 3_600
 
@@ -42,11 +43,13 @@ class IllegalTransition(Exception):
 class Checkout:
     """One attempt to buy one cart. Times are epoch seconds. `token` and `url` belong to the provider's page.
 
-    `due_at` says when the sweep must act on the checkout: at its deadline while it is open, at once if the page of an
-    ended checkout must still be closed at the provider, None if nothing is left to do. `attempt` counts the idempotency
-    keys that the provider has spent without opening a page. `asked_at` is when the provider was last asked about the
-    page. `closing_tries` counts failed attempts to close the page. `replaces`, `recovers` and `replaced_by` link the
-    checkouts that the buyer meant as one purchase. We keep one payment of them.
+    `due_at` says when the sweep must act on the checkout: when it looks at the open page next, at the latest when the
+    page ends; at once if the page of an ended checkout must still be closed at the provider, None if nothing is left
+    to do. `attempt`
+    counts the idempotency keys that the provider has spent without opening a page. `asked_at` is when the provider was
+    last asked about the page. `closing_tries` counts failed attempts to close the page. `replaces`, `recovers` and
+    `replaced_by` link the checkouts that the buyer meant as one purchase. We keep one payment of them. If the cart has
+    a trial, `trial_email` is the digest of the e-mail address that has the trial then (None: nobody verified it).
     """
 
     checkout_id: str
@@ -71,6 +74,7 @@ class Checkout:
     replaced_by: str | None = None
     replaces: str | None = None
     recovers: str | None = None
+    trial_email: str | None = None
 
     @property
     def idempotency_key(self) -> str:
@@ -96,15 +100,22 @@ class Checkout:
         return CheckoutStatus.EXPIRED if not self.ended and now >= self.expires_at else self.status
 
     def opened(self, *, token: str, url: str, expires_at: int, now: int) -> "Checkout":
-        """Return this checkout open on the provider's page, with the provider's deadline *expires_at*."""
-        return replace(
-            self._to(CheckoutStatus.OPEN),
-            token=token,
-            url=url,
-            expires_at=expires_at,
-            due_at=expires_at,
-            opened_at=now,
-        )
+        """Return this checkout open on the provider's page, with the provider's deadline *expires_at*.
+
+        It stays due when its reservation was, which is the first look. So its place in the index does not change.
+        """
+        opened = replace(self._to(CheckoutStatus.OPEN), token=token, url=url, expires_at=expires_at, opened_at=now)
+        due = self.due_at if self.due_at is not None and self.due_at > now else opened.next_look(now=now)
+        return replace(opened, due_at=min(due, expires_at))
+
+    def next_look(self, *, now: int) -> int:
+        """Return when the sweep looks at the open page next: after 2, 5, 15 and 60 minutes, then hourly, and at its
+        end.
+        """
+        age = now - self.created_at
+        soon = (after for after in LOOKED_AT_S if after > age)
+        hourly = (age // LONGEST_WAIT_S + 1) * LONGEST_WAIT_S
+        return min(self.expires_at, self.created_at + next(soon, hourly))
 
     def reserved_again(self, *, now: int) -> "Checkout":
         """Return this checkout with two more minutes to open its page: the same request came again after a crash.
@@ -163,6 +174,7 @@ class IdempotencyRecord:
     quantity: int
     checkout_id: str
     at: int
+    promotion_code: str | None = None
 
 
 def same_purchase(checkout: Checkout, among: Iterable[Checkout]) -> list[Checkout]:
@@ -194,6 +206,7 @@ def reserved(
     context: Mapping[str, Any] | None = None,
     replaces: str | None = None,
     recovers: str | None = None,
+    trial_email: str | None = None,
 ) -> Checkout:
     """Return a new checkout before the provider is called. If its page is not opened within two minutes, it expires."""
     return Checkout(
@@ -211,4 +224,5 @@ def reserved(
         context=context,
         replaces=replaces,
         recovers=recovers,
+        trial_email=trial_email,
     )

@@ -12,16 +12,23 @@ Refusal                     base: status, title, what the caller can do next
 ├── TooManyRequests    429  with Retry-After
 ├── Conflict           409  the caller must choose
 ├── ProviderUnavailable 503 the provider did not answer; trying again helps
+│   └── RateLimited    503  the provider was asked too often
 ├── ProviderRefused    502  the provider refused; trying again does not help
 ├── NotYetKnown        503  the customer of a provider's object is not known yet; trying again helps
 └── Contended          503  too many writers at once for one customer
+
+BudgetSpent is none of them: flows end it, and no client sees it.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class Refusal(Exception):
     """Base of all refusals: a `status` (HTTP), a `title`, a sentence, and what the caller can do next.
 
-    `slug` ends the problem's `type` (`urn:paidup:problem:<slug>`). Clients compare the slug, so it is a literal.
+    `members` are further members of the problem, for programs. `slug` ends the problem's `type`
+    (`urn:paidup:problem:<slug>`). Clients compare the slug, so it is a literal.
     """
 
     slug = "refusal"
@@ -30,10 +37,11 @@ class Refusal(Exception):
     next_step = "Correct the request and send it again."
     retryable = False
     retry_after_s: int | None = None
+    members: Mapping[str, str] = MappingProxyType({})
 
 
 class Malformed(Refusal):
-    """A field of the request is wrong. `field` is its dotted path."""
+    """A field of the request is wrong. `field` is its dotted path, and `why` a clause that follows it."""
 
     slug = "malformed"
     status = 422
@@ -41,7 +49,8 @@ class Malformed(Refusal):
 
     def __init__(self, field: str, why: str) -> None:
         """Refuse *field* because *why* (a clause that follows the field's name)."""
-        self.field = field
+        self.field, self.why = field, why
+        self.members = {"field": field}
         super().__init__(f"{field}: {why}")
 
 
@@ -191,6 +200,21 @@ class Forbidden(Refusal):
         super().__init__(f"This needs the role {role!r}.")
 
 
+class SecondNotOver(Refusal):
+    """Two states of one second differ, and the second is not over: only an answer from a later second can decide."""
+
+    slug = "second-not-over"
+    status = 503
+    title = "The provider said two things in one second"
+    next_step = "Try again in two seconds."
+    retryable = True
+    retry_after_s = 2
+
+    def __init__(self, register: str) -> None:
+        """Report that *register* cannot be decided yet."""
+        super().__init__(f"Two states of {register} are of the same second, which is not over.")
+
+
 class ProviderUnavailable(Refusal):
     """The payment provider did not answer in time, or reported an outage. Trying again helps."""
 
@@ -204,6 +228,29 @@ class ProviderUnavailable(Refusal):
     def __init__(self, provider: str, what: str) -> None:
         """Report that *provider* failed at *what* (a clause, without secrets)."""
         super().__init__(f"{provider} did not answer: {what}.")
+
+
+class RateLimited(ProviderUnavailable):
+    """The payment provider was asked too often. Clients see the slug `provider-unavailable`."""
+
+    def __init__(self, provider: str, what: str, *, retry_after_s: int | None = None) -> None:
+        """Report that *provider* refused *what* as one request too many, for *retry_after_s* seconds if it said so."""
+        self.retry_after_s = retry_after_s or self.retry_after_s
+        super().__init__(provider, what)
+
+
+class BudgetSpent(Exception):
+    """We have asked the payment provider as often as we may. Nothing failed: what waits is asked for later.
+
+    It is no Refusal: no client sees it, and who goes on after a refusal must not go on asking.
+    """
+
+    slug = "budget-spent"
+
+    def __init__(self, provider: str, *, retry_after_s: int) -> None:
+        """Report that *provider* may be asked again after *retry_after_s* seconds."""
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{provider} may be asked again in {retry_after_s} s.")
 
 
 class ProviderRefused(Refusal):

@@ -8,6 +8,7 @@ from paidup.model.access import PurchaseStatus
 from paidup.model.account import Account
 from paidup.model.checkout import Checkout, CheckoutStatus, IdempotencyRecord, reserved
 from paidup.model.errors import TooManyRequests
+from paidup.model.group import Running, group_of, refuse_second
 from paidup.model.offer import Cart, Kind
 from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
@@ -19,8 +20,11 @@ from paidup.model.snapshot import ChangeSet, Snapshot
 class Order:
     """What a buyer asks for: a quantity of an offer, the provider, the return URLs, and the front end's `context`.
 
+    `promotion_code` is a code for a discount.
+
     If the buyer recovers a checkout, `recovers` is its id, and `cart` its cart with the price of that time. `key` is
-    the caller's Idempotency-Key. For a week, the same key is answered with the same checkout.
+    the caller's Idempotency-Key. For a week, the same key is answered with the same checkout. `email_digest` stands for
+    the e-mail address, if the identity provider says that it verified the address.
     """
 
     customer_id: str
@@ -31,9 +35,11 @@ class Order:
     success_url: str
     cancel_url: str
     context: Mapping[str, Any] | None = None
+    email_digest: str | None = None
     cart: Cart | None = None
     key: str | None = None
     recovers: str | None = None
+    promotion_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +47,16 @@ class Situation:
     """What a decision about an order needs. `snapshot` holds the customer's open checkout and booking slot.
 
     `replayed` is the earlier answer to the order's key. `previous` is the best checkout of the chain being recovered,
-    or the one that the buyer cancelled last, if it may still be paid.
+    or the one that the buyer cancelled last, if it may still be paid. `running` are the customer's purchases that run.
+    `email_had_trial` says that a trial of the cart's group began for the buyer's e-mail address.
     """
 
     snapshot: Snapshot
     replayed: Checkout | None = None
     previous: Checkout | None = None
     previous_paid: bool = False
+    running: tuple[Running, ...] = ()
+    email_had_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +81,8 @@ def choose(
 ) -> Choice:
     """Decide which checkout *order* goes on with. Pure. A new checkout gets the id *checkout_id*.
 
-    *paid* is a checkout with the same choice that the provider has just reported as paid. Raises BookingInTheWay and
-    TooManyRequests.
+    *paid* is a checkout with the same choice that the provider has just reported as paid. Raises AlreadySubscribed,
+    BookingInTheWay and TooManyRequests.
     """
     snapshot, replayed = situation.snapshot, situation.replayed
     change = ChangeSet(snapshot=snapshot, policy=policy, now=now)
@@ -84,14 +93,23 @@ def choose(
         return _keep(order, paid, change)
     if situation.previous and situation.previous_paid:  # paid in another tab: a second payment would go back
         return _keep(order, situation.previous, change)
+    refuse_second(cart, situation.running, now=now, policy=policy)
+    cart = _without_used_trial(cart, situation)
     if current and current.holds_slot(now=now) and (current.cart, current.provider) == (cart, provider):
         return _keep(order, current, change)
-    if current and not current.ended and replayed and current.checkout_id == replayed.checkout_id:
+    again_ours = current and not current.ended and replayed and current.checkout_id == replayed.checkout_id
+    if current and again_ours and current.cart == cart:
         again = current.reserved_again(now=now)
         change.put_checkout(again)
         return Choice(checkout=again, reserved=True, change=change)
     checkout = _reserve(order, cart, provider, situation, checkout_id, change)
     return Choice(checkout=checkout, reserved=True, change=change)
+
+
+def _without_used_trial(cart: Cart, situation: Situation) -> Cart:
+    """Return *cart*, without trial days if the customer or the e-mail address has had the trial of its group."""
+    used = situation.email_had_trial or group_of(cart) in situation.snapshot.account.trials
+    return replace(cart, trial_days=None) if cart.trial_days and used else cart
 
 
 def _reserve(
@@ -112,6 +130,7 @@ def _reserve(
         context=order.context,
         replaces=in_the_way.checkout_id if in_the_way else None,
         recovers=previous.checkout_id if previous else None,
+        trial_email=order.email_digest if cart.trial_days else None,
         now=now,
     )
     if previous and (in_the_way is None or previous.checkout_id != in_the_way.checkout_id):
@@ -162,6 +181,7 @@ def idempotency_record_of(order: Order, checkout: Checkout, *, now: int) -> Idem
         key=order.key,
         offer_id=order.offer_id,
         quantity=order.quantity,
+        promotion_code=order.promotion_code,
         checkout_id=checkout.checkout_id,
         at=now,
     )
@@ -169,7 +189,7 @@ def idempotency_record_of(order: Order, checkout: Checkout, *, now: int) -> Idem
 
 def is_paid(checkout: Checkout, purchase: Purchase | None, *, now: int) -> bool:
     """Whether *checkout* is paid, or its delayed payment is pending. A delayed payment of *purchase* can fail."""
-    failed = purchase is not None and purchase.status_at(now=now, grace_s=0).state is PurchaseStatus.FAILED
+    failed = purchase is not None and purchase.status_at(now=now, policy=Policy()).state is PurchaseStatus.FAILED
     return checkout.status is CheckoutStatus.COMPLETED and not failed
 
 

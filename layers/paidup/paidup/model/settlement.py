@@ -1,7 +1,8 @@
 """The decision: what facts about one purchase change in a customer's checkouts, bookings, money and access.
 
 All of it is pure. The snapshot holds everything that a decision needs. `needs_family` says whether the snapshot must
-hold the linked checkouts too.
+hold the linked checkouts too, `needs_running` whether it must hold what else runs, and `needs_trial_record` whether it
+must hold the trial of the e-mail address.
 """
 
 from collections.abc import Sequence
@@ -11,17 +12,32 @@ from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waitin
 from paidup.model.case import CaseReason
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import Channel, Fact, Payment, PaymentStatus, Price, Refund
+from paidup.model.group import TrialRecord, exclusive_group, group_of, paid_first
+from paidup.model.news import page_expired
 from paidup.model.offer import Kind
 from paidup.model.policy import Policy
 from paidup.model.purchase import Provenance, Purchase
 from paidup.model.snapshot import ChangeSet, Snapshot
 
 TAKEN_BACK = "its payment was taken back"
+NEVER_PAID = "its first payment failed"
+TRIAL_HAD = "the e-mail address has had its trial"
 NOT_ACCEPTED = "nobody accepted it in time"
 
 
-def decide(snapshot: Snapshot, facts: Sequence[Fact], policy: Policy, *, channel: Channel, now: int) -> ChangeSet:
-    """Return what *facts* change. They are about one purchase. *channel* reported them at *now* (epoch seconds)."""
+def decide(
+    snapshot: Snapshot,
+    facts: Sequence[Fact],
+    policy: Policy,
+    *,
+    channel: Channel,
+    now: int,
+    heard_at: int | None = None,
+) -> ChangeSet:
+    """Return what *facts* change at *now*. They are about one purchase. *channel* brought them at *heard_at*.
+
+    Both are epoch seconds. *heard_at* None: now.
+    """
     change = ChangeSet(snapshot=snapshot, policy=policy, now=now)
     purchase = merged(snapshot, facts, channel=channel, now=now)
     if snapshot.checkout:
@@ -30,14 +46,22 @@ def decide(snapshot: Snapshot, facts: Sequence[Fact], policy: Policy, *, channel
         change.put_purchase(purchase)
         if _newly_effective(snapshot, purchase) and policy.refund_duplicate_payments:
             _keep_one_payment(purchase, change)
+            _keep_one_of_group(purchase, change)
+        _remember_trial(purchase, change)
         if purchase.kind is Kind.LIVE_SESSION:
             _book(purchase, change)
+        if purchase.failed and any(not plan.ended for plan in purchase.subscriptions):
+            change.put_purchase(purchase.to_refund(NEVER_PAID, now=now))
         _review_amount(purchase, facts, change)
         _review_refund(purchase, facts, change)
+        _review_price(purchase, facts, change)
+        _review_parts(purchase, facts, change)
+        _review_end(purchase, facts, change)
     for fact in facts:
         if fact.customer_ref and not change.account.customer_refs(fact.provider):
             change.account = change.account.known_as(fact.customer_ref)
-    _note_news(facts, channel, change)
+    _note_news(facts, channel, change, heard_at=now if heard_at is None else heard_at)
+    _note_report(facts, change)
     return change
 
 
@@ -48,17 +72,29 @@ def merged(snapshot: Snapshot, facts: Sequence[Fact], *, channel: Channel, now: 
     """
     purchase = snapshot.purchase
     for fact in facts:
-        if purchase is None and _page_expired(fact):
+        if purchase is None and page_expired(fact):
             continue
         before = purchase or Purchase.of(fact)
         purchase = before.merge(fact)
-        if purchase.registers.get(fact.register) != before.registers.get(fact.register):
+        newest, known = purchase.registers.get(fact.register), before.registers.get(fact.register)
+        if newest and (known is None or newest.value != known.value):
             provenance = Provenance(channel=channel, at=now)
             purchase = replace(purchase, channels={**before.channels, fact.register: provenance})
     if purchase and snapshot.checkout:
         cart = snapshot.checkout.cart
         asked = Price(amount=cart.amount, currency=cart.currency)
-        return replace(purchase, offer_id=cart.offer_id, kind=cart.kind, valid_days=cart.valid_days, asked=asked)
+        return replace(
+            purchase,
+            offer_id=cart.offer_id,
+            kind=cart.kind,
+            valid_days=cart.valid_days,
+            quantity=cart.quantity,
+            max_quantity=cart.max_quantity,
+            group=group_of(cart),
+            allow_several=cart.allow_several,
+            uses_each=cart.uses,
+            asked=asked,
+        )
     return purchase
 
 
@@ -68,6 +104,23 @@ def needs_family(snapshot: Snapshot, facts: Sequence[Fact], *, now: int) -> bool
         return False
     purchase = merged(snapshot, facts, channel=Channel.SWEEP, now=now)
     return purchase is not None and _newly_effective(snapshot, purchase)
+
+
+def needs_running(snapshot: Snapshot, facts: Sequence[Fact], *, now: int) -> bool:
+    """Whether *facts* begin a purchase beside others. Then the snapshot must hold what runs, and the open checkout."""
+    account, purchase_id = snapshot.account, facts[0].purchase_id
+    if not {*account.running, account.open_checkout_id} - {purchase_id, None}:
+        return False
+    purchase = merged(snapshot, facts, channel=Channel.SWEEP, now=now)
+    return purchase is not None and purchase.running and _newly_effective(snapshot, purchase)
+
+
+def needs_trial_record(snapshot: Snapshot, facts: Sequence[Fact], *, now: int) -> bool:
+    """Whether *facts* begin a trial of a verified e-mail address. Then the snapshot must hold its trial record."""
+    if snapshot.checkout is None or snapshot.checkout.trial_email is None:
+        return False
+    purchase = merged(snapshot, facts, channel=Channel.SWEEP, now=now)
+    return purchase is not None and _trial_begins(purchase, snapshot) is not None
 
 
 def call_off(purchase: Purchase, booking: Booking, why: str, change: ChangeSet) -> None:
@@ -117,9 +170,9 @@ def _close(ended: Booking, purchase: Purchase, why: str, change: ChangeSet) -> N
 def _checkout_after(checkout: Checkout, facts: Sequence[Fact], purchase: Purchase | None, *, now: int) -> Checkout:
     payment = purchase.payment if purchase else None
     finished = payment and payment.status is not PaymentStatus.EXPIRED  # paid, pending or failed: the page is spent
-    if finished or (purchase and purchase.subscription):
+    if finished or (purchase and (purchase.subscription or purchase.invoices)):
         return checkout if checkout.status is CheckoutStatus.COMPLETED else checkout.completed(now=now)
-    if any(_page_expired(fact) and fact.source == checkout.token for fact in facts):
+    if any(page_expired(fact) and fact.source == checkout.token for fact in facts):
         return checkout.page_closed() if checkout.ended else checkout.expired(now=now)
     return checkout
 
@@ -151,18 +204,71 @@ def _keep_one_payment(purchase: Purchase, change: ChangeSet) -> None:
             change.put_booking(booking.called_off(why, now=change.now))
 
 
+def _keep_one_of_group(purchase: Purchase, change: ChangeSet) -> None:
+    """Keep the first subscription of the group that was paid on a page of ours. Every later one ends, and goes back.
+
+    An open page of the group ends too, so that the buyer cannot subscribe a second time on it.
+    """
+    snapshot = change.snapshot
+    purchase = change.purchase(purchase.purchase_id) or purchase
+    group, page = exclusive_group(purchase), snapshot.open_checkout
+    if group is None or not _counts_in_group(purchase):
+        return
+    if page and not page.ended and page.checkout_id not in change.checkouts and exclusive_group(page.cart) == group:
+        change.put_checkout(page.invalidated(by=purchase.purchase_id, now=change.now))
+    alike = [one.purchase for one in snapshot.running if one.group == group]
+    rivals = [change.purchase(one.purchase_id) or one for one in alike if one.purchase_id != purchase.purchase_id]
+    first, *later = sorted([purchase, *filter(_counts_in_group, rivals)], key=paid_first)
+    for one in later:
+        why = f"subscribed twice: {first.purchase_id} runs already"
+        change.put_purchase(one.to_refund(why, now=change.now, paid_before=first.purchase_id))
+        change.note(one, f"refund due, {why}", channel=Channel.SWEEP)
+
+
+def _counts_in_group(purchase: Purchase) -> bool:
+    """Whether *purchase* runs, was paid on a page of ours, and its money stays."""
+    return purchase.running and purchase.is_effective and purchase.asked is not None
+
+
+def _remember_trial(purchase: Purchase, change: ChangeSet) -> None:
+    """Remember the group of a trial that began, for the customer and for the e-mail address of the checkout.
+
+    Two customers with one address may have had a page with a trial at the same time. The first trial that is heard of
+    stays. The other subscription ends.
+    """
+    group, checkout = _trial_begins(purchase, change.snapshot), change.snapshot.checkout
+    if group is None:
+        return
+    change.account = change.account.with_trial(group)
+    if checkout is None or checkout.trial_email is None:
+        return
+    if change.snapshot.trial_record is None:
+        change.trial_record = TrialRecord(email_hash=checkout.trial_email, group=group, at=change.now)
+        return
+    purchase = change.purchase(purchase.purchase_id) or purchase
+    if purchase.running:
+        change.put_purchase(purchase.to_refund(TRIAL_HAD, now=change.now))
+        change.note(purchase, f"refund due, {TRIAL_HAD}", channel=Channel.SWEEP)
+
+
+def _trial_begins(purchase: Purchase, snapshot: Snapshot) -> str | None:
+    """Return the group of which a trial of the customer begins by *purchase*, or None."""
+    group = group_of(purchase)
+    return group if purchase.had_trial and group not in snapshot.account.trials else None
+
+
 def _book(purchase: Purchase, change: ChangeSet) -> None:
     """Open the booking of a paid live session. If the payment was taken back, end the booking."""
-    now, grace_s, seen = change.now, change.policy.grace_s, change.snapshot
+    now, policy, seen = change.now, change.policy, change.snapshot
     purchase = change.purchase(purchase.purchase_id) or purchase
-    grants = purchase.status_at(now=now, grace_s=grace_s).grants
+    grants = purchase.status_at(now=now, policy=policy).grants
     in_slot = change.slot_booking
     if in_slot and in_slot.purchase_id == purchase.purchase_id:  # the first booking, or a later one on credit
         if not grants:
             _close(in_slot.unpaid(TAKEN_BACK, now=now), purchase, TAKEN_BACK, change)
         return
     mine = seen.booking
-    granted_before = seen.purchase is None or seen.purchase.status_at(now=now, grace_s=grace_s).grants
+    granted_before = seen.purchase is None or seen.purchase.status_at(now=now, policy=policy).grants
     came_back = grants and not granted_before
     refunds = not change.policy.credit_unaccepted_bookings
     if came_back and refunds and mine and mine.status is BookingStatus.EXPIRED:
@@ -170,6 +276,8 @@ def _book(purchase: Purchase, change: ChangeSet) -> None:
         return
     if (mine and not mine.lost_payment) or not grants or purchase.paid_at is None:
         return
+    if mine is None and seen.purchase and seen.purchase.paid_at is not None and granted_before:
+        return  # it had its booking when it was paid: that is purged by now, or was one on credit
     if mine and mine.accepted_at is not None:  # a host accepted it before: the session is used
         change.put_purchase(replace(purchase, used_at=mine.accepted_at))
     elif not release_stale_booking(change):
@@ -202,11 +310,10 @@ def _review_amount(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet)
     if not purchase.needs_review:
         change.put_purchase(change.decide_case(purchase, CaseReason.AMOUNT_MISMATCH, "the money went back"))
         return
-    asked, payment = purchase.asked, purchase.payment
+    asked, paid = purchase.asked, purchase.first_paid
     why = f"Asked for {asked.amount} {asked.currency}" if asked else ""
-    why += f", paid {payment.subtotal} {payment.currency}." if payment else ""
-    fact_ids = tuple(fact.fact_id for fact in facts)
-    change.put_purchase(change.open_case(purchase, CaseReason.AMOUNT_MISMATCH, why, facts=fact_ids))
+    why += f", paid {paid.amount} {paid.currency}." if paid else ""
+    _open_case(purchase, CaseReason.AMOUNT_MISMATCH, why, facts, change)
 
 
 def _review_refund(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
@@ -218,15 +325,53 @@ def _review_refund(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet)
         return
     if was_back:
         why = "A refund came back from the buyer's bank."
-        fact_ids = tuple(fact.fact_id for fact in facts)
-        change.put_purchase(change.open_case(purchase, CaseReason.REFUND_RETURNED, why, facts=fact_ids))
+        _open_case(purchase, CaseReason.REFUND_RETURNED, why, facts, change)
         return
     for reason in (CaseReason.REFUND_STUCK, CaseReason.REFUND_RETURNED):
         purchase = change.decide_case(purchase, reason, "the refund arrived")
     change.put_purchase(purchase)
 
 
-def _note_news(facts: Sequence[Fact], channel: Channel, change: ChangeSet) -> None:
+def _review_price(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
+    """Open a review case if a price names no offer, since nobody knows what it sells. Close it once it names one."""
+    purchase = change.purchase(purchase.purchase_id) or purchase
+    if purchase.nameless and not (purchase.needs_review or purchase.refund_decision):
+        why = "The customer pays a price that names no offer: give the price a lookup key, or metadata `offer_id`."
+        _open_case(purchase, CaseReason.UNKNOWN_PRICE, why, facts, change)
+    else:
+        change.put_purchase(change.decide_case(purchase, CaseReason.UNKNOWN_PRICE, "every price names an offer"))
+
+
+def _review_parts(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
+    """Open a review case if a part of a payment went back: access goes on, and a person decides whether it should."""
+    purchase = change.purchase(purchase.purchase_id) or purchase
+    part, before = purchase.reversals.part, change.snapshot.purchase
+    if part == 0:
+        said = "the whole went back" if purchase.reversals.state else "the money came back"
+        change.put_purchase(change.decide_case(purchase, CaseReason.PARTLY_TAKEN_BACK, said))
+    elif before is None or part != before.reversals.part:
+        why = f"{part} (minor units) of what was paid went back by a refund or a dispute; access goes on."
+        _open_case(purchase, CaseReason.PARTLY_TAKEN_BACK, why, facts, change)
+
+
+def _review_end(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
+    """Open a review case if a subscription is paid after it ended: nothing is granted for that money."""
+    purchase = change.purchase(purchase.purchase_id) or purchase
+    late, before = purchase.paid_after_end, change.snapshot.purchase
+    if late and late != (before.paid_after_end if before else 0) and not purchase.refund_decision:
+        why = f"{late} (minor units) were paid for a subscription that had ended before: nothing is granted for that."
+        _open_case(purchase, CaseReason.PAID_AFTER_END, why, facts, change)
+    elif not late:
+        change.put_purchase(change.decide_case(purchase, CaseReason.PAID_AFTER_END, "the money went back"))
+
+
+def _open_case(purchase: Purchase, reason: CaseReason, why: str, facts: Sequence[Fact], change: ChangeSet) -> None:
+    """Open a review case about *purchase*, because of *facts*."""
+    fact_ids = tuple(fact.fact_id for fact in facts)
+    change.put_purchase(change.open_case(purchase, reason, why, facts=fact_ids))
+
+
+def _note_news(facts: Sequence[Fact], channel: Channel, change: ChangeSet, *, heard_at: int) -> None:
     """Add a timeline entry for every fact that changes a value. A newer stamp on the same value changes nothing."""
     snapshot = change.snapshot
     before = snapshot.purchase.registers if snapshot.purchase else {}
@@ -248,19 +393,30 @@ def _note_news(facts: Sequence[Fact], channel: Channel, change: ChangeSet) -> No
                 register=fact.register,
                 occurred_at=fact.entry.at,
                 fact_id=fact.fact_id,
+                provider_paid_at=_paid_at(fact, purchase),
+                heard_at=heard_at,
             )
 
 
-def _page_expired(fact: Fact) -> bool:
+def _note_report(facts: Sequence[Fact], change: ChangeSet) -> None:
+    """Keep the second of the report that changed the access. What we fetched tells not when it happened."""
+    if change.account.billing_version != change.snapshot.account.billing_version:
+        reported = max((fact.entry.at for fact in facts if not fact.entry.fetched), default=None)
+        change.account = replace(change.account, reported_at=reported)
+
+
+def _paid_at(fact: Fact, purchase: Purchase | None) -> int | None:
+    """Return when the provider took the payment that *fact* reports. Its invoice knows that best, if it is known."""
     value = fact.entry.value
-    return isinstance(value, Payment) and value.status is PaymentStatus.EXPIRED
+    bill = purchase.invoices.get(value.invoice or "") if purchase and isinstance(value, Payment) else None
+    return fact.payment_at and ((bill.paid_at if bill else None) or fact.payment_at)
 
 
 def _phrase(fact: Fact, purchase: Purchase | None, change: ChangeSet) -> str:
     """Return a sentence for people about the change, such as `payment paid: none -> active`."""
 
     def state(one: Purchase | None) -> str:
-        return one.status_at(now=change.now, grace_s=change.policy.grace_s).state if one else "none"
+        return one.status_at(now=change.now, policy=change.policy).state if one else "none"
 
     said = getattr(fact.entry.value, "status", None) or "reported"
     return f"{fact.register} {said}: {state(change.snapshot.purchase)} -> {state(purchase)}"

@@ -7,11 +7,12 @@ from paidup.model.account import Account
 from paidup.model.booking import Booking
 from paidup.model.case import CaseReason, ReviewCase, case_id
 from paidup.model.checkout import Checkout, IdempotencyRecord
-from paidup.model.event import EventRecord
 from paidup.model.fact import Channel, Fact
+from paidup.model.group import Running, TrialRecord
 from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
 from paidup.model.timeline import TimelineEntry
+from paidup.model.use import Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,20 +22,28 @@ class Snapshot:
     The flow is about `checkout`, `purchase` and `booking`. `slot_booking` is the booking in the account's slot, and
     `slot_purchase` paid for it. `family` are the checkouts that are linked to `checkout`. `family_purchases` are the
     purchases that were paid on them, by id. `cases` are the open cases of `purchase` and `slot_purchase`.
-    `all_purchases` is read only if the account's `access_cut` is set.
+    `all_purchases` is read only if the account's `access_cut` is set. `running` are the purchases that run, and
+    `open_checkout` the checkout in the customer's slot. Both are read only if the facts begin a purchase.
+
+    `moved_to` is the customer to whom support moved what the facts are about. `use` was taken from `purchase`.
+    `trial_record` says that the e-mail address of `checkout` has had its trial. It is read only if a trial begins.
     """
 
     account: Account
     checkout: Checkout | None = None
     purchase: Purchase | None = None
     booking: Booking | None = None
-    event: EventRecord | None = None
     slot_booking: Booking | None = None
     slot_purchase: Purchase | None = None
     family: tuple[Checkout, ...] = ()
     family_purchases: Mapping[str, Purchase] = field(default_factory=dict)
     cases: tuple[ReviewCase, ...] = ()
     all_purchases: tuple[Purchase, ...] = ()
+    running: tuple[Running, ...] = ()
+    open_checkout: Checkout | None = None
+    moved_to: str | None = None
+    use: Use | None = None
+    trial_record: TrialRecord | None = None
 
     def ties_with(self, fact: Fact) -> bool:
         """Whether *fact* and the known entry of its register differ at the same second."""
@@ -58,8 +67,9 @@ class ChangeSet:
     bookings: dict[str, Booking] = field(default_factory=dict)
     cases: dict[str, ReviewCase] = field(default_factory=dict)
     timeline: list[TimelineEntry] = field(default_factory=list)
-    event: EventRecord | None = None
     idempotency_record: IdempotencyRecord | None = None
+    trial_record: TrialRecord | None = None
+    use: Use | None = None
 
     def __post_init__(self) -> None:
         """Begin with the account of the snapshot."""
@@ -69,12 +79,12 @@ class ChangeSet:
     def empty(self) -> bool:
         """Whether there is nothing to write."""
         written = self.checkouts or self.purchases or self.bookings or self.cases or self.timeline
-        return not (written or self.event or self.idempotency_record) and self.account == self.snapshot.account
+        return not (written or self.idempotency_record or self.use) and self.account == self.snapshot.account
 
     def put_checkout(self, checkout: Checkout) -> None:
         """Write *checkout* if it changed. If it ended, free its slot."""
         seen = self.snapshot
-        known = {one.checkout_id: one for one in (*seen.family, *((seen.checkout,) if seen.checkout else ()))}
+        known = {one.checkout_id: one for one in (*seen.family, seen.open_checkout, seen.checkout) if one}
         _put(self.checkouts, checkout.checkout_id, checkout, known)
         if checkout.ended and self.account.open_checkout_id == checkout.checkout_id:
             self.account = replace(self.account, open_checkout_id=None)
@@ -87,7 +97,7 @@ class ChangeSet:
         known = {} if reschedule else self._known_purchases()
         _put(self.purchases, purchase.purchase_id, purchase, known)
         self.account = self.account.granting(
-            purchase, now=self.now, grace_s=self.policy.grace_s, among=self.snapshot.all_purchases
+            purchase, now=self.now, policy=self.policy, among=self.snapshot.all_purchases
         )
 
     def put_booking(self, booking: Booking) -> None:
@@ -105,6 +115,13 @@ class ChangeSet:
         return self.purchases.get(purchase_id) or self._known_purchases().get(purchase_id)
 
     @property
+    def newly_counted(self) -> list[Purchase]:
+        """The written purchases whose uses are counted, and were not counted before."""
+        known = self._known_purchases()
+        counted = (one for one in self.purchases.values() if one.uses_each is not None)
+        return [one for one in counted if (before := known.get(one.purchase_id)) is None or before.uses_each is None]
+
+    @property
     def slot_booking(self) -> Booking | None:
         """The open booking in the customer's slot, in its new state."""
         in_slot = self.account.open_booking_id
@@ -118,8 +135,7 @@ class ChangeSet:
     @property
     def purchases_due(self) -> Mapping[str, int | None]:
         """When the sweep must act on each written purchase next (epoch seconds; None: never)."""
-        grace_s = self.policy.grace_s
-        return {an_id: one.due_at(now=self.now, grace_s=grace_s) for an_id, one in self.purchases.items()}
+        return {an_id: one.due_at(now=self.now, policy=self.policy) for an_id, one in self.purchases.items()}
 
     def note(
         self,
@@ -131,9 +147,12 @@ class ChangeSet:
         register: str = "decision",
         occurred_at: int | None = None,
         fact_id: str | None = None,
+        provider_paid_at: int | None = None,
+        heard_at: int | None = None,
         decided_by: str | None = None,
+        reason: str | None = None,
     ) -> None:
-        """Add a timeline entry about *purchase*. *occurred_at* is in epoch seconds (None: now)."""
+        """Add a timeline entry about *purchase*. All times are epoch seconds. *occurred_at* None: now."""
         entry_id = fact_id or f"{purchase.purchase_id}@{self.snapshot.account.version}#{len(self.timeline)}"
         self.timeline.append(
             TimelineEntry(
@@ -147,7 +166,10 @@ class ChangeSet:
                 change=change,
                 settled_at=self.now,
                 billing_version=self.account.billing_version,
+                provider_paid_at=provider_paid_at,
+                heard_at=heard_at,
                 decided_by=decided_by,
+                reason=reason,
                 purge_at=self.now + self.policy.timeline_retention_s,
             )
         )
@@ -182,14 +204,18 @@ class ChangeSet:
     def _known_purchases(self) -> dict[str, Purchase]:
         seen = self.snapshot
         known = {one.purchase_id: one for one in (seen.purchase, seen.slot_purchase) if one}
-        return {**seen.family_purchases, **known}
+        return {one.purchase.purchase_id: one.purchase for one in seen.running} | {**seen.family_purchases, **known}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """The ids of something that the sweep must act on, from an index. The index may lag: read again before acting."""
+    """The ids of something that the sweep must act on since `due_at` (epoch seconds), from an index.
+
+    The index may lag: read again before acting.
+    """
 
     customer_id: str
+    due_at: int
     checkout_id: str | None = None
     purchase_id: str | None = None
     booking_id: str | None = None

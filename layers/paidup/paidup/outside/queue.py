@@ -1,6 +1,8 @@
 """The queue of webhooks that were received, verified, and must not be lost."""
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,20 @@ if TYPE_CHECKING:
 NOT_SENDABLE = re.compile("[\ufffe\uffff]")
 
 
+HIDDEN_S = 5
+AT_ONCE = 10  # SQS hands out no more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A message as it lies in a queue: the event's raw `body`, and the `receipt` by which it is removed."""
+
+    message_id: str
+    provider: str
+    body: str
+    receipt: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """paidup's webhook queue."""
@@ -21,11 +37,50 @@ class Queue:
     client: "SQSClient"
     url: str
 
-    def put(self, provider: str, body: str) -> None:
-        """Keep *body* (the raw event of *provider*) until it is settled; raises when it could not be kept."""
-        attributes: Any = {"provider": {"DataType": "String", "StringValue": provider}}
+    def put(self, provider: str, body: str, *, channel: str, heard_at: int, delay_s: int = 0) -> None:
+        """Keep *body* (the raw event of *provider*) until it is settled; raises when it could not be kept.
+
+        *channel* brought it at *heard_at* (epoch seconds). Nobody gets it before *delay_s* seconds are over.
+        """
+        attributes: Any = {
+            "provider": {"DataType": "String", "StringValue": provider},
+            "channel": {"DataType": "String", "StringValue": channel},
+            "heard_at": {"DataType": "Number", "StringValue": str(heard_at)},
+        }
         escaped = NOT_SENDABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", body)
-        self.client.send_message(QueueUrl=self.url, MessageBody=escaped, MessageAttributes=attributes)
+        self.client.send_message(
+            QueueUrl=self.url, MessageBody=escaped, MessageAttributes=attributes, DelaySeconds=delay_s
+        )
+
+    def letters(self, *, most: int) -> Iterator[Letter]:
+        """Yield up to about *most* messages. They stay in the queue, and are hidden from others for a few seconds."""
+        for _ in range(0, most, AT_ONCE):
+            found = self.client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=AT_ONCE,
+                VisibilityTimeout=HIDDEN_S,
+                MessageAttributeNames=["provider"],
+            ).get("Messages", [])
+            for one in found:
+                said = one.get("MessageAttributes", {})
+                yield Letter(
+                    message_id=one["MessageId"],
+                    provider=said["provider"]["StringValue"] if "provider" in said else "",
+                    body=one["Body"],
+                    receipt=one["ReceiptHandle"],
+                )
+            if not found:
+                return
+
+    def remove(self, letter: Letter) -> None:
+        """Remove *letter*. What it told is settled."""
+        self.client.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt)
+
+    def return_in(self, receipt: str, seconds: int) -> None:
+        """Let a message that was handed out as *receipt* come back in *seconds*. If it is back already, do nothing."""
+        gone = self.client.exceptions.ReceiptHandleIsInvalid, self.client.exceptions.MessageNotInflight
+        with suppress(*gone):
+            self.client.change_message_visibility(QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
 
 
 @cache

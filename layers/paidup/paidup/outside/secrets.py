@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from paidup.outside import aws
+from paidup.outside import aws, metrics
 from paidup.outside.log import logger
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ class Secrets:
         try:
             found, kept_s = self._fetch(name), KEPT_S
         except (BotoCoreError, ClientError) as error:
-            if not value or not _is_outage(error):
+            metrics.count("SecretUnread")
+            if not value or not aws.is_outage(error):
                 raise
             logger.warning("secret.unread", secret=name, why=type(error).__name__)
             found, kept_s = value, ASKED_AGAIN_S
         if missing := _missing(found, fields):
+            metrics.count("SecretUnread")
             raise BadSecret(f"The secret {name!r} must be a JSON object with {missing!r}.")
         self._kept[name] = found, time.monotonic() + kept_s
         return found
@@ -67,14 +69,6 @@ def read(name: str, *fields: str) -> dict[str, Any]:
 def _missing(value: Any, fields: tuple[str, ...]) -> str | None:
     """Return the first of *fields* that *value* does not hold, if there is one."""
     return next((one for one in fields if not isinstance(value, dict) or not value.get(one)), None)
-
-
-def _is_outage(error: BotoCoreError | ClientError) -> bool:
-    """Whether Secrets Manager did not answer, or not now. That there is no such secret is an answer."""
-    if isinstance(error, BotoCoreError):
-        return True
-    told = error.response
-    return told["ResponseMetadata"]["HTTPStatusCode"] >= 500 or told["Error"]["Code"] == "ThrottlingException"
 
 
 @cache

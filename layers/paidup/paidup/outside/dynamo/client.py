@@ -1,6 +1,6 @@
 """Calling DynamoDB: read one item, many items or pages of items, and write items together or not at all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,9 @@ class TableClient:
     def _put(self, item: Item, **guard: Any) -> Item:
         return {"Put": {"TableName": self.name, "Item": item, **guard}}
 
+    def _delete(self, key: Key) -> Item:
+        return {"Delete": {"TableName": self.name, "Key": items.serialize(key)}}
+
     def _get(self, key: Key) -> Item | None:
         answer = self.client.get_item(TableName=self.name, Key=items.serialize(key), ConsistentRead=True)
         return answer.get("Item")
@@ -66,6 +69,15 @@ class TableClient:
             if not (last := answer.get("LastEvaluatedKey")):
                 return
             asked = {**asked, "ExclusiveStartKey": last}
+
+    def _whole(self, listed: Iterable[Item]) -> list[Item]:
+        """Return the items that the index by_ref *listed*, in its order, whole and as they are now.
+
+        The index holds keys and ids alone, and may lag. Items that are no longer listed there are left out.
+        """
+        refs = {_address(item): item["ref"] for item in listed}
+        found = self._get_all([{"pk": pk, "sk": sk} for pk, sk in refs])
+        return [item for place, ref in refs.items() if (item := found.get(place)) and item.get("ref") == ref]
 
     def _get_all(self, keys: Sequence[Key]) -> dict[tuple[str, str], Item]:
         """Return the items at *keys*, by (pk, sk). Each item is read consistently, but the items are no snapshot.

@@ -2,26 +2,40 @@
 
 | item              | pk                       | sk                       | ref                      | due_at        |
 |-------------------|--------------------------|--------------------------|--------------------------|---------------|
-| Account           | CUSTOMER#<customer>      | ACCOUNT                  |                          |               |
-| provider customer | CUSTOMER#<customer>      | PROVIDER#<slot>          | stripe#cus_…             |               |
+| Account           | CUSTOMER#<customer>      | ACCOUNT                  | stripe#cus_…             | 0, if running |
+| provider customer | CUSTOMER#<customer>      | PROVIDER#<slot>          | stripe#cus_…, if another |               |
 | Checkout          | CUSTOMER#<customer>      | CHECKOUT#<checkout>      | stripe#cs_…              | end, or now   |
 | IdempotencyRecord | CUSTOMER#<customer>      | KEY#<hash of the key>    |                          |               |
 | Purchase          | CUSTOMER#<customer>      | PURCHASE#<purchase>      | stripe#sub_…, pi_…       | end of access |
+| purchase's refs   | CUSTOMER#<customer>      | REF#<ref>                | stripe#sub_…, pi_…       |               |
+| purchase's owner  | PURCHASE#<purchase>      | PURCHASE                 |                          |               |
+| Use               | PURCHASE#<purchase>      | USE#<use>                |                          |               |
 | Booking           | CUSTOMER#<customer>      | BOOKING#<booking>        | bookings#waiting, or     | while open    |
 |                   |                          |                          | bookings#live#<host>     |               |
 | booking's owner   | BOOKING#<booking>        | BOOKING                  |                          |               |
 | TimelineEntry     | TIMELINE#<customer>      | <occurred_at>#<fact>     |                          |               |
+| first token       | TOKENS#<customer>        | <billing version>        |                          |               |
 | EventRecord       | EVENT#<provider>#<event> | EVENT                    | events#failed, if failed |               |
 | ReviewCase        | CASE#<reason>-<purchase> | CASE                     | cases#open, if open      |               |
 | Offer             | OFFERS                   | <offer>                  |                          |               |
+| TrialRecord       | TRIAL#<e-mail's digest>  | <group>                  |                          |               |
+| Connection        | CONNECTIONS#<customer>   | <connection>             |                          |               |
+| the same by id    | CONNECTION#<connection>  | CONNECTION               |                          |               |
+| Ticket            | TICKET#<digest>          | TICKET                   |                          |               |
+| lease of a run    | SWEEP#<run>              | LEASE                    |                          |               |
+| Cursor or Round   | SWEEP#<run>              | CURSOR                   |                          |               |
+| read budget       | SWEEP#<provider>         | BUDGET                   |                          |               |
 
-A provider customer's slot is `<provider>#<currency>`, or `<provider>#-` for every currency. These items are purged
-(`purge_at`, epoch seconds): a checkout 7 days after it ended unpaid, an idempotency record after 7 days, a booking and
-its owner 90 days after it ended, a timeline entry after 400 days, an event after 90 days, a case 400 days after it was
-decided.
+A provider customer's slot is as in `Account.customers`. The account itself is found by the customer in its first slot:
+most have no other, and need no item more. If support moved a checkout or a purchase to another customer, the item of
+the checkout names that customer as `moved_to`, and holds nothing else. Only a purchase whose uses are counted has an
+owner item, which names its first customer. A trial record is kept for good. These items are purged (`purge_at`, epoch
+seconds): a checkout 7 days after it ended unpaid, an idempotency record and a use after 7 days, a booking and its owner
+90 days after it ended, a timeline entry after 400 days, an event after 90 days, a case 400 days after it was
+decided, a connection after 3 hours, and a ticket when it expires.
 """
 
-import gzip
+import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -30,13 +44,19 @@ from zlib import crc32
 from paidup.model import booking as bookings
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingStatus
+from paidup.model.bucket import Bucket
 from paidup.model.case import ReviewCase
 from paidup.model.checkout import KEPT_AFTER_END_S, Checkout, CheckoutStatus, IdempotencyRecord
+from paidup.model.connection import Connection, Ticket
 from paidup.model.event import EventRecord, EventStatus
+from paidup.model.group import TrialRecord
 from paidup.model.offer import Offer
 from paidup.model.purchase import Purchase
+from paidup.model.reconciliation import Cursor, Round
 from paidup.model.timeline import TimelineEntry
+from paidup.model.use import Use
 from paidup.outside.dynamo.codec import from_plain, to_plain
+from paidup.outside.dynamo.packing import pack, unpack
 
 Key = Mapping[str, str]
 Item = dict[str, Any]
@@ -46,6 +66,10 @@ BY_DUE = "by_due"
 SHARDS = 16
 DUE_SHARDS = tuple(f"due#{n:02d}" for n in range(SHARDS))  # purchases and bookings: a buyer waits for them
 PAGE_SHARDS = tuple(f"pages#{n:02d}" for n in range(SHARDS))  # checkouts: their pages are closed one by one
+RUNNING_SHARDS = tuple(f"running#{n:02d}" for n in range(SHARDS))  # accounts with a subscription that runs: a list
+LISTED_AT = 0  # the `due_at` of what is listed and never due
+ACCOUNT = "ACCOUNT"
+TIMELINE, EVENT, CASE = "TIMELINE#", "EVENT#", "CASE#"  # how the partitions of these begin
 FAILED = "events#failed"
 OPEN_CASES = "cases#open"
 WAITING = "bookings#waiting"
@@ -53,13 +77,16 @@ WAITING = "bookings#waiting"
 VERSION_AS_READ = "version = :read"
 NOT_THERE_YET = "attribute_not_exists(pk)"
 NOT_SETTLED_YET = "attribute_not_exists(pk) OR #status <> :settled"
+NEW_DUE, DUE_AS_READ = "SET due_at = :due", "due_at = :read"
+NOT_LEASED = "attribute_not_exists(pk) OR leased_until <= :now OR holder = :holder"
 LARGEST_BODY = 300 * 1024  # bytes; an item may have 400 KB in all
+PACKED = "packed"
 NAMED_STATUS = {"#status": "status"}
 
 
 def account_key(customer_id: str) -> Key:
     """Where a customer's account lies."""
-    return {"pk": f"CUSTOMER#{customer_id}", "sk": "ACCOUNT"}
+    return {"pk": f"CUSTOMER#{customer_id}", "sk": ACCOUNT}
 
 
 def checkout_key(customer_id: str, checkout_id: str) -> Key:
@@ -77,6 +104,16 @@ def purchase_key(customer_id: str, purchase_id: str) -> Key:
     return {"pk": f"CUSTOMER#{customer_id}", "sk": f"PURCHASE#{purchase_id}"}
 
 
+def purchase_owner_key(purchase_id: str) -> Key:
+    """Where the owner of a purchase with counted uses lies: hosts know the purchase's id, but not its customer."""
+    return {"pk": f"PURCHASE#{purchase_id}", "sk": "PURCHASE"}
+
+
+def use_key(purchase_id: str, use_id: str) -> Key:
+    """Where a use lies: beside its purchase's owner, so that it stays where it is if the purchase is moved."""
+    return {"pk": f"PURCHASE#{purchase_id}", "sk": f"USE#{use_id}"}
+
+
 def booking_key(customer_id: str, booking_id: str) -> Key:
     """Where a booking lies."""
     return {"pk": f"CUSTOMER#{customer_id}", "sk": f"BOOKING#{booking_id}"}
@@ -89,12 +126,12 @@ def booking_owner_key(booking_id: str) -> Key:
 
 def event_key(provider: str, event_id: str) -> Key:
     """Where a provider's event lies."""
-    return {"pk": f"EVENT#{provider}#{event_id}", "sk": "EVENT"}
+    return {"pk": f"{EVENT}{provider}#{event_id}", "sk": "EVENT"}
 
 
 def case_key(case_id: str) -> Key:
     """Where a review case lies."""
-    return {"pk": f"CASE#{case_id}", "sk": "CASE"}
+    return {"pk": f"{CASE}{case_id}", "sk": "CASE"}
 
 
 def offer_key(offer_id: str) -> Key:
@@ -102,9 +139,59 @@ def offer_key(offer_id: str) -> Key:
     return {"pk": "OFFERS", "sk": offer_id}
 
 
+def lease_key(run: str) -> Key:
+    """Return the key of the lease of a run by the clock."""
+    return {"pk": f"SWEEP#{run}", "sk": "LEASE"}
+
+
+def cursor_key(run: str) -> Key:
+    """Return the key of the place where a run by the clock goes on."""
+    return {"pk": f"SWEEP#{run}", "sk": "CURSOR"}
+
+
+def budget_key(run: str) -> Key:
+    """Return the key of the read budget of a provider."""
+    return {"pk": f"SWEEP#{run}", "sk": "BUDGET"}
+
+
+def trial_key(email_hash: str, group: str) -> Key:
+    """Where the record of a trial lies."""
+    return {"pk": f"TRIAL#{email_hash}", "sk": group}
+
+
+def connection_key(customer_id: str, connection_id: str) -> Key:
+    """Where a connection lies, beside the customer's others."""
+    return {"pk": f"CONNECTIONS#{customer_id}", "sk": connection_id}
+
+
+def connection_by_id_key(connection_id: str) -> Key:
+    """Where a connection lies a second time: the gateway names its id, but not its customer."""
+    return {"pk": f"CONNECTION#{connection_id}", "sk": "CONNECTION"}
+
+
+def ticket_key(ticket: str) -> Key:
+    """Where a ticket lies. It is hashed: what is read in the table opens nothing."""
+    return {"pk": f"TICKET#{sha256(ticket.encode()).hexdigest()}", "sk": "TICKET"}
+
+
+def timeline_pk(customer_id: str) -> str:
+    """Return the partition of a customer's timeline."""
+    return f"{TIMELINE}{customer_id}"
+
+
 def timeline_key(entry: TimelineEntry) -> Key:
     """Where a timeline entry lies. The entries of a customer sort by `occurred_at`."""
-    return {"pk": f"TIMELINE#{entry.customer_id}", "sk": f"{entry.occurred_at:010d}#{entry.fact_id}"}
+    return {"pk": timeline_pk(entry.customer_id), "sk": f"{entry.occurred_at:010d}#{entry.fact_id}"}
+
+
+def first_tokens_pk(customer_id: str) -> str:
+    """Return the partition of a customer's first tokens."""
+    return f"TOKENS#{customer_id}"
+
+
+def first_token_key(entry: TimelineEntry) -> Key:
+    """Where it lies when the first billing token of a version was issued. The entries of a customer sort by version."""
+    return {"pk": first_tokens_pk(entry.customer_id), "sk": f"{entry.billing_version:010d}"}
 
 
 def live_with(host: str) -> str:
@@ -118,14 +205,29 @@ def due_shard(customer_id: str, shards: Sequence[str] = DUE_SHARDS) -> str:
 
 
 def account_item(account: Account) -> Item:
-    """Return the item of an account."""
-    return _item(account_key(account.customer_id), account)
+    """Return the item of an account, found by the provider's customer in its first slot.
+
+    While a subscription runs, it is listed among the accounts with one.
+    """
+    first = min(account.customers, default="")
+    return _item(
+        account_key(account.customer_id),
+        account,
+        ref=_ref(account.customers.get(first), 0),
+        listed=_due(account.customer_id, LISTED_AT, RUNNING_SHARDS) if account.running else None,
+    )
 
 
-def customer_item(customer_id: str, slot: str, ref: str) -> Item:
-    """Return the item by which a provider's customer is found. *slot* is as in `Account.customers`."""
-    key = {"pk": f"CUSTOMER#{customer_id}", "sk": f"PROVIDER#{slot}"}
-    return serialize({**key, "customer_id": customer_id, "ref": ref, "ref_at": 0})
+def running_place(customer_id: str) -> Mapping[str, Any]:
+    """Return where a customer's account lies in the list of accounts with a subscription that runs."""
+    return {**account_key(customer_id), **(_due(customer_id, LISTED_AT, RUNNING_SHARDS) or {})}
+
+
+def customer_items(account: Account) -> list[Item]:
+    """Return the items by which an account is found if it has several provider customers: one for each other slot."""
+    key, slots = f"CUSTOMER#{account.customer_id}", sorted(account.customers)[1:]
+    common = {"pk": key, "customer_id": account.customer_id, "ref_at": 0}
+    return [serialize({**common, "sk": f"PROVIDER#{slot}", "ref": account.customers[slot]}) for slot in slots]
 
 
 def checkout_item(checkout: Checkout) -> Item:
@@ -147,13 +249,37 @@ def idempotency_item(idempotency_record: IdempotencyRecord) -> Item:
 
 
 def purchase_item(purchase: Purchase, *, due_at: int | None) -> Item:
-    """Return the item of a purchase, due at *due_at* (epoch seconds; None: never)."""
-    return _item(
-        purchase_key(purchase.customer_id, purchase.purchase_id),
-        purchase,
-        ref=_ref(purchase.provider_ref, purchase.paid_at or 0),
-        due=_due(purchase.customer_id, due_at),
-    )
+    """Return the item of a purchase, due at *due_at* (epoch seconds; None: never).
+
+    All but its ids is packed as JSON: with its subscription and invoices it would take several kilobytes.
+    """
+    ids = {"customer_id": purchase.customer_id, "purchase_id": purchase.purchase_id}
+    plain = {
+        **purchase_key(purchase.customer_id, purchase.purchase_id),
+        **ids,
+        **(_ref(purchase.provider_ref, 0) or {}),
+        **(_due(purchase.customer_id, due_at) or {}),
+        PACKED: pack(json.dumps(to_plain(purchase), separators=(",", ":"))),
+    }
+    return serialize(plain)
+
+
+def ref_items(purchase: Purchase) -> list[Item]:
+    """Return the items by which a purchase is found if the provider has several objects for it: one for each other."""
+    refs = [ref for ref in purchase.refs if ref != purchase.provider_ref]
+    common = {"customer_id": purchase.customer_id, "purchase_id": purchase.purchase_id}
+    pk = f"CUSTOMER#{purchase.customer_id}"
+    return [serialize({"pk": pk, "sk": f"REF#{ref}", "ref": ref, "ref_at": 0, **common}) for ref in refs]
+
+
+def purchase_owner_item(purchase: Purchase) -> Item:
+    """Return the item by which a purchase with counted uses is found: under its first customer, moved or not."""
+    return serialize({**purchase_owner_key(purchase.purchase_id), "customer_id": purchase.customer_id})
+
+
+def use_item(use: Use) -> Item:
+    """Return the item of a use, which is purged after a week."""
+    return _item(use_key(use.purchase_id, use.use_id), use, purge_at=use.purge_at)
 
 
 def booking_items(booking: Booking) -> list[Item]:
@@ -175,8 +301,13 @@ def timeline_item(entry: TimelineEntry) -> Item:
     return _item(timeline_key(entry), entry)
 
 
+def first_token_item(entry: TimelineEntry) -> Item:
+    """Return the item of a timeline entry about the first billing token of a version."""
+    return _item(first_token_key(entry), entry)
+
+
 def event_item(event: EventRecord) -> Item:
-    """Return the item of a provider's event, listed while it is failed. Its body is compressed.
+    """Return the item of a provider's event, listed while it is failed. Its body is packed.
 
     If the body is too large for an item, it is left out and `body_bytes` is its size. So the failure is still recorded.
     """
@@ -186,16 +317,59 @@ def event_item(event: EventRecord) -> Item:
         event,
         ref=_ref(FAILED if failed else None, event.received_at),
     )
-    body = event.body.encode()
-    compressed = gzip.compress(body, mtime=0)
-    if len(compressed) > LARGEST_BODY:
-        return {**item, "body": _to_attribute(gzip.compress(b"", mtime=0)), "body_bytes": _to_attribute(len(body))}
-    return {**item, "body": _to_attribute(compressed)}
+    packed = pack(event.body)
+    if len(packed) > LARGEST_BODY:
+        return {**item, "body": _to_attribute(pack("")), "body_bytes": _to_attribute(len(event.body.encode()))}
+    return {**item, "body": _to_attribute(packed)}
 
 
 def case_item(case: ReviewCase) -> Item:
     """Return the item of a review case, listed while it is open."""
     return _item(case_key(case.case_id), case, ref=_ref(OPEN_CASES if case.open else None, case.opened_at))
+
+
+def trial_item(record: TrialRecord) -> Item:
+    """Return the item of a trial record."""
+    return _item(trial_key(record.email_hash, record.group), record)
+
+
+def connection_items(connection: Connection) -> list[Item]:
+    """Return the two items of a connection, both purged after three hours."""
+    by_id = connection_by_id_key(connection.connection_id)
+    of_customer = connection_key(connection.customer_id, connection.connection_id)
+    return [_item(key, connection, purge_at=connection.purge_at) for key in (by_id, of_customer)]
+
+
+def ticket_item(secret: str, ticket: Ticket) -> Item:
+    """Return the item of the *ticket* that is called *secret*, purged when it expires."""
+    return _item(ticket_key(secret), ticket, purge_at=ticket.expires_at)
+
+
+def lease_item(run: str, holder: str, *, until: int) -> Item:
+    """Return the item by which *holder* has the lease of a run until the epoch second *until*."""
+    return serialize({**lease_key(run), "holder": holder, "leased_until": until})
+
+
+def cursor_item(run: str, cursor: Cursor | Round) -> Item:
+    """Return the item of the place where a run goes on."""
+    return _item(cursor_key(run), cursor)
+
+
+def budget_item(run: str, bucket: Bucket, *, version: int) -> Item:
+    """Return the item of a read budget in its *version*th state."""
+    return _item(budget_key(run), bucket, version=version)
+
+
+def moved_item(customer_id: str, an_id: str, *, to: str) -> Item:
+    """Return the item that the customer's checkout or purchase *an_id* leaves behind if it is moved to the customer
+    *to*.
+    """
+    return serialize({**checkout_key(customer_id, an_id), "moved_to": to})
+
+
+def moved_to(item: Item | None) -> str | None:
+    """Return the customer to whom the checkout of *item* was moved, or None."""
+    return str(item["moved_to"]["S"]) if item and "moved_to" in item else None
 
 
 def offer_item(offer: Offer) -> Item:
@@ -207,7 +381,9 @@ def read_item[T](kind: type[T], item: Item) -> T:
     """Return the *kind* that *item* holds."""
     plain = deserialize(item)
     if isinstance(plain.get("body"), bytes):
-        plain["body"] = gzip.decompress(plain["body"]).decode()
+        plain["body"] = unpack(plain["body"])
+    if PACKED in plain:
+        plain |= json.loads(unpack(plain[PACKED]))
     return from_plain(kind, plain)
 
 

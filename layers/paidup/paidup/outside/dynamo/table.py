@@ -11,15 +11,21 @@ from paidup.model.case import ReviewCase
 from paidup.model.checkout import Checkout, CheckoutStatus, IdempotencyRecord, same_purchase
 from paidup.model.errors import Contended, Malformed
 from paidup.model.event import EventRecord, EventStatus
+from paidup.model.group import Running, TrialRecord, group_of, names_its_group, running
+from paidup.model.move import Belongings
 from paidup.model.offer import Offer
 from paidup.model.purchase import Purchase
 from paidup.model.snapshot import ChangeSet, Due, Snapshot
 from paidup.model.timeline import TimelineEntry
+from paidup.model.use import Use
 from paidup.outside import aws
 from paidup.outside.dynamo import items
-from paidup.outside.dynamo.client import PAGE, TableClient, refuse_when_late
+from paidup.outside.dynamo.client import PAGE, refuse_when_late
+from paidup.outside.dynamo.desk import DeskTable
 from paidup.outside.dynamo.items import Item, Key
+from paidup.outside.dynamo.moving import MovingTable
 from paidup.outside.dynamo.paging import WRONG, PageToken, decode
+from paidup.outside.dynamo.runs import RunsTable
 from paidup.outside.retry import attempts
 
 EVERY = 1_000_000  # a bound for queries that read all; no customer comes near it
@@ -28,26 +34,25 @@ MOST_ITEMS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table(TableClient):
+class Table(MovingTable, RunsTable, DeskTable):
     """paidup's one table, as the flows read and write it."""
 
-    def load_for_update(self, customer_id: str, an_id: str, event: EventRecord | None = None) -> Snapshot:
-        """Return the customer's checkout, purchase and booking with the id *an_id*, the booking in the slot, and the
-        record of *event*. The account is read first: if anything moves after that, the commit fails.
+    def load_for_update(self, customer_id: str, an_id: str) -> Snapshot:
+        """Return the customer's checkout, purchase and booking with the id *an_id*, and the booking in the slot. The
+        account is read first: if anything moves after that, the commit fails.
         """
         account = self.account(customer_id)
         in_slot = account.open_booking_id
         keys = [key(customer_id, an_id) for key in (items.checkout_key, items.purchase_key, items.booking_key)]
         keys += [items.booking_key(customer_id, in_slot)] if in_slot and in_slot != an_id else []
-        keys += [items.event_key(event.provider, event.event_id)] if event else []
         found = self._get_all(keys)
         snapshot = Snapshot(
             account=account,
+            moved_to=items.moved_to(found.get(_place(items.checkout_key(customer_id, an_id)))),
             checkout=_read(Checkout, items.checkout_key(customer_id, an_id), found),
             purchase=_read(Purchase, items.purchase_key(customer_id, an_id), found),
             booking=_read(Booking, items.booking_key(customer_id, an_id), found),
             slot_booking=_read(Booking, items.booking_key(customer_id, in_slot), found) if in_slot else None,
-            event=_read(EventRecord, items.event_key(event.provider, event.event_id), found) if event else None,
         )
         return self._with_what_it_names(snapshot)
 
@@ -85,6 +90,19 @@ class Table(TableClient):
         )
         return self._with_what_it_names(snapshot)
 
+    def load_use(self, customer_id: str, purchase_id: str, use_id: str) -> Snapshot:
+        """Return the account, the purchase, and the use that was taken from it. The account is read first."""
+        account = self.account(customer_id)
+        purchase_key, use_key = (
+            items.purchase_key(customer_id, purchase_id),
+            items.use_key(purchase_id, use_id),
+        )
+        found = self._get_all([purchase_key, use_key])
+        purchase, use = _read(Purchase, purchase_key, found), _read(Use, use_key, found)
+        left_behind = None if purchase else self._get(items.checkout_key(customer_id, purchase_id))
+        snapshot = Snapshot(account=account, purchase=purchase, use=use, moved_to=items.moved_to(left_behind))
+        return self._with_what_it_names(snapshot)
+
     def load_account(
         self, customer_id: str, *, most: int, after: str | None = None
     ) -> tuple[Snapshot, list[Purchase], str | None]:
@@ -110,6 +128,38 @@ class Table(TableClient):
         purchases = self.purchases(customer_id, completed)
         return replace(snapshot, family=tuple(family), family_purchases=purchases)
 
+    def with_running(self, snapshot: Snapshot) -> Snapshot:
+        """Return *snapshot* with the purchases that run, and with the checkout in the slot if it is another."""
+        account, own = snapshot.account, snapshot.checkout
+        in_slot = account.open_checkout_id
+        elsewhere = in_slot is not None and (own is None or own.checkout_id != in_slot)
+        return replace(
+            snapshot,
+            running=self.running(account),
+            open_checkout=self.checkout(account.customer_id, in_slot) if in_slot and elsewhere else None,
+        )
+
+    def running(self, account: Account) -> tuple[Running, ...]:
+        """Return the purchases that run. One read finds them, and one more the offers of plans that were changed."""
+        if not account.running:
+            return ()
+        purchases = self.purchases(account.customer_id, account.running).values()
+        sold = {one.sells for one in purchases if not names_its_group(one)} - {""}
+        offers = self._get_all([items.offer_key(offer_id) for offer_id in sorted(sold)]) if sold else {}
+        return running(purchases, [items.read_item(Offer, item) for item in offers.values()])
+
+    def had_trial(self, email_hash: str, group: str) -> bool:
+        """Whether a trial of *group* began for the e-mail address behind *email_hash*."""
+        return self._get(items.trial_key(email_hash, group)) is not None
+
+    def with_trial_record(self, snapshot: Snapshot) -> Snapshot:
+        """Return *snapshot* with the trial record of its checkout's e-mail address and group."""
+        checkout = snapshot.checkout
+        if checkout is None or checkout.trial_email is None:
+            return snapshot
+        found = self._get(items.trial_key(checkout.trial_email, group_of(checkout.cart) or ""))
+        return replace(snapshot, trial_record=items.read_item(TrialRecord, found) if found else None)
+
     def _with_what_it_names(self, snapshot: Snapshot) -> Snapshot:
         """Return *snapshot* with the purchase of the booking in the slot, and the open cases of its purchases."""
         customer_id, in_slot, purchase = snapshot.account.customer_id, snapshot.slot_booking, snapshot.purchase
@@ -132,7 +182,7 @@ class Table(TableClient):
     def checkout(self, customer_id: str, checkout_id: str) -> Checkout | None:
         """Return the customer's checkout, or None."""
         item = self._get(items.checkout_key(customer_id, checkout_id))
-        return items.read_item(Checkout, item) if item else None
+        return items.read_item(Checkout, item) if item and not items.moved_to(item) else None
 
     def idempotency_record(self, customer_id: str, key: str) -> IdempotencyRecord | None:
         """Return the record of the customer's request with the Idempotency-Key *key*, or None."""
@@ -142,7 +192,7 @@ class Table(TableClient):
     def checkouts_of(self, customer_id: str) -> list[Checkout]:
         """Return all checkouts of the customer that are stored. Unpaid ones are purged a week after they ended."""
         found = self._items_under(items.account_key(customer_id)["pk"], "CHECKOUT#", EVERY)
-        return [items.read_item(Checkout, item) for item in found]
+        return [items.read_item(Checkout, item) for item in found if not items.moved_to(item)]
 
     def purchases_of(self, customer_id: str) -> Iterator[Purchase]:
         """Yield all purchases of the customer."""
@@ -167,6 +217,20 @@ class Table(TableClient):
         """Return the customer's purchase, or None."""
         item = self._get(items.purchase_key(customer_id, purchase_id))
         return items.read_item(Purchase, item) if item else None
+
+    def purchase_owner(self, purchase_id: str) -> str | None:
+        """Return the id of the first customer of a purchase whose uses are counted, or None if there is none.
+
+        If support moved the purchase, what it left behind leads on. The purchase itself may not be there yet.
+        """
+        item = self._get(items.purchase_owner_key(purchase_id))
+        return str(items.deserialize(item)["customer_id"]) if item else None
+
+    def owner_now(self, customer_id: str, purchase_id: str) -> str:
+        """Return the id of the customer who has the purchase now: *customer_id*, unless support moved it from there."""
+        while moved_to := items.moved_to(self._get(items.checkout_key(customer_id, purchase_id))):
+            customer_id = moved_to
+        return customer_id
 
     def booking(self, customer_id: str, booking_id: str) -> Booking | None:
         """Return the customer's booking, or None."""
@@ -208,19 +272,23 @@ class Table(TableClient):
             start = {**items.booking_key(owner, token.an_id), "ref": ref, "ref_at": token.at}
             asked["ExclusiveStartKey"] = items.serialize(start)
         answer = self.client.query(**asked)
-        found = [items.read_item(Booking, item) for item in answer["Items"]]
+        found = [items.read_item(Booking, item) for item in self._whole(answer["Items"])]
         if not (last := answer.get("LastEvaluatedKey")):
             return found, None
-        at = int(items.deserialize(last)["ref_at"])
-        return found, PageToken(of=ref, at=at, an_id=found[-1].booking_id).encode()
+        end = items.deserialize(last)
+        return found, PageToken(of=ref, at=int(end["ref_at"]), an_id=end["sk"].partition("#")[2]).encode()
 
     def failed_events(self) -> list[EventRecord]:
         """Return every failed event that is not settled yet, the oldest first."""
-        return [items.read_item(EventRecord, item) for item in self._pages(self._asked_by_ref(items.FAILED))]
+        return [
+            items.read_item(EventRecord, item) for item in self._whole(self._pages(self._asked_by_ref(items.FAILED)))
+        ]
 
     def open_cases(self) -> list[ReviewCase]:
         """Return every review case that waits for a decision, the oldest first."""
-        return [items.read_item(ReviewCase, item) for item in self._pages(self._asked_by_ref(items.OPEN_CASES))]
+        return [
+            items.read_item(ReviewCase, item) for item in self._whole(self._pages(self._asked_by_ref(items.OPEN_CASES)))
+        ]
 
     def case(self, case_id: str) -> ReviewCase | None:
         """Return the review case, or None."""
@@ -235,33 +303,75 @@ class Table(TableClient):
     def commit(self, change: ChangeSet) -> Account:
         """Write *change* in one transaction, if the account still has the version of the snapshot.
 
-        Returns the written account. Raises LostRace if another writer was first.
+        Returns the written account. Raises LostRace if another writer was first. Who owns a purchase with counted uses
+        is written before, by itself: without the purchase it says nothing, and it costs half as much.
         """
+        for purchase in change.newly_counted:
+            self.client.put_item(TableName=self.name, Item=items.purchase_owner_item(purchase))
         before = change.snapshot.account
         after = replace(change.account, version=before.version + 1)
-        guard: dict[str, Any] = {"ConditionExpression": items.NOT_THERE_YET}
-        if before.version:
-            values = items.serialize({":read": before.version})
-            guard = {"ConditionExpression": items.VERSION_AS_READ, "ExpressionAttributeValues": values}
-        puts = [self._put(items.account_item(after), **guard)]
-        for slot, ref in after.customers.items():
-            if before.customers.get(slot) != ref:
-                puts.append(self._put(items.customer_item(after.customer_id, slot, ref)))
+        puts = [self._put_account(before, after), *self._customers(before, after)]
         puts += [self._put(items.checkout_item(one)) for one in change.checkouts.values()]
         for an_id, due_at in change.purchases_due.items():
             puts.append(self._put(items.purchase_item(change.purchases[an_id], due_at=due_at)))
+            puts += [self._put(item) for item in items.ref_items(change.purchases[an_id])]
+        puts += [self._put(items.use_item(change.use))] if change.use else []
         puts += [self._put(item) for booking in change.bookings.values() for item in items.booking_items(booking)]
         puts += [self._put(items.timeline_item(entry)) for entry in change.timeline]
         puts += [self._put(items.case_item(case)) for case in change.cases.values()]
-        puts += [self._put(items.event_item(change.event))] if change.event else []
         puts += [self._put(items.idempotency_item(change.idempotency_record))] if change.idempotency_record else []
+        if change.trial_record:  # another customer with the same address may have written it since
+            once = {"ConditionExpression": items.NOT_THERE_YET}
+            puts.append(self._put(items.trial_item(change.trial_record), **once))
         self._write(puts)
         return after
 
-    def log(self, event: EventRecord) -> None:
-        """Write the record of an event that changes no customer: failed, ignored, or nothing new.
+    def look_later(self, checkout: Checkout, *, due_at: int) -> None:
+        """Let the open *checkout* be due at *due_at* (epoch seconds). If it changed since it was read, do nothing.
 
-        If the event is settled already, nothing is written.
+        Nothing else is written, so the account's version is not needed. If another writer puts the old time back, the
+        page is looked at once more.
+        """
+        try:
+            self.client.update_item(
+                TableName=self.name,
+                Key=items.serialize(items.checkout_key(checkout.customer_id, checkout.checkout_id)),
+                UpdateExpression=items.NEW_DUE,
+                ConditionExpression=items.DUE_AS_READ,
+                ExpressionAttributeValues=items.serialize({":due": due_at, ":read": checkout.due_at}),
+            )
+        except self.client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def belongings(self, account: Account, *, most: int) -> Belongings:
+        """Return up to *most* of the customer's purchases or checkouts, each with all that has its id.
+
+        What was moved is left out. Bookings that ended come last, by themselves.
+        """
+        customer_id, pk = account.customer_id, items.account_key(account.customer_id)["pk"]
+        found = self._items_under(pk, "PURCHASE#", most)
+        ids = [items.read_item(Purchase, item).purchase_id for item in found]
+        if len(ids) < most:
+            others = [one.checkout_id for one in self.checkouts_of(customer_id) if one.checkout_id not in ids]
+            ids += others[: most - len(ids)]
+        if not ids:
+            return Belongings(bookings=tuple(self.bookings_of(customer_id, most=most)))
+        snapshots = [self.load_for_update(customer_id, an_id) for an_id in ids]
+        purchases = [one.purchase for one in snapshots if one.purchase]
+        in_slot = [one.slot_booking for one in snapshots if one.slot_booking and one.slot_booking.purchase_id in ids]
+        bookings = {one.booking_id: one for one in (*in_slot, *(one.booking for one in snapshots)) if one}
+        cases = self._get_all([items.case_key(an_id) for one in purchases for an_id in one.open_cases])
+        return Belongings(
+            checkouts=tuple(one.checkout for one in snapshots if one.checkout),
+            purchases=tuple(purchases),
+            bookings=tuple(bookings.values()),
+            cases=tuple(items.read_item(ReviewCase, item) for item in cases.values()),
+        )
+
+    def log(self, event: EventRecord) -> None:
+        """Write the record of an event, which changes no customer. If the event is settled already, nothing is written.
+
+        It is written by itself, after the effect of the event: in a transaction it would cost twice as much.
         """
         try:
             self.client.put_item(
@@ -277,8 +387,12 @@ class Table(TableClient):
     def find_owner(self, ref: str) -> Owner | None:
         """Return the owner of *ref* (a provider's customer, or an object by which a purchase is found), or None."""
         answer = self.client.query(**self._asked_by_ref(ref, Limit=1))
-        found = _due(answer["Items"][0]) if answer["Items"] else None
-        return Owner(customer_id=found.customer_id, purchase_id=found.purchase_id) if found else None
+        if not answer["Items"]:
+            return None
+        found = items.deserialize(answer["Items"][0])
+        kind, _, an_id = found["sk"].partition("#")
+        purchase_id = {"PURCHASE": an_id, "CHECKOUT": an_id, "REF": found.get("purchase_id")}.get(kind)
+        return Owner(customer_id=found["customer_id"], purchase_id=purchase_id)
 
     def due_access(self, *, now: int) -> Iterator[Due]:
         """Yield the purchases and bookings that are due at *now* (epoch seconds), in the order of `due_pages`."""
@@ -309,7 +423,7 @@ class Table(TableClient):
 
         If *purchase_id* is given, return only its entries among these.
         """
-        found = self._items_under(f"TIMELINE#{customer_id}", "", most)
+        found = self._items_under(items.timeline_pk(customer_id), "", most)
         entries = [items.read_item(TimelineEntry, item) for item in found]
         return [one for one in entries if purchase_id in (None, one.purchase_id)]
 
@@ -323,21 +437,29 @@ class Table(TableClient):
         found = self._items_under(items.offer_key("")["pk"], "", MOST_ITEMS, newest_first=False)
         return [items.read_item(Offer, item) for item in found]
 
+    def offer_at(self, *refs: str) -> Offer | None:
+        """Return the offer on sale whose own `price` is one of *refs* (a price's id or lookup key), or None."""
+        return next((one for one in self.offers() if one.price is not None and one.price in refs), None)
+
     def put_offer(self, offer: Offer) -> None:
         """Put *offer* on sale. It replaces an offer with the same id."""
         self.client.put_item(TableName=self.name, Item=items.offer_item(offer))
 
 
+def _place(key: Key) -> tuple[str, str]:
+    return key["pk"], key["sk"]
+
+
 def _read[T](kind: type[T], key: Key, found: Mapping[tuple[str, str], Item]) -> T | None:
-    item = found.get((key["pk"], key["sk"]))
-    return items.read_item(kind, item) if item else None
+    item = found.get(_place(key))
+    return items.read_item(kind, item) if item and not items.moved_to(item) else None
 
 
 def _due(item: Item) -> Due:
     plain = items.deserialize(item)
     kind, _, an_id = plain["sk"].partition("#")
     ids = {"CHECKOUT": "checkout_id", "PURCHASE": "purchase_id", "BOOKING": "booking_id"}
-    return Due(customer_id=plain["customer_id"], **({ids[kind]: an_id} if kind in ids else {}))
+    return Due(customer_id=plain["customer_id"], due_at=plain["due_at"], **({ids[kind]: an_id} if kind in ids else {}))
 
 
 @cache

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
@@ -14,10 +14,22 @@ import requests
 import stripe
 from requests.adapters import HTTPAdapter
 
-from paidup.model.errors import IdempotencyKeySpent, Malformed, ObjectMissing, ProviderRefused, ProviderUnavailable
+from paidup.model.errors import (
+    BudgetSpent,
+    IdempotencyKeySpent,
+    Malformed,
+    ObjectMissing,
+    ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
+)
+from paidup.outside import allowance, metrics
 from paidup.outside.deadline import remaining
+from paidup.outside.stripe.facts import Observed
+from paidup.outside.stripe.metadata import NAME
 
 CONNECT_S, READ_S, RETRIES = 2.0, 5.0, 2
+TOO_MANY, OUTAGE = 429, 500
 PAUSE_S = 0.5  # the library pauses this long before it tries again
 LATE = "the caller's deadline has passed"
 
@@ -40,14 +52,22 @@ class WithinDeadline(HTTPAdapter):
         left = remaining(READ_S)
         if left <= 0:
             raise requests.exceptions.RequestException(LATE)  # the library does not try this class again
+        allowance.spend(NAME)
         began = time.monotonic()
         try:
             answer = super().send(request, **{**how, "timeout": (min(CONNECT_S, left), left)})
         except (requests.exceptions.Timeout, requests.exceptions.ConnectionError) as error:
+            timed_out = isinstance(error, requests.exceptions.Timeout)
+            metrics.count("ProviderFailed", reason="timeout" if timed_out else "unreachable")
             if remaining(READ_S) <= PAUSE_S:
                 raise requests.exceptions.RequestException(LATE) from error
             raise
         _took_s.set(time.monotonic() - began)
+        metrics.time("ProviderTime", _took_s.get() * 1000)
+        if answer.status_code == TOO_MANY or answer.status_code >= OUTAGE:
+            metrics.count("ProviderFailed", reason="rate-limited" if answer.status_code == TOO_MANY else "outage")
+        if answer.status_code == TOO_MANY:
+            allowance.refused(NAME, _seconds(answer.headers))
         if not answer.ok and isinstance(_error_in(answer), str):
             raise requests.exceptions.ConnectionError("a gateway answered in Stripe's place")
         return answer
@@ -60,6 +80,12 @@ def _error_in(answer: requests.Response) -> object:
     except ValueError:
         return None
     return body.get("error") if isinstance(body, dict) else None
+
+
+def _seconds(headers: Mapping[str, str]) -> int | None:
+    """Return the seconds after which to ask again, if *headers* say them. Stripe names no date."""
+    said = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    return int(said) if said.isdecimal() else None
 
 
 @cache
@@ -80,12 +106,17 @@ def client(api_key: str, base: str) -> stripe.StripeClient:
 def translate_errors(what: str) -> Iterator[None]:
     """Turn Stripe's errors into refusals. *what* ends the sentence "stripe did not answer: it was asked …".
 
-    After a time-out, 409 (the idempotency key is in use), 429 or 5xx, trying again helps: ProviderUnavailable. After a
+    After a time-out, 409 (the idempotency key is in use), 429 (RateLimited) or 5xx, trying again helps:
+    ProviderUnavailable. After a
     bad API key or a refused parameter it does not: ProviderRefused. An answer that cannot be read is Unreadable.
     """
     try:
         yield
-    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+    except stripe.RateLimitError as error:
+        raise RateLimited("stripe", f"it was asked {what}", retry_after_s=_seconds(error.headers or {})) from error
+    except stripe.APIConnectionError as error:
+        if isinstance(error.__cause__, BudgetSpent):
+            raise error.__cause__ from None
         raise ProviderUnavailable("stripe", f"it was asked {what}") from error
     except stripe.InvalidRequestError as error:
         kind = ObjectMissing if error.code == "resource_missing" else ProviderRefused
@@ -126,3 +157,19 @@ def stamp(answer: stripe.StripeObject) -> int:
         raise ValueError("a Stripe object that was not fetched has no time of its own")
     answered_at = int(parsedate_to_datetime(response.headers["Date"]).timestamp())
     return max(answered_at - math.ceil(_took_s.get()), min(_not_before.get(), answered_at))
+
+
+def fetched(answer: stripe.StripeObject) -> Observed:
+    """Return that *answer* was fetched, with the second of `stamp`."""
+    return Observed(at=stamp(answer), fetched=True, by="")
+
+
+def pages(page: Any) -> Iterator[tuple[dict[str, Any], Observed]]:
+    """Yield every object of a list, page after page, with the time of the page that held it."""
+    while page.data:
+        observed = fetched(page)
+        for thing in page.data:
+            yield thing.to_dict(), observed
+        if not page.has_more:
+            return
+        page = page.next_page()

@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from paidup.model.fact import (
+    LONGEST_TEXT,
     Dispute,
     DisputeStatus,
     Entry,
     Fact,
+    Invoice,
+    InvoiceStatus,
+    Item,
+    Line,
     Payment,
     PaymentStatus,
     Refund,
@@ -19,7 +24,7 @@ from paidup.model.fact import (
     SubscriptionStatus,
     Value,
 )
-from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, offer_of_price, sale_in
+from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of
 
 DISPUTE_STATUS = {
     "warning_needs_response": DisputeStatus.INQUIRY,
@@ -27,7 +32,7 @@ DISPUTE_STATUS = {
     "warning_closed": DisputeStatus.WON,
     "needs_response": DisputeStatus.OPEN,
     "under_review": DisputeStatus.OPEN,
-    "prevented": DisputeStatus.WON,
+    "prevented": DisputeStatus.WON,  # or lost, see `dispute_value`
     "won": DisputeStatus.WON,
     "lost": DisputeStatus.LOST,
 }
@@ -68,6 +73,9 @@ def fact(
         offer_id=sale.offer_id,
         kind=sale.kind,
         valid_days=sale.valid_days,
+        quantity=sale.quantity,
+        max_quantity=sale.max_quantity,
+        uses_each=sale.uses_each,
         asked=sale.asked,
         entry=Entry(at=observed.at, fetched=observed.fetched, value=value),
         source=source["id"],
@@ -78,12 +86,11 @@ def fact(
     )
 
 
-def of_session(session: Object, observed: Observed, *, failed: bool = False) -> Fact | None:
-    """Return what a checkout session says about its payment, or None if it is open or not ours.
+def of_session(session: Object, observed: Observed, sale: Sale | None, *, failed: bool = False) -> Fact | None:
+    """Return what a checkout session of *sale* says about its payment. None: it is open, or sells nothing of ours.
 
     *failed*: the event's type is `async_payment_failed`. The session itself does not show that.
     """
-    sale = sale_in(session.get("metadata"))
     status = _payment_status(session, failed=failed)
     if sale is None or status is None:
         return None
@@ -94,6 +101,7 @@ def of_session(session: Object, observed: Observed, *, failed: bool = False) -> 
         subtotal=session.get("amount_subtotal") or 0,
         currency=session.get("currency") or "",
         ref=id_of(session.get("payment_intent")),
+        invoice=id_of(session.get("invoice")),
     )
     return fact(
         sale,
@@ -115,25 +123,75 @@ class Bill:
 
 def bill(invoice: Object) -> Bill:
     """Return the bill of *invoice*. Its period is that of its lines. Prorated lines do not count."""
-    starts = [line["period"]["start"] for line in invoice["lines"]["data"] if not _prorated(line)]
+    starts = [line["period"]["start"] for line in invoice["lines"]["data"] if not prorated(line)]
     return Bill(invoice=invoice["id"], period=max(starts, default=None))
 
 
-def of_subscription(subscription: Object, observed: Observed, sale: Sale, *, unpaid_since: int | None = None) -> Fact:
-    """Return what a subscription says about itself.
-
-    Checkout creates a subscription when it is paid, so `created` is its first payment. A past-due subscription does not
-    say since when, so *unpaid_since* does (epoch seconds).
-    """
-    incomplete = subscription["status"] in ("incomplete", "incomplete_expired")
+def of_subscription(
+    subscription: Object, observed: Observed, sale: Sale, names: Mapping[str, str | None] | None = None
+) -> Fact:
+    """Return what a subscription says about itself. *names* are the offers that its prices name, by the price's id."""
     return fact(
         sale,
-        subscription_value(subscription, ours=sale.purchase_id != subscription["id"], unpaid_since=unpaid_since),
+        subscription_value(subscription, names or {}),
         observed,
         subscription,
+        about=subscription["id"],
         provider_ref=f"{NAME}#{subscription['id']}",
-        paid_at=None if incomplete else subscription["created"],
     )
+
+
+def of_invoice(invoice: Object, observed: Observed, sale: Sale, subscription: str) -> Fact:
+    """Return what an invoice of *subscription* (`sub_…`) says about itself."""
+    paid_at = (invoice.get("status_transitions") or {}).get("paid_at")
+    value = Invoice(
+        status=_invoice_status(invoice),
+        subscription=subscription,
+        amount=invoice["amount_paid"] if invoice["status"] == "paid" else max(0, invoice["amount_due"]),
+        subtotal=max(0, invoice["subtotal"]),
+        currency=invoice["currency"],
+        made_at=invoice["created"],
+        due_at=invoice.get("due_date") or invoice["created"],
+        lines=tuple(sorted(map(_line, invoice["lines"]["data"]), key=lambda one: (one.start, one.price, one.credit))),
+        first=invoice.get("billing_reason") == "subscription_create",
+        url=_page_of(invoice),
+        paid_at=paid_at,
+    )
+    ref = f"{NAME}#{subscription}"
+    return fact(sale, value, observed, invoice, about=invoice["id"], provider_ref=ref, paid_at=paid_at)
+
+
+def of_single_invoice(invoice: Object, observed: Observed, sale: Sale, intent: str | None) -> Fact:
+    """Return what a paid invoice without a subscription says: a payment. *intent* (`pi_…`) paid it."""
+    paid_at = (invoice.get("status_transitions") or {}).get("paid_at") or observed.at
+    value = Payment(
+        status=PaymentStatus.PAID,
+        amount=invoice["amount_paid"],
+        subtotal=max(0, invoice["subtotal"]),
+        currency=invoice["currency"],
+        ref=intent,
+        invoice=invoice["id"],
+    )
+    ref = f"{NAME}#{intent or invoice['id']}"
+    return fact(sale, value, observed, invoice, provider_ref=ref, paid_at=paid_at)
+
+
+def of_intent(intent: Object, observed: Observed, sale: Sale) -> Fact | None:
+    """Return what a payment intent says of its payment, paid or on its way. *intent* has its charge expanded."""
+    if intent["status"] not in ("succeeded", "processing"):
+        return None
+    done = intent["status"] == "succeeded"
+    amount = intent["amount_received"] if done else intent["amount"]
+    value = Payment(
+        status=PaymentStatus.PAID if done else PaymentStatus.PENDING,
+        amount=amount,
+        subtotal=amount,
+        currency=intent["currency"],
+        ref=intent["id"],
+    )
+    ref = f"{NAME}#{intent['id']}"
+    paid_at = intent["latest_charge"]["created"] if done else None
+    return fact(sale, value, observed, intent, provider_ref=ref, paid_at=paid_at)
 
 
 def of_charge(charge: Object, observed: Observed, sale: Sale, *, paid: Bill | None = None) -> Fact:
@@ -171,11 +229,17 @@ def refund_value(charge: Object, paid: Bill | None) -> Refund:
 
 
 def dispute_value(dispute: Object, paid: Bill | None) -> Dispute:
-    """Return the value of the register `dispute`. An unknown status counts as open."""
+    """Return the value of the register `dispute`. An unknown status counts as open.
+
+    One that was prevented was blocked, or it was resolved with the money at the buyer: what was withdrawn says which.
+    """
+    status = DISPUTE_STATUS.get(dispute["status"], DisputeStatus.OPEN)
+    withdrawn = sum(one["amount"] for one in dispute.get("balance_transactions") or []) < 0
     return Dispute(
-        status=DISPUTE_STATUS.get(dispute["status"], DisputeStatus.OPEN),
+        status=DisputeStatus.LOST if dispute["status"] == "prevented" and withdrawn else status,
         amount=dispute["amount"],
         currency=dispute["currency"],
+        payment=id_of(dispute.get("payment_intent")) or id_of(dispute.get("charge")),
         invoice=paid.invoice if paid else None,
         period=paid.period if paid else None,
     )
@@ -183,41 +247,81 @@ def dispute_value(dispute: Object, paid: Bill | None) -> Dispute:
 
 def nothing_to_refund(plan: Object, observed: Observed, sale: Sale) -> Fact:
     """Return a full refund of 0 for the subscription *plan*: nothing was paid for its present period."""
-    period = plan["items"]["data"][0]["current_period_start"]
+    period = max(item["current_period_start"] for item in plan["items"]["data"])
     invoice = id_of(plan.get("latest_invoice")) or plan["id"]
     value = Refund(amount=0, refunded=0, currency=plan["currency"], invoice=invoice, period=period)
     return fact(sale, value, observed, plan, about=plan["id"])
 
 
-def subscription_value(subscription: Object, *, ours: bool, unpaid_since: int | None = None) -> Subscription:
+def subscription_value(subscription: Object, names: Mapping[str, str | None]) -> Subscription:
     """Return the value of the register `subscription`. `cancel_at_period_end` becomes the `cancel_at` of that second.
 
-    *ours*: the subscription was bought through a checkout, which knows the offer. If a subscription was made in the
-    dashboard, and its price names no offer, the price's id is the offer's id.
+    Stripe promises no order of the items, so they are sorted.
     """
-    item = subscription["items"]["data"][0]
-    at_period_end = item["current_period_end"] if subscription.get("cancel_at_period_end") else None
+    items = tuple(
+        sorted((_item(one, names) for one in subscription["items"]["data"]), key=lambda one: (one.price, one.quantity))
+    )
+    ends_at = min((one.period_end for one in items), default=None) if subscription.get("cancel_at_period_end") else None
+    reason = (subscription.get("cancellation_details") or {}).get("reason")
     return Subscription(
         status=SubscriptionStatus(subscription["status"]),
         ref=subscription["id"],
-        period_start=item["current_period_start"],
-        period_end=item["current_period_end"],
+        items=items,
+        currency=subscription["currency"],
+        invoice=id_of(subscription.get("latest_invoice")),
         trial_end=subscription.get("trial_end"),
-        cancel_at=subscription.get("cancel_at") or at_period_end,
+        cancel_at=subscription.get("cancel_at") or ends_at,
         ended_at=subscription.get("ended_at"),
-        unpaid_since=unpaid_since,
-        offer_id=offer_of_price(item["price"]) or (None if ours else item["price"]["id"]),
-        amount=(item["price"].get("unit_amount") or 0) * (item.get("quantity") or 1),
-        currency=item["price"]["currency"],
+        paused=bool(subscription.get("pause_collection")),
+        by_invoice=subscription.get("collection_method") == "send_invoice",
+        lapsed=reason == "payment_failed",
     )
 
 
-def past_due(subscription: Object) -> bool:
-    """Whether the subscription's renewal is unpaid. Its open invoices say since when."""
-    return bool(subscription["status"] == "past_due")
+def _item(item: Object, names: Mapping[str, str | None]) -> Item:
+    price, quantity = item["price"], item.get("quantity")
+    return Item(
+        price=price["id"],
+        quantity=1 if quantity is None else quantity,  # metered prices have none
+        amount=price.get("unit_amount") or 0,
+        period_start=item["current_period_start"],
+        period_end=item["current_period_end"],
+        offer_id=names.get(price["id"]),
+    )
 
 
-def _prorated(line: Object) -> bool:
+def _line(line: Object) -> Line:
+    pricing = (line.get("pricing") or {}).get("price_details") or {}
+    quantity = line.get("quantity")
+    return Line(
+        price=id_of(pricing.get("price")) or "",
+        quantity=1 if quantity is None else quantity,
+        start=line["period"]["start"],
+        end=line["period"]["end"],
+        credit=line["amount"] < 0,
+        prorated=prorated(line),
+    )
+
+
+def _invoice_status(invoice: Object) -> InvoiceStatus:
+    """Return the state of *invoice*. Nobody is asked to pay a draft that does not advance, nor an uncollectible one."""
+    if invoice["status"] == "paid":
+        return InvoiceStatus.PAID
+    waits = invoice["status"] == "open" or (invoice["status"] == "draft" and invoice.get("auto_advance"))
+    return InvoiceStatus.OPEN if waits else InvoiceStatus.VOID
+
+
+def _page_of(invoice: Object) -> str | None:
+    """Return the address of the page on which *invoice* is paid. A draft has none.
+
+    Stripe ends the address by where it was shown (`?s=ap`, `?s=il`), which is no difference between two states.
+    """
+    url = (invoice.get("hosted_invoice_url") or "").partition("?")[0]
+    return f"{url}?s=ap" if 0 < len(url) <= LONGEST_TEXT - 5 else None
+
+
+def prorated(line: Object) -> bool:
+    """Return whether *line* of an invoice is about a change within a period."""
     parent = line.get("parent") or {}
     return bool((parent.get(parent.get("type", "")) or {}).get("proration"))
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -9,17 +10,18 @@ from typing import Any
 import stripe
 
 from paidup.model.checkout import Checkout
-from paidup.model.errors import ObjectMissing, ProviderRefused
+from paidup.model.errors import Malformed, ObjectMissing, ProviderRefused
 from paidup.model.fact import Fact
-from paidup.model.offer import Kind
-from paidup.model.provider import Page, PageStatus, WebhookEvent
+from paidup.model.offer import Cart, CatalogPrice, Kind
+from paidup.model.provider import Known, Page, PageStatus, WebhookEvent
 from paidup.model.purchase import Purchase
 from paidup.outside.secrets import BadSecret
-from paidup.outside.stripe import facts, webhook
-from paidup.outside.stripe.client import translate_errors
+from paidup.outside.stripe import catalog, facts, webhook
+from paidup.outside.stripe.client import fetched, pages, translate_errors
 from paidup.outside.stripe.facts import Bill, Observed
-from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, metadata_of, sale_of
-from paidup.outside.stripe.reader import SESSION_WHOLE, Reader, fetched, pages
+from paidup.outside.stripe.finding import Finder
+from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, metadata_of, sale_of, sale_of_checkout
+from paidup.outside.stripe.retrieval import SESSION_WHOLE
 
 LONGEST_LIFE_S = 86_400  # Stripe's limit and default. Not sent if it is nearer than SKEW_S: the clocks may differ
 SHORTEST_LIFE_S = 1_800
@@ -29,7 +31,7 @@ OPENED_WITHIN_S = 180  # a page may be asked for again until the sweep that foll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stripe(Reader):
+class Stripe(Finder):
     """The Stripe account of one API key, as a `Provider`."""
 
     @property
@@ -47,9 +49,21 @@ class Stripe(Reader):
         customer = customer_ref.removeprefix(f"{NAME}#")
         try:
             return self._opened(checkout, customer)
-        except ObjectMissing:  # the customer was deleted, or belongs to another Stripe account
+        except ObjectMissing as missing:  # the customer was deleted, or belongs to another Stripe account
+            if _named_by(missing)[0] not in ("", "customer"):
+                raise
             another = self._customer(checkout, email, instead_of=customer)
             return self._opened(checkout.retried(), another)
+        except ProviderRefused as refusal:
+            if not _combines_currencies(refusal):
+                raise
+            another = self._customer(checkout, email, instead_of=f"{customer} {checkout.cart.currency}")
+            return replace(self._opened(checkout.retried(), another), one_currency=True)
+
+    def change_email(self, customer_ref: str, email: str) -> None:
+        """See `Provider.change_email`."""
+        with translate_errors("to change a customer's e-mail address"):
+            self.api.v1.customers.update(customer_ref.removeprefix(f"{NAME}#"), {"email": email})
 
     def _customer(self, checkout: Checkout, email: str | None, *, instead_of: str = "") -> str:
         """Create a Stripe customer for the buyer, and return the id (`cus_…`).
@@ -68,18 +82,26 @@ class Stripe(Reader):
         return self._customer(checkout, None, instead_of=instead_of)  # a refused e-mail address must not stop the sale
 
     def _opened(self, checkout: Checkout, customer: str) -> Page:
-        with translate_errors("to open a checkout page"):
+        with _promotion_refused(checkout.cart), translate_errors("to open a checkout page"):
             session = self.api.v1.checkout.sessions.create(
                 _page_params(checkout, customer), {"idempotency_key": checkout.idempotency_key}
             )
             return _page(session.to_dict())
 
-    def page(self, token: str) -> Page:
-        """See `Provider.page`. *token* is a checkout session's id."""
+    def price(self, ref: str) -> CatalogPrice:
+        """See `Provider.price`."""
+        return catalog.price(self.api, ref)
+
+    def promotion(self, code: str, *, customer_ref: str | None) -> str:
+        """See `Provider.promotion`."""
+        return catalog.promotion(self.api, code, customer=customer_ref and customer_ref.removeprefix(f"{NAME}#"))
+
+    def page(self, checkout: Checkout) -> Page:
+        """See `Provider.page`. The checkout says what was sold: the session's metadata can be edited."""
         with translate_errors("for a checkout page"):
-            session = self.api.v1.checkout.sessions.retrieve(token, {"expand": SESSION_WHOLE})
-            thing = session.to_dict()
-            return replace(_page(thing), facts=tuple(self._of_session(thing, fetched(session))))
+            session = self.api.v1.checkout.sessions.retrieve(checkout.token or "", {"expand": SESSION_WHOLE})
+            thing, sale = session.to_dict(), sale_of_checkout(checkout)
+            return replace(_page(thing), facts=tuple(self._of_session(thing, fetched(session), sale)))
 
     def verify(self, body: bytes, headers: Mapping[str, str], *, now: int) -> WebhookEvent:
         """See `Provider.verify`."""
@@ -90,35 +112,48 @@ class Stripe(Reader):
         """See `Provider.read_event`."""
         return webhook.read(body, api_key=self.api_key())
 
-    def close_page(self, token: str) -> Page:
+    def close_page(self, checkout: Checkout) -> Page:
         """See `Provider.close_page`."""
-        page = self.page(token)
+        page = self.page(checkout)
         if page.status is not PageStatus.OPEN:
             return page
         try:
             with translate_errors("to close a checkout page"):
-                self.api.v1.checkout.sessions.expire(token)
+                self.api.v1.checkout.sessions.expire(page.token)
         except ProviderRefused:
-            page = self.page(token)
+            page = self.page(checkout)
             if page.status is PageStatus.OPEN:
                 raise
             return page  # only open pages can be closed: since our read it was paid or expired
-        return self.page(token)
+        return self.page(checkout)
 
     def refund(self, purchase: Purchase) -> list[Fact]:
-        """See `Provider.refund`. For a subscription, the payments for its present period go back."""
+        """See `Provider.refund`. For a subscription, the payments for its present period go back.
+
+        All subscriptions end first, and a payment that Stripe does not give back hinders no other. Raises
+        ProviderRefused for it in the end.
+        """
         sale = sale_of(purchase)
         found: list[Fact] = []
         with translate_errors("to give a payment back"):
-            if purchase.kind is Kind.SUBSCRIPTION and purchase.provider_ref:
-                plan, when = self._ended_plan(purchase.provider_ref.removeprefix(f"{NAME}#"))
-                found.append(facts.of_subscription(plan, when, sale))
+            refs = [ref.removeprefix(f"{NAME}#") for ref in purchase.refs if ref.startswith(f"{NAME}#sub_")]
+            ended = [self._ended_plan(ref) for ref in refs]
+            payments: list[tuple[str, Bill | None]] = []
+            for plan, when in ended:
+                found += self._of_plan(plan, when, sale, None)
                 paid = list(self._paid_for_now(plan))
-                found += [self._refunded(intent, purchase, sale, bill) for intent, bill in paid]
-                if not paid:
-                    found.append(facts.nothing_to_refund(plan, when, sale))
-            elif purchase.payment and purchase.payment.ref:
-                found.append(self._refunded(purchase.payment.ref, purchase, sale, None))
+                payments += paid
+                found += [] if paid else [facts.nothing_to_refund(plan, when, sale)]
+            if not ended and purchase.payment and purchase.payment.ref:
+                payments = [(purchase.payment.ref, None)]
+            refused: stripe.InvalidRequestError | None = None
+            for intent, bill in payments:
+                try:
+                    found.append(self._refunded(intent, purchase, sale, bill))
+                except stripe.InvalidRequestError as error:
+                    refused = error
+            if refused:
+                raise refused
         return found
 
     def _ended_plan(self, plan: str) -> tuple[Object, Observed]:
@@ -133,7 +168,7 @@ class Stripe(Reader):
         Payments for changes within the period come first. The period's own payment comes last, because its refund means
         that all is refunded.
         """
-        began = plan["items"]["data"][0]["current_period_start"]
+        began = max(item["current_period_start"] for item in plan["items"]["data"])
         listed = pages(self.api.v1.invoices.list({"subscription": plan["id"], "status": "paid", "limit": 100}))
         invoices = [one for one, _ in listed if any(line["period"]["start"] >= began for line in one["lines"]["data"])]
         for invoice in sorted(invoices, key=lambda one: -one["created"]):
@@ -156,15 +191,17 @@ class Stripe(Reader):
                 raise
 
 
-def connect(read_secret: Callable[[str], Mapping[str, Any]], base: str) -> Stripe:
+def connect(read_secret: Callable[[str], Mapping[str, Any]], base: str, known: Known | None = None) -> Stripe:
     """Return Stripe at the address *base* (empty: Stripe's own).
 
     *read_secret* takes the name of a field, and returns the JSON secret with that field. It is called on first use.
+    *known* knows the offers on sale.
     """
     return Stripe(
         api_key=lambda: str(read_secret("api_key")["api_key"]),
         webhook_secrets=lambda: _signing_secrets(read_secret("webhook_secrets")["webhook_secrets"]),
         base=base,
+        shop=known,
     )
 
 
@@ -188,20 +225,15 @@ def _page(session: Object) -> Page:
 
 def _page_params(checkout: Checkout, customer: str) -> Any:
     cart, metadata = checkout.cart, metadata_of(checkout)
-    price: dict[str, Any] = {
-        "currency": cart.currency,
-        "unit_amount": cart.unit_amount,
-        "product_data": {"name": cart.name, "metadata": {"offer_id": cart.offer_id}},
-    }
     params: dict[str, Any] = {
         "customer": customer,
         "client_reference_id": checkout.customer_id[:200],
         "success_url": checkout.success_url,
         "cancel_url": checkout.cancel_url,
         "metadata": metadata,
+        "line_items": [_line_item(cart)],
     }
-    if cart.kind is Kind.SUBSCRIPTION and cart.interval:
-        price["recurring"] = {"interval": cart.interval.value}
+    if cart.kind is Kind.SUBSCRIPTION:
         trial = {"trial_period_days": cart.trial_days} if cart.trial_days else {}
         params |= {"mode": "subscription", "subscription_data": {"metadata": metadata, **trial}}
     else:
@@ -210,4 +242,68 @@ def _page_params(checkout: Checkout, customer: str) -> Any:
         params["expires_at"] = checkout.created_at + max(
             checkout.lifetime_s, SHORTEST_LIFE_S + SKEW_S + OPENED_WITHIN_S
         )
-    return params | {"line_items": [{"price_data": price, "quantity": cart.quantity}]}
+    return params | _options(cart)
+
+
+def _line_item(cart: Cart) -> dict[str, Any]:
+    item: dict[str, Any] = {"quantity": cart.quantity}
+    if cart.max_quantity:
+        item["adjustable_quantity"] = {"enabled": True, "minimum": 1, "maximum": cart.max_quantity}
+    if cart.price:
+        return item | {"price": cart.price}
+    price: dict[str, Any] = {
+        "currency": cart.currency,
+        "unit_amount": cart.unit_amount,
+        "product_data": {"name": cart.name, "metadata": {"offer_id": cart.offer_id}},
+    }
+    if cart.interval:
+        price["recurring"] = {"interval": cart.interval.value, "interval_count": cart.interval_count}
+    return item | {"price_data": price}
+
+
+def _options(cart: Cart) -> dict[str, Any]:
+    """Return what the page offers beside paying. Stripe takes either a discount, or a field for codes.
+
+    Stripe taxes a known customer only if the page may save the address, and takes a tax id only if it may save the name
+    (https://docs.stripe.com/api/checkout/sessions/create).
+    """
+    params: dict[str, Any] = {}
+    if cart.promotion:
+        params["discounts"] = [{"promotion_code": cart.promotion}]
+    elif cart.promotion_codes:
+        params["allow_promotion_codes"] = True
+    updates: dict[str, str] = {}
+    if cart.automatic_tax:
+        params["automatic_tax"] = {"enabled": True}
+        updates["address"] = "auto"
+    if cart.tax_id_collection:
+        params["tax_id_collection"] = {"enabled": True}
+        updates["name"] = "auto"
+    return params | {"customer_update": updates} if updates else params
+
+
+@contextmanager
+def _promotion_refused(cart: Cart) -> Iterator[None]:
+    """Refuse the cart's code if Stripe does not give the discount for this cart or to this customer."""
+    try:
+        yield
+    except ProviderRefused as refusal:
+        param, code = _named_by(refusal)
+        if cart.promotion and (param.startswith("discounts") or code == "amount_too_small"):
+            raise Malformed("promotion_code", f"{cart.promotion_code!r} cannot be used for this") from refusal
+        raise
+
+
+def _combines_currencies(refusal: ProviderRefused) -> bool:
+    """Whether Stripe refused because the customer has something that runs, or an open page, in another currency.
+
+    Stripe has no code for it (https://docs.stripe.com/billing/customer#multiple-currencies).
+    """
+    why = refusal.__cause__
+    return isinstance(why, stripe.InvalidRequestError) and "combine currencies" in (why.user_message or str(why))
+
+
+def _named_by(refusal: ProviderRefused) -> tuple[str, str]:
+    """Return the parameter and the code by which Stripe refused."""
+    why = refusal.__cause__
+    return (why.param or "", why.code or "") if isinstance(why, stripe.InvalidRequestError) else ("", "")

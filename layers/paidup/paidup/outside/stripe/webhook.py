@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-from stripe import SignatureVerificationError, WebhookSignature
+from stripe import SignatureVerificationError, WebhookSignature, api_version
 
 from paidup.model.errors import BadSignature, BrokenJson, Malformed
 from paidup.model.provider import WebhookEvent
@@ -31,11 +31,17 @@ NOT_URGENT = frozenset(
         "customer.subscription.deleted",
         "customer.subscription.paused",
         "customer.subscription.resumed",
+        "customer.subscription.pending_update_applied",
+        "customer.subscription.pending_update_expired",
         "customer.subscription.trial_will_end",
         "invoice.paid",
         "invoice.payment_failed",
         "invoice.payment_action_required",
+        "invoice.voided",
+        "invoice.marked_uncollectible",
         "charge.refunded",
+        "charge.refund.updated",
+        "refund.updated",
         "refund.failed",
         "charge.dispute.created",
         "charge.dispute.updated",
@@ -54,7 +60,8 @@ LONGEST_ID = 255  # Stripe's own limit
 class Event:
     """A Stripe event. `created` is Stripe's epoch second. `thing` is the object as reported.
 
-    If the event is thin (type and object id only), `thing` is None. `account` is the connected account that the event
+    If the event is thin (type and object id only), or was made by another version of the API, `thing` is None: the
+    object must be fetched. `account` is the connected account that the event
     is about (None: our own).
     """
 
@@ -98,6 +105,7 @@ def read(body: str, *, api_key: str, now: int | None = None) -> WebhookEvent:
         provider=NAME,
         event_id=event.event_id,
         type=event.type,
+        created_at=event.created,
         urgent=event.type in URGENT,
         relevant=ours and event.type in HANDLED,
         body=body,
@@ -116,13 +124,14 @@ def parse(text: str) -> Event:
         thin = raw["object"] == "v2.core.event"
         thing = None if thin else raw["data"]["object"]
         related: Any = (raw.get("related_object") or {"id": ""}) if thin else thing
+        ours = thin or _release(raw.get("api_version")) in (None, _release(api_version))
         created = datetime.fromisoformat(raw["created"]).timestamp() if thin else raw["created"]
         event = Event(
             event_id=raw["id"],
             type=str.removeprefix(raw["type"], "v1."),
             created=int(created),
             object_id=related.get("id", ""),
-            thing=thing,
+            thing=thing if ours or not isinstance(thing, Mapping) else None,
             livemode=bool(raw.get("livemode")),
             account=raw.get("context" if thin else "account") or None,
         )
@@ -136,6 +145,11 @@ def parse(text: str) -> Event:
     if not event.event_id or not 0 <= event.created < 10**10:
         raise BrokenJson("The body is not a Stripe event: it has no id, or no time.")
     return event
+
+
+def _release(version: str | None) -> str | None:
+    """Return the release of a version (`endive` of `2026-10-28.endive`). Within a release, objects keep their shape."""
+    return version.rpartition(".")[2] if version else None
 
 
 def _no_number(constant: str) -> NoReturn:

@@ -27,8 +27,6 @@ def handler(event: dict[str, Any], context: Any) -> Any:
             until.with_suffix(".begun").touch()
             while not until.exists():
                 time.sleep(0.01)
-        case "hang":
-            time.sleep(60)
         case "put":
             row = {"pk": {"S": "here"}, "sk": {"S": "before"}}
             dynamodb().put_item(TableName=os.environ["TABLE"], Item=row)

@@ -1,0 +1,42 @@
+"""Allowances: on whose account a provider is asked, around all calls of a flow, as `deadline` does for time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """`spend` is called before each request to a provider, and raises BudgetSpent.
+
+    `refused` is told that a provider took one for one too many, and the seconds to wait, if the provider says them.
+    """
+
+    spend: Callable[[str], None]
+    refused: Callable[[str, int | None], None]
+
+
+_allowed: ContextVar[Allowance | None] = ContextVar("allowed", default=None)
+
+
+@contextmanager
+def on(allowance: Allowance) -> Iterator[None]:
+    """Let every request in the block be made on *allowance*. Requests outside of any such block are not counted."""
+    token = _allowed.set(allowance)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def spend(provider: str) -> None:
+    """Take one request to *provider* from the allowance. Raises BudgetSpent."""
+    if allowance := _allowed.get():
+        allowance.spend(provider)
+
+
+def refused(provider: str, retry_after_s: int | None) -> None:
+    """Tell that *provider* took a request for one too many, until *retry_after_s* seconds have passed."""
+    if allowance := _allowed.get():
+        allowance.refused(provider, retry_after_s)

@@ -1,0 +1,389 @@
+"""What paidup did not open: links, pricing tables, the dashboard, and another product on the same account."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from paidup.model.offer import Interval, Kind, Offer
+
+from tests.functions.merchant import (
+    DAY,
+    GRACE,
+    PLAN,
+    as_in_2024,
+    cases,
+    change,
+    deliver,
+    link,
+    pay_link,
+    price,
+)
+from tests.functions.story import Story
+from tests.functions.test_selling import on_sale
+from tests.functions.wire import Wire
+
+GOLD = Offer(
+    offer_id="gold", name="Gold", kind=Kind.SUBSCRIPTION, currency="eur", interval=Interval.MONTH, price="price_gold"
+)
+
+
+def customer_of(story: Story) -> str:
+    """Let the buyer be known at Stripe, and return their customer there."""
+    story.opens("day_pass")
+    story.hear()
+    return story.customer()
+
+
+def of_sort(story: Story, *types: str) -> list[dict[str, Any]]:
+    return [event for event in story.news() if event["type"] in types]
+
+
+class TestAPaymentLinkForAPass:
+    @pytest.mark.parametrize("known", [True, False])
+    @pytest.mark.parametrize("creates", ["always", "if_required"])
+    def test_is_granted_where_its_price_names_an_offer(self, story: Story, known: bool, creates: str) -> None:
+        if known:
+            customer_of(story)
+        url = link(story, price(story, 12_000, every=None, sells="ten_class_pass"), customer_creation=creates)
+
+        pay_link(story, url, client_reference_id=story.buyer)
+        story.hear()
+
+        assert set(story.access) == {"ten_class_pass"}
+        assert story.purchase["amount"] == 12_000
+        assert story.access["ten_class_pass"] is not None, "a pass of 180 days"
+
+    def test_is_granted_for_as_many_as_were_bought(self, story: Story) -> None:
+        url = link(story, price(story, 1_500, every=None, lookup_key="day_pass"), quantity=3)
+
+        pay_link(story, url, client_reference_id=story.buyer)
+        story.hear()
+
+        assert story.account["access"][0]["quantity"] == 3
+
+    def test_is_refunded_and_disputed_like_any_other(self, story: Story) -> None:
+        url = link(story, price(story, 12_000, every=None, sells="ten_class_pass"))
+        pay_link(story, url, client_reference_id=story.buyer)
+        (paid,) = of_sort(story, "checkout.session.completed")
+        deliver(story, paid)
+
+        story.post("refunds", payment_intent=paid["data"]["object"]["payment_intent"])
+        story.hear("charge.refunded")
+
+        assert (story.purchase["status"], story.access) == ("refunded", {})
+
+    def test_of_a_customer_we_know_is_a_case_without_a_name(self, story: Story) -> None:
+        customer_of(story)
+        url = link(story, price(story, 700, every=None))
+
+        pay_link(story, url, client_reference_id=story.buyer)
+        story.hear()
+
+        assert story.access == {}
+        assert list(cases(story)) == ["unknown-price"]
+
+    def test_of_nobody_we_know_is_ignored_without_a_name(self, story: Story) -> None:
+        pay_link(story, link(story, price(story, 700, every=None)), client_reference_id="another-shops-user")
+
+        story.hear()
+
+        assert story.world.services.table.account("another-shops-user").version == 0
+
+    def test_without_any_reference_is_ignored(self, story: Story) -> None:
+        pay_link(story, link(story, price(story, 12_000, every=None, sells="ten_class_pass")))
+
+        story.hear()
+
+        assert story.account["purchases"] == []
+
+
+class TestAPaymentLinkForASubscription:
+    @pytest.fixture
+    def url(self, story: Story) -> str:
+        return link(story, price(story, 4_900, sells="monthly"))
+
+    def ends(self, story: Story) -> int:
+        ref = story.purchase["provider_ref"].removeprefix("stripe#")
+        plan = story.world.stripe.v1.subscriptions.retrieve(ref).to_dict()
+        return int(plan["items"]["data"][0]["current_period_end"])
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_is_granted_whether_its_guest_is_known_or_not(self, story: Story, url: str, known: bool) -> None:
+        if known:
+            customer_of(story)
+
+        pay_link(story, url, client_reference_id=story.buyer)
+        story.hear()
+
+        assert story.access == {"monthly": self.ends(story) + GRACE}
+
+    @pytest.mark.parametrize("alone", ["checkout.session.completed", f"{PLAN}.created", "invoice.paid"])
+    def test_is_granted_by_any_one_of_its_events(self, story: Story, url: str, alone: str) -> None:
+        pay_link(story, url, client_reference_id=story.buyer)
+
+        story.hear(alone)
+        story.is_swept()
+
+        assert story.access == {"monthly": self.ends(story) + GRACE}
+
+    def test_is_one_purchase_in_any_order(self, story: Story, url: str) -> None:
+        pay_link(story, url, client_reference_id=story.buyer)
+
+        deliver(story, *reversed(story.news()))
+
+        assert len(story.account["purchases"]) == 1
+        assert story.access == {"monthly": self.ends(story) + GRACE}
+
+    def test_is_renewed_and_ends(self, story: Story, url: str) -> None:
+        pay_link(story, url, client_reference_id=story.buyer)
+        story.hear()
+        story.world.pass_time(32 * DAY)
+        story.hear()
+        assert story.access == {"monthly": self.ends(story) + GRACE}
+
+        story.cancel()
+        story.hear()
+
+        assert (story.purchase["status"], story.access) == ("canceled", {})
+
+    def test_of_a_customer_we_know_is_a_case_without_a_name(self, story: Story) -> None:
+        customer_of(story)
+
+        pay_link(story, link(story, price(story, 300)), client_reference_id=story.buyer)
+        story.hear()
+
+        assert story.access == {}
+        assert list(cases(story)) == ["unknown-price"]
+
+    def test_of_nobody_we_know_is_ignored_without_a_name(self, story: Story) -> None:
+        pay_link(story, link(story, price(story, 300)), client_reference_id="another-shops-user")
+
+        story.hear()
+
+        assert story.world.services.table.account("another-shops-user").version == 0
+
+    def test_from_a_pricing_table_is_granted_too(self, story: Story) -> None:
+        sold = price(story, 4_900, lookup_key="monthly")
+
+        pay_link(story, f"{story.world.fakes.url}/stripe/pricing-table/{sold}", client_reference_id=story.buyer)
+        story.hear()
+
+        assert story.access == {"monthly": self.ends(story) + GRACE}
+
+
+class TestTheDashboard:
+    def session(self, story: Story, sold: str, mode: str, **more: Any) -> Any:
+        fields = {"line_items[0][price]": sold, "line_items[0][quantity]": 1, "mode": mode}
+        done = {"success_url": "https://shop.example/done"}
+        return story.post("checkout/sessions", customer=customer_of(story), **fields, **done, **more)
+
+    def test_can_sell_a_pass_to_a_customer_we_know(self, story: Story) -> None:
+        session = self.session(story, price(story, 12_000, every=None, sells="ten_class_pass"), "payment")
+
+        story.world.pay(session["url"])
+        story.hear()
+
+        assert set(story.access) == {"ten_class_pass"}
+
+    def test_can_sell_a_subscription_to_a_customer_we_know(self, story: Story) -> None:
+        session = self.session(story, price(story, 4_900, lookup_key="monthly"), "subscription")
+
+        story.world.pay(session["url"])
+        story.hear()
+
+        assert story.access == {"monthly": story.period_end() + GRACE}
+
+    def test_sells_what_names_nothing_to_a_case(self, story: Story) -> None:
+        session = self.session(story, price(story, 12_000, every=None), "payment")
+
+        story.world.pay(session["url"])
+        story.hear()
+
+        assert story.access == {}
+        assert list(cases(story)) == ["unknown-price"]
+
+
+def paid_invoice(customer: str, sold: str, at: int, **more: Any) -> dict[str, Any]:
+    """Return Stripe's event of a paid invoice without a subscription, made in the dashboard."""
+    line = {
+        "id": "il_1Dashboard",
+        "object": "line_item",
+        "amount": 12_000,
+        "currency": "eur",
+        "parent": {"type": "invoice_item_details", "invoice_item_details": {"proration": False}},
+        "period": {"start": at, "end": at},
+        "pricing": {"type": "price_details", "price_details": {"price": sold, "product": "prod_1"}},
+        "quantity": 1,
+    }
+    bill = {
+        "id": f"in_1{sold[-20:]}",
+        "object": "invoice",
+        "amount_due": 12_000,
+        "amount_paid": 12_000,
+        "billing_reason": "manual",
+        "created": at,
+        "currency": "eur",
+        "customer": customer,
+        "lines": {"object": "list", "data": [line], "has_more": False},
+        "metadata": {},
+        "parent": None,
+        "status": "paid",
+        "status_transitions": {"paid_at": at},
+        "subtotal": 12_000,
+        "total": 12_000,
+    }
+    event = {"id": f"evt_1{sold[-20:]}", "object": "event", "type": "invoice.paid", "created": at, "livemode": False}
+    return event | {"data": {"object": bill | more}}
+
+
+class TestAnInvoiceMadeInTheDashboard:
+    def test_is_granted_to_a_customer_we_know(self, story: Story) -> None:
+        customer = customer_of(story)
+        sold = price(story, 12_000, every=None, sells="ten_class_pass")
+
+        deliver(story, paid_invoice(customer, sold, story.world.now()))
+
+        assert set(story.access) == {"ten_class_pass"}
+        assert story.purchase["amount"] == 12_000
+
+    def test_is_a_case_without_a_name(self, story: Story) -> None:
+        customer = customer_of(story)
+
+        deliver(story, paid_invoice(customer, price(story, 12_000, every=None), story.world.now()))
+
+        assert story.access == {}
+        assert list(cases(story)) == ["unknown-price"]
+
+    def test_of_nobody_we_know_is_ignored(self, story: Story) -> None:
+        stranger = str(story.post("customers", email="eve@example.com")["id"])
+        sold = price(story, 12_000, every=None, sells="ten_class_pass")
+
+        deliver(story, paid_invoice(stranger, sold, story.world.now()))
+
+        assert story.account["purchases"] == []
+
+
+class TestAPriceThatAnOfferNames:
+    """The offer has the price's id or its lookup key as its own `price`. At Stripe, nothing names the offer."""
+
+    @pytest.fixture(params=["by its id", "by its lookup key"])
+    def sold(self, request: pytest.FixtureRequest, story: Story) -> Iterator[str]:
+        """A price for a month of `gold`."""
+        named = {} if request.param == "by its id" else {"lookup_key": "gold_eur"}
+        an_id = price(story, 8_000, **named)
+        with on_sale(story.world, replace(GOLD, price=named.get("lookup_key", an_id))):
+            yield an_id
+
+    def test_sells_it_by_a_link(self, story: Story, sold: str) -> None:
+        customer_of(story)
+
+        pay_link(story, link(story, sold), client_reference_id=story.buyer)
+        story.hear()
+
+        assert list(story.access) == ["gold"]
+
+    def test_sells_it_by_a_link_to_a_customer_whom_nobody_knew(self, story: Story, sold: str) -> None:
+        pay_link(story, link(story, sold), client_reference_id=story.buyer)
+        story.hear()
+
+        assert list(story.access) == ["gold"]
+
+    def test_sells_it_by_a_subscription_made_in_the_dashboard(self, story: Story, sold: str) -> None:
+        customer = customer_of(story)
+
+        story.post(
+            "subscriptions", customer=customer, default_payment_method="pm_card_visa", **{"items[0][price]": sold}
+        )
+        story.hear()
+
+        assert list(story.access) == ["gold"]
+        assert cases(story) == {}
+
+    def test_sells_it_if_only_a_sync_finds_it(self, story: Story, sold: str) -> None:
+        story.buys("monthly")
+        story.hear()
+        story.world.pass_time(DAY)
+        change(story, to=sold, proration_behavior="always_invoice")
+        story.news()
+
+        story.world.sync(customer=story.buyer)
+
+        assert list(story.access) == ["gold"]
+
+    def test_sells_it_by_a_change_in_the_dashboard(self, story: Story, sold: str) -> None:
+        story.buys("monthly")
+        story.hear()
+        story.world.pass_time(DAY)
+
+        change(story, to=sold, proration_behavior="always_invoice")
+        story.hear()
+
+        assert list(story.access) == ["gold"]
+        assert cases(story) == {}
+
+    def test_sells_it_by_an_invoice_made_in_the_dashboard(self, story: Story) -> None:
+        customer = customer_of(story)
+        an_id = price(story, 2_500, every=None)
+        course = Offer(offer_id="course", name="Course", kind=Kind.PASS, currency="eur", price=an_id, valid_days=30)
+
+        with on_sale(story.world, course):
+            deliver(story, paid_invoice(customer, an_id, story.world.now()))
+
+        assert list(story.access) == ["course"]
+        assert cases(story) == {}
+
+
+class TestAnotherProductOnTheSameAccount:
+    """Its events are ignored once, counted, and neither retried nor alarmed."""
+
+    @pytest.fixture
+    def foreign(self, story: Story, wire: Wire) -> list[dict[str, Any]]:
+        """Everything that Stripe has to say of another product's customer."""
+        metadata = {"metadata[user]": "17", "metadata[customer_id]": "their-own-id"}
+        stranger = str(story.post("customers", email="eve@example.com", **metadata)["id"])
+        fields = {"items[0][price]": price(story, 2_000), "default_payment_method": "pm_card_visa"}
+        plan = story.post("subscriptions", customer=stranger, **fields, **metadata)
+        paid = story.world.stripe.v1.invoice_payments.list({"invoice": plan["latest_invoice"]}).data[0].to_dict()
+        intent = paid["payment"]["payment_intent"]
+        pay_link(story, link(story, price(story, 900, every=None)), client_reference_id="user-17")
+        story.world.pass_time(5 * DAY)
+        story.post("refunds", payment_intent=intent, amount=500)
+        story.trigger("disputes", payment_intent=intent, amount=100)
+        story.world.stripe.v1.subscriptions.cancel(plan["id"])
+        wire.asked.clear()
+        return story.news()
+
+    def is_quiet(self, story: Story) -> bool:
+        failed = list(story.world.services.table.failed_events())
+        accounts = [story.world.services.table.account(one).version for one in ("their-own-id", "user-17")]
+        return not failed and accounts == [0, 0] and story.account["purchases"] == []
+
+    def test_is_ignored(self, story: Story, foreign: list[dict[str, Any]]) -> None:
+        deliver(story, *foreign)
+
+        assert self.is_quiet(story)
+
+    def test_is_ignored_in_another_version_too(self, story: Story, foreign: list[dict[str, Any]]) -> None:
+        deliver(story, *map(as_in_2024, foreign))
+
+        assert self.is_quiet(story)
+
+    def test_costs_no_call_for_its_subscription_and_invoices(
+        self, story: Story, foreign: list[dict[str, Any]], wire: Wire
+    ) -> None:
+        known = [one for one in foreign if one["type"].startswith((PLAN, "invoice."))]
+        deliver(story, *known)
+        first = len(wire.asked)
+
+        deliver(story, *[one | {"id": f"{one['id']}again"} for one in known])
+
+        assert len(wire.asked) - first == 0, wire.asked
+        assert first <= 1, wire.asked
+
+    def test_is_counted_once(self, story: Story, foreign: list[dict[str, Any]]) -> None:
+        deliver(story, *foreign)
+
+        said = {one["id"] for one in foreign if one["type"] == f"{PLAN}.created"}
+        table = story.world.services.table
+        assert [str(table.event("stripe", an_id).status) for an_id in said] == ["ignored"]  # type: ignore[union-attr]

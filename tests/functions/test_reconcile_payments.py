@@ -1,0 +1,174 @@
+"""Every webhook is lost, and nobody asks: the provider's own list of events leads to the same purchase."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.merchant import GRACE, paid_with, price
+from tests.functions.story import Story
+from tests.functions.wire import Wire, be_down
+from tests.handlers import Context, invoke, sample
+from tests.world import World
+
+WEBHOOKS_COME_WITHIN_S = 130
+RUN = "events#stripe"
+
+
+def reconcile(world: World, *time_left_s: float) -> Any:
+    """Let EventBridge run reconcile_payments, which has that much time left each time that it looks."""
+    return invoke("reconcile_payments", sample("reconcile_payments"), Context(*time_left_s))
+
+
+@pytest.fixture
+def caught_up(story: Story) -> Story:
+    """A shop whose reconciler has read everything of before."""
+    story.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+    reconcile(story.world)
+    return story
+
+
+def happened(story: Story) -> set[tuple[str, str]]:
+    """Return what the buyer's timeline says: what register changed, and by which channel that was heard."""
+    entries = story.world.services.table.timeline(story.buyer)
+    return {(entry.register.partition("#")[0], entry.channel) for entry in entries}
+
+
+def test_a_payment_of_which_nobody_told_is_found(caught_up: Story) -> None:
+    caught_up.buys("ten_class_pass")
+    caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+
+    report = reconcile(caught_up.world)
+
+    assert set(caught_up.access) == {"ten_class_pass"}
+    assert report["found"] >= 1
+    assert ("payment", "reconciler") in happened(caught_up)
+
+
+def test_a_whole_subscription_is_found_with_its_right_end(caught_up: Story) -> None:
+    caught_up.buys("monthly")
+    caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+
+    reconcile(caught_up.world)
+
+    assert caught_up.access == {"monthly": caught_up.period_end() + GRACE}
+
+
+def test_a_refund_of_which_nobody_told_ends_access(caught_up: Story) -> None:
+    caught_up.buys("monthly")
+    caught_up.hear()
+    caught_up.post("refunds", payment_intent=paid_with(caught_up))
+    caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+
+    reconcile(caught_up.world)
+
+    assert (caught_up.purchase["status"], caught_up.access) == ("refunded", {})
+
+
+def test_what_has_just_happened_is_left_to_its_webhook(caught_up: Story) -> None:
+    caught_up.buys("ten_class_pass")
+
+    reconcile(caught_up.world)
+
+    assert caught_up.access == {}
+
+
+def test_what_a_webhook_told_is_not_settled_again(caught_up: Story) -> None:
+    caught_up.buys("ten_class_pass")
+    caught_up.hear()
+    caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+    version = caught_up.version
+
+    report = reconcile(caught_up.world)
+
+    assert (report["found"], report["known"] >= 1) == (0, True)
+    assert caught_up.version == version
+    assert "reconciler" not in {channel for _, channel in happened(caught_up)}
+
+
+def test_a_webhook_that_comes_after_all_changes_nothing(caught_up: Story) -> None:
+    caught_up.buys("ten_class_pass")
+    caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+    reconcile(caught_up.world)
+    before = caught_up.account
+
+    caught_up.hear()
+
+    assert caught_up.account == before
+
+
+def test_each_run_goes_on_where_the_last_one_ended(caught_up: Story) -> None:
+    caught_up.buys("ten_class_pass")
+    caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+    assert reconcile(caught_up.world)["found"] >= 1
+
+    again = reconcile(caught_up.world)
+
+    assert (again["found"], again["known"], again["unfinished"]) == (0, 0, False)
+
+
+def test_a_run_without_time_is_finished_by_the_next(caught_up: Story) -> None:
+    caught_up.buys("monthly")
+    caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+
+    first = reconcile(caught_up.world, 200, 200, 200, 5)
+    second = reconcile(caught_up.world)
+
+    assert first["unfinished"] is True
+    assert second["unfinished"] is False
+    assert caught_up.access == {"monthly": caught_up.period_end() + GRACE}
+
+
+class TestOneRunAtATime:
+    def test_another_one_leaves_it_alone(self, caught_up: Story) -> None:
+        table, now = caught_up.world.services.table, caught_up.world.now()
+        assert table.claim_run(RUN, "another", until=now + 300, now=now)
+        caught_up.buys("ten_class_pass")
+        caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+
+        report = reconcile(caught_up.world)
+        table.release_run(RUN, "another", now=caught_up.world.now())
+
+        assert report["taken"] is True
+        assert caught_up.access == {}
+
+    def test_a_run_that_died_hinders_none_after_its_time(self, caught_up: Story) -> None:
+        now = caught_up.world.now()
+        caught_up.world.services.table.claim_run(RUN, "dead", until=now + 240, now=now)
+        caught_up.buys("ten_class_pass")
+        caught_up.world.pass_time(300)
+
+        report = reconcile(caught_up.world)
+
+        assert report["taken"] is False
+        assert set(caught_up.access) == {"ten_class_pass"}
+
+
+def test_without_the_provider_the_run_ends_and_the_next_one_goes_on(caught_up: Story, wire: Wire) -> None:
+    caught_up.buys("ten_class_pass")
+    caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+    wire.inject("GET /v1/events", be_down)
+
+    down = reconcile(caught_up.world)
+    wire.mend()
+    up = reconcile(caught_up.world)
+
+    assert (down["unfinished"], up["unfinished"]) == (True, False)
+    assert set(caught_up.access) == {"ten_class_pass"}
+
+
+def test_an_event_that_fails_is_shown_goes_to_the_queue_and_holds_up_no_other(caught_up: Story) -> None:
+    stranger = str(caught_up.post("customers", email="eve@example.com")["id"])
+    plan = price(caught_up, 4_900, lookup_key="monthly")
+    fields = {"customer": stranger, "items[0][price]": plan, "default_payment_method": "pm_card_visa"}
+    sold = str(caught_up.post("subscriptions", **fields)["id"])
+    caught_up.buys("ten_class_pass")
+    caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+
+    report = reconcile(caught_up.world)
+
+    assert set(caught_up.access) == {"ten_class_pass"}
+    assert report["queued"] >= 1
+    failed = [one for one in caught_up.world.services.table.failed_events() if sold in one.body]
+    assert failed
+    assert all(one.error and one.error.startswith("NotYetKnown") for one in failed)
+    assert len(caught_up.world.work_queue()) == report["queued"]

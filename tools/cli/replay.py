@@ -1,0 +1,81 @@
+"""`paidup replay`: events settled once more, by the path on which they came."""
+
+from dataclasses import replace
+from getpass import getuser
+from typing import Annotated
+
+import typer
+from paidup.edge import clock
+from paidup.edge.services import dead_letters
+from paidup.flows.replay import collect_dead, replay_failed
+from paidup.flows.replay import replay as replay_one
+from paidup.flows.services import Services
+from paidup.flows.support import Decision
+from paidup.model.errors import NotFound, Refusal
+from paidup.model.event import EventRecord, EventStatus
+
+from tools.cli.options import AsJson, Stack, new_app
+from tools.cli.output import Stopped, show, waiting
+from tools.cli.rows import EVENT_COLUMNS, event_row
+from tools.cli.target import DESK, services
+
+MOST = 100
+FOR_EVER_S = 3_600.0
+
+app = new_app()
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    event_ids: Annotated[list[str] | None, typer.Argument(metavar="[EVENT]...", help="The provider's ids.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Every event that is not settled yet.")] = False,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the timeline.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which events.")] = False,
+    most: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many of the failed.")] = MOST,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Settle events once more: those that failed, or those that are named. If one fails again, it ends with 1.
+
+    An event is tried once in a run. What is settled stays settled, so it can be stopped, and run again.
+
+    Example: paidup replay --failed --reason "the mistake is mended" --stack paidup
+    """
+    if bool(event_ids) == failed:
+        raise typer.BadParameter("Name events, or give --failed.")
+    if not (reason or dry_run):
+        raise typer.BadParameter("Say why by --reason.")
+    with services(context, stack, DESK) as there, waiting("Settling events once more …"):
+        decision = Decision(by=getuser(), reason=reason, now=clock.now())
+        more = False
+        if failed:
+            collect_dead(dead_letters(), there, now=decision.now)
+            run = replay_failed(there, decision, dry_run=dry_run, most=most, before=None, time_left=lambda: FOR_EVER_S)
+            found, more = list(run.events), run.more
+        elif dry_run:
+            found = [_known(one, there) for one in event_ids or ()]
+        else:
+            found = [_replayed(one, there, decision) for one in event_ids or ()]
+    show([event_row(one) for one in found], EVENT_COLUMNS, as_json=as_json, nothing="No event failed.")
+    if more:
+        typer.echo("Others wait: run it again.", err=True)
+    raise typer.Exit(0 if dry_run or all(one.dealt_with for one in found) else 1)
+
+
+def _replayed(event_id: str, there: Services, decision: Decision) -> EventRecord:
+    """Replay one event. What refuses that is told in its row, so that the others are replayed, too."""
+    provider = next((one for one in there.providers if there.table.event(one, event_id)), there.providers[0])
+    try:
+        return replay_one(provider, event_id, there, decision)
+    except NotFound:
+        raise Stopped(f"Neither the log nor {provider} has an event {event_id}.") from None
+    except Refusal as refusal:
+        return replace(_known(event_id, there), status=EventStatus.FAILED, error=str(refusal))
+
+
+def _known(event_id: str, there: Services) -> EventRecord:
+    found = next((one for name in there.providers if (one := there.table.event(name, event_id))), None)
+    if found is None:
+        raise Stopped(f"The log has no event {event_id}.")
+    return found
