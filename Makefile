@@ -4,7 +4,7 @@
 #   make test         every test (ARGS="…" goes to pytest)
 #   make check        style, types, architecture, browser client, template, build, pinned requirements
 #   make bench        how fast functions start and answer, what purchases, sweep and tabs consume, how long people wait (RUNS=200)
-#   make soak         100,000 random lives of one customer (SEQUENCES=… for fewer)
+#   make soak         100,000 random lives of one customer (SEQUENCES=… for fewer, SEED=… for the same ones again)
 #   make day          a day of 500 purchases without any webhook, beside the same day with them (PURCHASES=… for fewer)
 #   make build        what `sam deploy` deploys
 #   make openapi      write the API's description anew, after a change of routes or models
@@ -126,7 +126,7 @@ bench: setup
 
 SEQUENCES ?= 100000
 soak: .venv/.app
-	.venv/bin/python -m tools.soak --sequences $(SEQUENCES)
+	.venv/bin/python -m tools.soak --sequences $(SEQUENCES) $(if $(SEED),--seed $(SEED))
 
 PURCHASES ?= 500
 day: .venv/.app

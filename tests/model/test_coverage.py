@@ -263,6 +263,34 @@ class TestRenewals:
         dropped = bill("in_3", InvoiceStatus.PAID, line("locker", credit=True, end=T0 + 2 * MONTH), at=T0 + MONTH + 60)
         assert state(late.merge(dropped), T0 + MONTH + 3_600) is PurchaseStatus.UNPAID
 
+    def test_what_was_tried_gets_no_grace_beside_what_was_paid(self) -> None:
+        tried = plan(SubscriptionStatus.TRIALING, item("tried"), trial_end=T0 + MONTH, invoice="in_1")
+        free = bill("in_1", InvoiceStatus.PAID, line("tried"))
+        second = line(start=T0 + MONTH, end=T0 + 2 * MONTH, prorated=True)
+        moved = bill("in_2", InvoiceStatus.PAID, second, at=T0 + MONTH + 60)
+        locker = bill("in_3", InvoiceStatus.OPEN, replace(second, price="price_locker"), at=T0 + MONTH + 90)
+        has = (self.NEXT, item("locker", period_start=T0 + MONTH, period_end=T0 + 2 * MONTH))
+        late = plan(SubscriptionStatus.PAST_DUE, *has, trial_end=T0 + MONTH, invoice="in_3")
+
+        purchase = told(fact(tried, about="sub_1"), free, moved, locker, fact(late, T0 + MONTH + 90, about="sub_1"))
+
+        assert granted(purchase, T0 + MONTH + 100) == {"ten_classes": 1}
+
+    def test_what_was_over_before_a_paid_period_gets_no_grace_when_another_bill_is_late(self) -> None:
+        year = bill("in_1", InvoiceStatus.PAID, line("yearly", end=T0 + 12 * MONTH))
+        back = line("yearly", end=T0 + 12 * MONTH, credit=True)
+        month = bill("in_2", InvoiceStatus.PAID, back, line(prorated=True), at=T0 + 1)
+        nameless = replace(line(start=T0 + MONTH + 60, end=T0 + 2 * MONTH), price="price_none")
+        moved = bill("in_3", InvoiceStatus.PAID, nameless, at=T0 + MONTH + 60)
+        locker = bill("in_4", InvoiceStatus.OPEN, line("locker", start=T0 + MONTH + 90), at=T0 + MONTH + 90)
+        period = {"period_start": T0 + MONTH + 60, "period_end": T0 + 2 * MONTH}
+        has = (item(None, price="price_none", **period), item("locker", **period))
+        late = fact(plan(SubscriptionStatus.PAST_DUE, *has, invoice="in_4"), T0 + MONTH + 90, about="sub_1")
+        names = fact(plan(SubscriptionStatus.ACTIVE, item("yearly"), item(), invoice="in_1"), about="sub_1")
+
+        for bills in permutations([year, month, moved, locker]):
+            assert granted(told(*bills, names, late), T0 + MONTH + 100) == {}
+
     def test_a_trial_outlives_a_change_to_a_price_without_name(self) -> None:
         trial = plan(SubscriptionStatus.TRIALING, trial_end=T0 + MONTH, invoice="in_1")
         free = fact(invoice(InvoiceStatus.PAID, amount=0, subtotal=0), about="in_1")

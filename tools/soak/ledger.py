@@ -243,8 +243,7 @@ class Ledger:
         owed = [bill for item in plan.items if (bill := self._sold_by(plan, item.price))]
         unpaid = [plan.newest, *owed] if plan.newest.status is InvoiceStatus.PAID else [plan.newest]
         asked_for = plan.running and not plan.paused and all(one.status is not InvoiceStatus.VOID for one in unpaid)
-        trial_end = plan.trial_end
-        after_a_trial = trial_end is not None and all(line.end <= trial_end for line in self._held(plan))
+        after_a_trial = plan.trial_end is not None and all(self._is_tried(plan, line) for line in self._held(plan))
         if after_a_trial or not list(self._paid(plan)):
             begins = asked_for and plan.status is SubscriptionStatus.ACTIVE and plan.newest.status is InvoiceStatus.OPEN
             yield from self._items(plan, until=plan.period_start + self.policy.grace_s) if begins else ()
@@ -262,20 +261,29 @@ class Ledger:
         """Yield what was paid for, until its end: *grace_s* seconds later, if the next period has begun."""
         renewals = [bill.period or 0 for bill in plan.bills if bill.reason is Reason.RENEWAL]
         for line in self._held(plan):
-            grace_of_it = grace_s if any(begun >= line.end for begun in renewals) else 0
+            is_renewed = any(begun >= line.end for begun in renewals) and not self._is_tried(plan, line)
+            grace_of_it = grace_s if is_renewed else 0
             if line.price in self.names:
                 yield self.names[line.price], line.quantity, self._until(plan, line.end + grace_of_it)
 
     def _held(self, plan: Plan) -> Iterable[Line]:
-        """Return what was paid for and not given back for a change: payment by payment, as they were made."""
+        """Return what was paid for and not given back for a change: payment by payment, as they were made. What was
+        over when the newest paid period began counts no more.
+        """
         held: dict[str, Line] = {}
+        since = 0
         for bill in sorted(self._paid(plan), key=lambda one: (one.made_at, one.ref)):
             bought = [line for line in bill.lines if not line.credit]
             if all(line.price in self.names for line in bought):
                 for line in bill.lines:
                     held.pop(line.price, None) if line.credit else None
             held |= {line.price: line for line in bought}
-        return held.values()
+            since = max(since, *(line.start for line in bought if not line.prorated), 0)
+        return [line for line in held.values() if line.end > since]
+
+    @staticmethod
+    def _is_tried(plan: Plan, line: Line) -> bool:
+        return plan.trial_end is not None and line.end <= plan.trial_end
 
     def _until(self, plan: Plan, second: int) -> int:
         return min(second, plan.period_end) if plan.cancels else second

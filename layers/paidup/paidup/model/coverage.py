@@ -58,7 +58,8 @@ class Coverage:
 class Books:
     """One subscription beside what is known of its money. `names` says which offer a price sells, by the price's id.
 
-    `given` are the items that it had when its collection was paused last.
+    `given` are the items that it had when its collection was paused last. `paid_since` is when its newest paid period
+    began (epoch seconds; 0: none is known).
     """
 
     plan: Subscription
@@ -66,6 +67,7 @@ class Books:
     payment: Payment | None
     names: Mapping[str, str]
     given: tuple[Item, ...] = ()
+    paid_since: int = 0
 
     @property
     def latest(self) -> InvoiceStatus | None:
@@ -131,7 +133,8 @@ class Books:
     def paid_lines(self) -> list[Line]:
         """Return what was paid for and not given back for a change, by price: the newest line of each.
 
-        A change to a price that names no offer takes nothing away.
+        A change to a price that names no offer takes nothing away. What was over when the newest paid period began is
+        left out: nobody waits for its renewal any more.
         """
         held: dict[str, Line] = {}
         for status, lines in self.in_order():
@@ -143,7 +146,7 @@ class Books:
                     if line.credit:
                         held.pop(line.price, None)
             held |= {line.price: line for line in bought}
-        return list(held.values())
+        return [line for line in held.values() if line.end > self.paid_since]
 
     def current(self, *, grace_s: int, without: Container[str] = ()) -> tuple[Holding, ...]:
         """Return what the items grant: each until its period's end, and *grace_s* seconds more.
@@ -188,8 +191,14 @@ class Books:
             if item.price in self.names and item.quantity
         )
 
+    def is_of_the_trial(self, line: Line) -> bool:
+        """Whether *line* is for nothing but a time that was tried for free."""
+        return self.plan.trial_end is not None and line.end <= self.plan.trial_end
+
     def _renews(self, line: Line) -> bool:
-        """Whether the period after that of *line* has begun, and not only a change within it."""
+        """Whether the period after that of *line* has begun, not only a change within it. A trial is not renewed."""
+        if self.is_of_the_trial(line):
+            return False
         starts = [item.period_start for item in self.plan.items if item.price == line.price]
         return min(starts, default=self.plan.period_start) >= line.end
 
@@ -288,8 +297,7 @@ def _unpaid(books: Books, policy: Policy) -> Coverage:
 
 def _only_a_trial(books: Books, lines: Sequence[Line]) -> bool:
     """Whether nothing but a trial came before: money was never paid, so that a failed payment gets no grace."""
-    trial_end = books.plan.trial_end
-    return trial_end is not None and all(line.end <= trial_end for line in lines)
+    return books.plan.trial_end is not None and all(map(books.is_of_the_trial, lines))
 
 
 def _debit_is_under_way(books: Books) -> bool:

@@ -486,6 +486,7 @@ class Purchase:
             payment=self.payment,
             given=self._given(plan),
             names={price: one.offer_id for price, one in self.names.items()},
+            paid_since=self.paid_since.get(plan.ref, 0),
         )
 
     def _given(self, plan: Subscription) -> tuple[Item, ...]:
