@@ -73,6 +73,22 @@ def pay_link(story: Story, url: str, card: str = CARD, **query: str) -> None:
     story.world.pay(str(page.url), card)
 
 
+def customer_of(story: Story) -> str:
+    """Let the buyer be known at Stripe, and return their customer there."""
+    story.opens("day_pass")
+    story.hear()
+    return story.customer()
+
+
+def bill(story: Story, customer: str, sold: str, **more: Any) -> dict[str, Any]:
+    """Write an invoice in the dashboard for one at the price *sold*, let it be paid, and return it."""
+    made = story.post("invoices", customer=customer, **more)
+    story.post("invoiceitems", customer=customer, invoice=made["id"], **{"pricing[price]": sold})
+    story.post(f"invoices/{made['id']}/finalize")
+    paid: dict[str, Any] = story.post(f"invoices/{made['id']}/pay", payment_method="pm_card_visa")
+    return paid
+
+
 def wipe(story: Story) -> None:
     """Remove the metadata of everything that the buyer has at Stripe, as somebody who tidies up."""
     customer = story.customer()

@@ -12,27 +12,22 @@ from tests.functions.merchant import (
     GRACE,
     PLAN,
     as_in_2024,
+    bill,
     cases,
     change,
+    customer_of,
     deliver,
     link,
     pay_link,
     price,
 )
-from tests.functions.story import Story
+from tests.functions.story import CARD, Story
 from tests.functions.test_selling import on_sale
 from tests.functions.wire import Wire
 
 GOLD = Offer(
     offer_id="gold", name="Gold", kind=Kind.SUBSCRIPTION, currency="eur", interval=Interval.MONTH, price="price_gold"
 )
-
-
-def customer_of(story: Story) -> str:
-    """Let the buyer be known at Stripe, and return their customer there."""
-    story.opens("day_pass")
-    story.hear()
-    return story.customer()
 
 
 def of_sort(story: Story, *types: str) -> list[dict[str, Any]]:
@@ -204,62 +199,64 @@ class TestTheDashboard:
         assert list(cases(story)) == ["unknown-price"]
 
 
-def paid_invoice(customer: str, sold: str, at: int, **more: Any) -> dict[str, Any]:
-    """Return Stripe's event of a paid invoice without a subscription, made in the dashboard."""
-    line = {
-        "id": "il_1Dashboard",
-        "object": "line_item",
-        "amount": 12_000,
-        "currency": "eur",
-        "parent": {"type": "invoice_item_details", "invoice_item_details": {"proration": False}},
-        "period": {"start": at, "end": at},
-        "pricing": {"type": "price_details", "price_details": {"price": sold, "product": "prod_1"}},
-        "quantity": 1,
-    }
-    bill = {
-        "id": f"in_1{sold[-20:]}",
-        "object": "invoice",
-        "amount_due": 12_000,
-        "amount_paid": 12_000,
-        "billing_reason": "manual",
-        "created": at,
-        "currency": "eur",
-        "customer": customer,
-        "lines": {"object": "list", "data": [line], "has_more": False},
-        "metadata": {},
-        "parent": None,
-        "status": "paid",
-        "status_transitions": {"paid_at": at},
-        "subtotal": 12_000,
-        "total": 12_000,
-    }
-    event = {"id": f"evt_1{sold[-20:]}", "object": "event", "type": "invoice.paid", "created": at, "livemode": False}
-    return event | {"data": {"object": bill | more}}
-
-
 class TestAnInvoiceMadeInTheDashboard:
     def test_is_granted_to_a_customer_we_know(self, story: Story) -> None:
         customer = customer_of(story)
-        sold = price(story, 12_000, every=None, sells="ten_class_pass")
 
-        deliver(story, paid_invoice(customer, sold, story.world.now()))
+        bill(story, customer, price(story, 12_000, every=None, sells="ten_class_pass"))
+        story.hear()
 
         assert set(story.access) == {"ten_class_pass"}
         assert story.purchase["amount"] == 12_000
 
+    def test_is_refunded_like_any_other(self, story: Story) -> None:
+        customer = customer_of(story)
+        made = bill(story, customer, price(story, 12_000, every=None, sells="ten_class_pass"))
+        story.hear()
+        paid = story.world.stripe.v1.invoice_payments.list({"invoice": made["id"]}).data[0].to_dict()
+
+        story.post("refunds", payment_intent=paid["payment"]["payment_intent"])
+        story.hear()
+
+        assert (story.purchase["status"], story.access) == ("refunded", {})
+
+    def test_that_is_sent_grants_nothing_before_it_is_paid_on_its_page(self, story: Story) -> None:
+        customer = customer_of(story)
+        made = story.post("invoices", customer=customer, collection_method="send_invoice", days_until_due=14)
+        sold = price(story, 12_000, every=None, sells="ten_class_pass")
+        story.post("invoiceitems", customer=customer, invoice=made["id"], **{"pricing[price]": sold})
+        story.post(f"invoices/{made['id']}/send")
+        story.hear()
+        assert story.access == {}
+
+        story.trigger(f"invoices/{made['id']}/pay", card=CARD)
+        story.hear()
+
+        assert set(story.access) == {"ten_class_pass"}
+
+    def test_is_found_by_a_sync_if_every_event_was_lost(self, story: Story) -> None:
+        customer = customer_of(story)
+        bill(story, customer, price(story, 12_000, every=None, sells="ten_class_pass"))
+        story.news()
+
+        story.world.sync(customer=story.buyer)
+
+        assert set(story.access) == {"ten_class_pass"}
+
     def test_is_a_case_without_a_name(self, story: Story) -> None:
         customer = customer_of(story)
 
-        deliver(story, paid_invoice(customer, price(story, 12_000, every=None), story.world.now()))
+        bill(story, customer, price(story, 12_000, every=None))
+        story.hear()
 
         assert story.access == {}
         assert list(cases(story)) == ["unknown-price"]
 
     def test_of_nobody_we_know_is_ignored(self, story: Story) -> None:
         stranger = str(story.post("customers", email="eve@example.com")["id"])
-        sold = price(story, 12_000, every=None, sells="ten_class_pass")
 
-        deliver(story, paid_invoice(stranger, sold, story.world.now()))
+        bill(story, stranger, price(story, 12_000, every=None, sells="ten_class_pass"))
+        story.hear()
 
         assert story.account["purchases"] == []
 
@@ -328,7 +325,8 @@ class TestAPriceThatAnOfferNames:
         course = Offer(offer_id="course", name="Course", kind=Kind.PASS, currency="eur", price=an_id, valid_days=30)
 
         with on_sale(story.world, course):
-            deliver(story, paid_invoice(customer, an_id, story.world.now()))
+            bill(story, customer, an_id)
+            story.hear()
 
         assert list(story.access) == ["course"]
         assert cases(story) == {}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.merchant import GRACE, change, paid_with
+from tests.functions.merchant import GRACE, bill, change, customer_of, paid_with, price
 from tests.functions.story import Story
 from tests.functions.wire import Exchange, Wire, be_down
 from tests.handlers import Context, invoke, sample
@@ -45,6 +45,14 @@ class TestWhatHasNoEvent:
         assert set(eventless.access) == {"ten_class_pass"}
         assert (report["found"] >= 1, report["unfinished"]) == (True, False)
         assert ("payment", "reconciler") in channels(eventless)
+
+    def test_is_found_when_it_is_an_invoice_that_the_merchant_wrote(self, eventless: Story) -> None:
+        bill(eventless, customer_of(eventless), price(eventless, 12_000, every=None, sells="ten_class_pass"))
+        eventless.world.pass_time(HOUR)
+
+        read_objects(eventless.world)
+
+        assert set(eventless.access) == {"ten_class_pass"}
 
     def test_is_found_with_its_right_end_when_it_is_a_subscription(self, eventless: Story) -> None:
         eventless.buys("monthly")

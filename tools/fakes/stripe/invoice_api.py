@@ -3,7 +3,16 @@
 from typing import Any
 
 from tools.fakes.store import Obj
-from tools.fakes.stripe import cards, customers, invoices, renewals, subscriptions, views
+from tools.fakes.stripe import (
+    cards,
+    customers,
+    invoice_items,
+    invoices,
+    manual_invoices,
+    renewals,
+    subscriptions,
+    views,
+)
 from tools.fakes.stripe.operation import Operation, merged_metadata
 from tools.fakes.stripe.wire import Refusal
 from tools.fakes.stripe.world import World
@@ -23,16 +32,22 @@ def _pay(world: World, params: dict[str, Any], id_: str) -> Obj:
         invoices.mark_paid(world, invoice, None)
     else:
         given = {"default_payment_method": params["payment_method"]} if "payment_method" in params else {}
-        method = (
-            customers.method_for(world, given, customer) if given else subscriptions.default_method(world, subscription)
-        )
+        method = customers.method_for(world, given, customer) if given else _default_method(world, invoice)
         invoices.collect(world, invoice, method)
         if method and method["type"] in cards.TAKES_TIME:
             return invoice
     if invoice["status"] != "paid":
         raise declined(world, invoice, keep=True)
-    renewals.recover(world, world.store.need(subscription["id"]))
+    if subscription:
+        renewals.recover(world, world.store.need(subscription["id"]))
     return invoice
+
+
+def _default_method(world: World, invoice: Obj) -> Obj | None:
+    subscription = invoices.subscription_of(world, invoice)
+    if subscription is None:
+        return manual_invoices.method_of(world, invoice)
+    return subscriptions.default_method(world, subscription)
 
 
 def pay_as_buyer(world: World, invoice: Obj, number: str, *, agrees: bool) -> Obj:
@@ -42,8 +57,9 @@ def pay_as_buyer(world: World, invoice: Obj, number: str, *, agrees: bool) -> Ob
     card, customer = cards.read(number), world.store.need(invoice["customer"])
     method = cards.save(world, card, email=customer["email"], customer=customer["id"])
     invoices.collect(world, invoice, method, buyer_agrees=agrees)
-    if invoice["status"] == "paid":
-        renewals.recover(world, invoices.subscription_of(world, invoice))
+    subscription = invoices.subscription_of(world, invoice)
+    if subscription and invoice["status"] == "paid":
+        renewals.recover(world, subscription)
     return invoice
 
 
@@ -51,9 +67,14 @@ def _finalize(world: World, params: dict[str, Any], id_: str) -> Obj:
     invoice = world.named(id_, "invoice")
     if invoice["status"] != "draft":
         raise world.conflict("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
-    if params.get("auto_advance", invoice["auto_advance"]):
+    advances = bool(params.get("auto_advance", invoice["auto_advance"]))
+    subscription = invoices.subscription_of(world, invoice)
+    if advances:
         world.change(invoice, auto_advance=True)
-        renewals.charge_now(world, invoices.subscription_of(world, invoice), invoice)
+    if subscription is None:
+        return manual_invoices.finalize(world, invoice, advances=advances)
+    if advances:
+        renewals.charge_now(world, subscription, invoice)
         return world.store.need(id_)
     return invoices.finalize(world, invoice)
 
@@ -64,9 +85,9 @@ def _void(world: World, _: dict[str, Any], id_: str) -> Obj:
         raise world.conflict("You can only pass in open invoices. This invoice isn't open.")
     invoices.void(world, invoice)
     subscription = invoices.subscription_of(world, invoice)
-    if subscription["status"] == "incomplete":
+    if subscription and subscription["status"] == "incomplete":
         subscriptions.expire_incomplete(world, subscription["id"])
-    elif subscription["status"] not in subscriptions.ENDED:
+    elif subscription and subscription["status"] not in subscriptions.ENDED:
         renewals.recover(world, subscription)
     return invoice
 
@@ -77,7 +98,7 @@ def _mark_uncollectible(world: World, _: dict[str, Any], id_: str) -> Obj:
         raise world.conflict("You can only mark open invoices as uncollectible. This invoice isn't open.")
     invoices.mark_uncollectible(world, invoice)
     subscription = invoices.subscription_of(world, invoice)
-    if subscription["status"] in ("past_due", "unpaid"):
+    if subscription and subscription["status"] in ("past_due", "unpaid"):
         renewals.recover(world, subscription)
     return invoice
 
@@ -139,6 +160,42 @@ def _list_payments(world: World, params: dict[str, Any]) -> Obj:
 
 views.INCLUDABLE["invoice", "payments"] = _payments
 
+CREATE_BEYOND = (
+    "account_tax_ids",
+    "application_fee_amount",
+    "automatic_tax.enabled",
+    "automatically_finalizes_at",
+    "custom_fields",
+    "customer_account",
+    "default_source",
+    "default_tax_rates",
+    "discounts",
+    "effective_at",
+    "footer",
+    "from_invoice",
+    "issuer",
+    "number",
+    "on_behalf_of",
+    "payment_settings",
+    "rendering",
+    "shipping_cost",
+    "shipping_details",
+    "statement_descriptor",
+    "subscription",
+    "transfer_data",
+)
+ITEM_BEYOND = (
+    "amount",
+    "customer_account",
+    "discountable",
+    "discounts",
+    "quantity_decimal",
+    "subscription",
+    "tax_behavior",
+    "tax_code",
+    "tax_rates",
+    "unit_amount_decimal",
+)
 UPDATE_BEYOND = (
     "account_tax_ids",
     "application_fee_amount",
@@ -166,13 +223,16 @@ UPDATE_BEYOND = (
 )
 OPERATIONS = (
     Operation("GET", "/v1/invoices", "_invoice_list_params", _list, ("due_date",)),
+    Operation("POST", "/v1/invoices", "_invoice_create_params", manual_invoices.create, CREATE_BEYOND),
     Operation("GET", "/v1/invoices/{}", "_invoice_retrieve_params", views.retrieve("invoice")),
     Operation("POST", "/v1/invoices/{}", "_invoice_update_params", _update, UPDATE_BEYOND),
     Operation("POST", "/v1/invoices/{}/pay", "_invoice_pay_params", _pay, ("forgive", "source", "mandate")),
     Operation("POST", "/v1/invoices/{}/finalize", "_invoice_finalize_invoice_params", _finalize),
+    Operation("POST", "/v1/invoices/{}/send", "_invoice_send_invoice_params", manual_invoices.send),
     Operation("POST", "/v1/invoices/{}/void", "_invoice_void_invoice_params", _void),
     Operation("POST", "/v1/invoices/{}/mark_uncollectible", "_invoice_mark_uncollectible_params", _mark_uncollectible),
     Operation("GET", "/v1/invoiceitems", "_invoice_item_list_params", _list_items),
+    Operation("POST", "/v1/invoiceitems", "_invoice_item_create_params", invoice_items.create, ITEM_BEYOND),
     Operation("GET", "/v1/invoiceitems/{}", "_invoice_item_retrieve_params", views.retrieve("invoiceitem")),
     Operation(
         "GET", "/v1/invoice_payments", "_invoice_payment_list_params", _list_payments, ("payment.payment_record",)

@@ -1,7 +1,7 @@
-"""Invoices of subscriptions: drafted, finalized, collected, paid, voided or written off."""
+"""Invoices: those of subscriptions are drafted here, and all are finalized, collected, paid, voided or written off."""
 
 from tools.fakes.store import Obj, new_id
-from tools.fakes.stripe import cards, payments, prorations, totals, views
+from tools.fakes.stripe import cards, invoice_items, payments, prorations, totals, views
 from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.world import World
 
@@ -16,7 +16,8 @@ def make_invoice(world: World, subscription: Obj, reason: str, lines: list[Obj])
 def draft(world: World, subscription: Obj, reason: str, lines: list[Obj], *, finalizes: bool = False) -> Obj:
     """Write the draft of an invoice of *lines* and of what is pending; no event tells of it yet (see `announce`).
 
-    One that *finalizes* does so by itself, an hour later.
+    One that *finalizes* does so by itself, an hour later. What is pending for the customer, and for no subscription, is
+    on the one of the next period.
     """
     customer = world.store.need(subscription["customer"])
     invoice = world.draft(
@@ -39,7 +40,11 @@ def draft(world: World, subscription: Obj, reason: str, lines: list[Obj], *, fin
         period_start=world.now(),
         starting_balance=customer["balance"],
     )
-    lines = [*prorations.take_pending(world, subscription, invoice), *lines]
+    pending = (
+        invoice_items.pending(world, customer["id"], invoice["currency"]) if reason == "subscription_cycle" else []
+    )
+    by_hand = invoice_items.take(world, pending, invoice)
+    lines = [*prorations.take_pending(world, subscription, invoice), *by_hand, *lines]
     for each in lines:
         each["invoice"] = invoice["id"]
     invoice["lines"] = views.listed(lines, f"/v1/invoices/{invoice['id']}/lines")
@@ -68,14 +73,15 @@ def finalize(world: World, invoice: Obj) -> Obj:
     number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04}"
     world.change(customer, next_invoice_sequence=customer["next_invoice_sequence"] + 1)
     world.change(customer, "customer.updated", balance=ending)
-    by_hand = invoice["collection_method"] == "send_invoice"
-    days = subscription_of(world, invoice)["days_until_due"] or 0
+    is_sent = invoice["collection_method"] == "send_invoice"
+    subscription = subscription_of(world, invoice)
+    days = subscription["days_until_due"] if subscription else world.store.noted(invoice["id"], "days_until_due", 0)
     world.change(
         invoice,
         amount_due=due,
         amount_remaining=due,
         automatically_finalizes_at=None,
-        due_date=now + days * 86_400 if by_hand else None,
+        due_date=invoice["due_date"] or (now + (days or 0) * 86_400 if is_sent else None),
         effective_at=now,
         ending_balance=ending,
         hosted_invoice_url=f"{world.base}/stripe/invoices/{invoice['id']}",
@@ -191,9 +197,10 @@ def leave(world: World, invoice: Obj) -> Obj:
     return world.change(invoice, "invoice.updated", **fields)
 
 
-def subscription_of(world: World, invoice: Obj) -> Obj:
-    """Return the subscription that *invoice* is for."""
-    return world.store.need(invoice["parent"]["subscription_details"]["subscription"])
+def subscription_of(world: World, invoice: Obj) -> Obj | None:
+    """Return the subscription that *invoice* is for. One that the merchant wrote has none."""
+    details = (invoice["parent"] or {}).get("subscription_details")
+    return world.store.need(details["subscription"]) if details else None
 
 
 def invoices_of(world: World, subscription: Obj) -> list[Obj]:
@@ -217,9 +224,9 @@ def intent_of(world: World, invoice: Obj) -> Obj:
     """Return the payment intent of *invoice*, made if there is none."""
     if known := world.store.by("invoice_payment", invoice=invoice["id"]):
         return world.store.need(known[0]["payment"]["payment_intent"])
-    first = invoice["billing_reason"] == "subscription_create"
-    described = "Subscription creation" if first else "Subscription update"
-    fields = {"customer": invoice["customer"], "description": described}
+    described = {"subscription_create": "Subscription creation", "manual": "Payment for Invoice"}
+    description = described.get(invoice["billing_reason"], "Subscription update")
+    fields = {"customer": invoice["customer"], "description": description}
     intent = payments.make_intent(world, invoice["amount_due"], invoice["currency"], **fields)
     payment_of(world, invoice, intent)
     return intent

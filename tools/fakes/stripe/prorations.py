@@ -73,7 +73,7 @@ def _credited(world: World, subscription: Obj, item: Obj) -> Obj | None:
     for invoice in world.store.by("invoice", parent__subscription_details__subscription=subscription["id"]):
         for line in invoice["lines"]["data"]:
             details = line["parent"]["subscription_item_details"]
-            if details["subscription_item"] == item["id"] and line["amount"] > 0:
+            if details and details["subscription_item"] == item["id"] and line["amount"] > 0:
                 lines = {"invoice": invoice["id"], "invoice_line_items": [line["id"]]}
                 return {"type": "invoice_line_items", "invoice_item": None, "invoice_line_item_details": lines}
     return None

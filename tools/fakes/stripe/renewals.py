@@ -1,7 +1,7 @@
 """How a subscription goes on: renewed, past due, tried again, recovered or given up."""
 
 from tools.fakes.store import Obj
-from tools.fakes.stripe import invoices, periods, prorations, subscriptions
+from tools.fakes.stripe import invoices, manual_invoices, periods, prorations, subscriptions
 from tools.fakes.stripe.world import World
 
 RETRY_AFTER_DAYS = (3, 5, 7)
@@ -78,9 +78,12 @@ def charge_now(world: World, subscription: Obj, invoice: Obj) -> Obj:
 def finalize_due(world: World, invoice_id: str) -> None:
     """Finalize a draft whose hour is over, and collect it."""
     invoice = world.store.need(invoice_id)
-    subscription = invoices.subscription_of(world, invoice)
-    if invoice["status"] == "draft" and invoice["auto_advance"]:
+    if invoice["status"] != "draft" or not invoice["auto_advance"]:
+        return
+    if subscription := invoices.subscription_of(world, invoice):
         charge_now(world, subscription, invoice)
+    else:
+        manual_invoices.finalize(world, invoice, advances=True)
 
 
 def put_aside(world: World, subscription: Obj, invoice: Obj) -> Obj:
@@ -128,7 +131,7 @@ def retry(world: World, invoice_id: str) -> None:
     """Try once more to collect an invoice that was not paid."""
     invoice = world.store.need(invoice_id)
     subscription = invoices.subscription_of(world, invoice)
-    if invoice["status"] == "open" and subscription["status"] not in subscriptions.ENDED:
+    if subscription and invoice["status"] == "open" and subscription["status"] not in subscriptions.ENDED:
         charge_invoice(world, subscription, invoice)
 
 
@@ -139,6 +142,8 @@ def debited(world: World, intent: Obj, invoice: Obj) -> None:
         invoices.mark_paid(world, invoice, intent)
     else:
         invoices.failed(world, invoice, intent)
+    if subscription is None:
+        return
     if subscription["status"] not in (*subscriptions.ENDED, "incomplete") or invoice["status"] == "paid":
         follow(world, subscription, invoice)
     elif subscription["start_date"] + subscriptions.INCOMPLETE_FOR_S <= world.now():

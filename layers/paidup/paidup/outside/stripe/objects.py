@@ -11,6 +11,7 @@ from paidup.outside.stripe import facts
 from paidup.outside.stripe.client import pages, translate_errors
 from paidup.outside.stripe.facts import Observed
 from paidup.outside.stripe.metadata import Object
+from paidup.outside.stripe.owners import subscription_of
 from paidup.outside.stripe.reader import Reader
 
 DISPUTED_FOR_S = 120 * 86_400  # a bank may take so long to decide
@@ -40,6 +41,7 @@ class Objects(Reader):
         return {
             "subscriptions": (v1.subscriptions.list, {"expand": ["data.latest_invoice"]}, self._of_running_plan),
             "checkout sessions": (v1.checkout.sessions.list, {"expand": paid}, self._of_listed_session),
+            "invoices": (v1.invoices.list, {"status": "paid"}, self._of_listed_invoice),
             "refunds": (v1.refunds.list, {"expand": ["data.charge"]}, self._of_listed_refund),
             "disputes": (v1.disputes.list, {}, self._of_listed_dispute),
         }
@@ -65,6 +67,10 @@ class Objects(Reader):
 
     def _of_listed_session(self, session: Object, observed: Observed, known: Known) -> list[Fact]:
         return self._of_session(session, observed, self.sale_of_session(session, known))
+
+    def _of_listed_invoice(self, invoice: Object, observed: Observed, known: Known) -> list[Fact]:
+        """Return what one says that the merchant wrote by hand. A subscription brings its own."""
+        return [] if subscription_of(invoice) else self._of_invoice(invoice, observed, known)
 
     def _of_listed_refund(self, refund: Object, observed: Observed, known: Known) -> list[Fact]:
         charge = refund.get("charge")

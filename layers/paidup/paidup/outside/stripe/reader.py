@@ -270,6 +270,7 @@ class Reader(Owners):
             yield Listing(name="subscriptions", reports=self._subscriptions_of(customer, known, customer_id))
             by: Any = {"customer": customer}
             yield Listing(name="checkout sessions", reports=self._sessions(by, known, since=since))
+            yield Listing(name="invoices", reports=self._invoices_of(customer, known, since=since))
             yield Listing(name="charges", reports=self._charges_of(customer, known))
         if email and not customer_refs:
             by = {"customer_details": {"email": email}}
@@ -288,6 +289,19 @@ class Reader(Owners):
         with translate_errors("for a customer's subscriptions"):
             for plan, observed in pages(self.api.v1.subscriptions.list(asked)):
                 yield Report(ref=plan["id"], read=partial(read, plan, observed))
+
+    def _invoices_of(self, customer: str, known: Known, *, since: int) -> Iterator[Report]:
+        """Yield the paid invoices that the merchant wrote by hand. A subscription brings its own."""
+        asked: Any = {"customer": customer, "status": "paid", "created": {"gte": since}, "limit": 100}
+
+        def read(invoice: Object, observed: Observed) -> list[Fact]:
+            with translate_errors("about an invoice"):
+                return self._of_invoice(invoice, observed, known)
+
+        with translate_errors("for a customer's invoices"):
+            for invoice, observed in pages(self.api.v1.invoices.list(asked)):
+                if subscription_of(invoice) is None:
+                    yield Report(ref=invoice["id"], read=partial(read, invoice, observed))
 
     def _charges_of(self, customer: str, known: Known) -> Iterator[Report]:
         """Yield the charges of which something went back, or that are disputed. All others say nothing new."""
