@@ -21,9 +21,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
@@ -39,6 +38,7 @@ from tools.local.deployment import DEPENDENCIES
 from tools.local.functions import runtime_folder
 from tools.local.template import ROOT
 from tools.local.worker import Answer, Code, Worker
+from tools.serving import serving
 
 STARTS = 7
 EVENTS = 50
@@ -253,10 +253,8 @@ def _keys_published(folder: Path) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Handler) as url:
+        yield url
 
 
 def _publish(settings: Mapping[str, str], folder: Path) -> None:

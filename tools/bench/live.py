@@ -21,9 +21,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import httpx
@@ -36,6 +35,7 @@ from tools.bench.stack import AT_THE_STAND_INS, CARD, GIVE_UP_S
 from tools.fakes.server import API_KEY
 from tools.local import background
 from tools.local.background import Background
+from tools.serving import Silent, serving
 
 RUNS, FLOOR_RUNS = 20, 100
 RUNS_EACH = 8  # a customer may open ten payment pages in ten minutes
@@ -86,24 +86,18 @@ def hearing(stack: Background) -> Iterator[dict[str, float]]:
     """
     heard: dict[str, float] = {}
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         def do_POST(self) -> None:
             at = time.time()
             told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             heard.setdefault(told["data"]["object"]["id"], at)
-            self.send_response(200)
-            self.end_headers()
+            self.answer(200)
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        asked = {"url": f"http://127.0.0.1:{server.server_port}/", "enabled_events[]": ENDED}
+    with serving(Handler) as url:
+        asked = {"url": f"{url}/", "enabled_events[]": ENDED}
         endpoints = f"{stack.fakes_url}/stripe/v1/webhook_endpoints"
         httpx.post(endpoints, data=asked, auth=(API_KEY, ""), timeout=GIVE_UP_S).raise_for_status()
         yield heard
-        server.shutdown()
 
 
 @dataclass(slots=True, kw_only=True)
