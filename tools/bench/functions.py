@@ -1,12 +1,12 @@
 """How the functions start and answer on this machine, beside the least that a function can do: `make bench`.
 
-Each runs as it is deployed, under Lambda's own runtime: its code as source, since nobody can write byte code beside
-it, and both layers with the byte code that they carry; against MiniStack and the fakes.
+Each function runs as it is deployed, under Lambda's own runtime, against MiniStack and the fakes. Its code is source,
+since nobody can write byte code beside it. Both layers have the byte code that they carry.
 
 The floor is a function that makes one put with boto3, as plain `sam build` ships it: all of boto3, without byte code.
 A cold start counts the processor's time of a process, for its imports, its clients and its first event. That depends on
-the machine; its ratio to the floor hardly does. All are started in turns, and each is held against the floor of its own
-turn, since a busy minute slows down whatever runs in it.
+the machine, but its ratio to the floor hardly does. All are started in turns. Each is compared with the floor of its
+own turn, since a busy minute slows down everything that runs in it.
 """
 
 import asyncio
@@ -112,7 +112,7 @@ def _succeeded(answer: Answer) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Everything that is measured, ready to run; the sweep has an account of its own, where nothing is ever due."""
+    """Everything that is measured, ready to run. The sweep has an account of its own, in which nothing is ever due."""
 
     folder: Path
     fakes: Fakes

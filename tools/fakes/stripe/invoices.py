@@ -14,7 +14,7 @@ def make_invoice(world: World, subscription: Obj, reason: str, lines: list[Obj])
 
 
 def draft(world: World, subscription: Obj, reason: str, lines: list[Obj], *, finalizes: bool = False) -> Obj:
-    """Write the draft of an invoice of *lines* and of what is pending; no event tells of it yet (see `announce`).
+    """Write the draft of an invoice of *lines* and of what is pending. No event tells of it yet (see `announce`).
 
     One that *finalizes* does so by itself, an hour later.
     """
@@ -153,7 +153,7 @@ def failed(world: World, invoice: Obj, intent: Obj) -> Obj:
 
 
 def mark_paid(world: World, invoice: Obj, intent: Obj | None) -> Obj:
-    """Let *invoice* be paid by *intent*, or by nothing where nothing is due or it was paid out of band."""
+    """Let *invoice* be paid by *intent*, or by None if nothing is due, or if it was paid out of band."""
     now = world.now()
     fields = {"amount_paid": invoice["amount_due"], "amount_remaining": 0, "next_payment_attempt": None}
     if intent:
