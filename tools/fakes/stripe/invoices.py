@@ -8,11 +8,6 @@ from tools.fakes.stripe.world import World
 DRAFT_FOR_S = 3600
 
 
-def make_invoice(world: World, subscription: Obj, reason: str, lines: list[Obj]) -> Obj:
-    """Make and finalize the invoice of *lines* (see `line`) for a *subscription*."""
-    return finalize(world, announce(world, draft(world, subscription, reason, lines)))
-
-
 def draft(world: World, subscription: Obj, reason: str, lines: list[Obj], *, finalizes: bool = False) -> Obj:
     """Write the draft of an invoice of *lines* and of what is pending. No event tells of it yet (see `announce`).
 
