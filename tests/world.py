@@ -173,6 +173,12 @@ class World:
         """Stop the clock of Stripe and of the functions, so that time passes by `pass_time` alone; or let it run."""
         self.http.post(f"{self.fakes.url}/dev/clock", json={"stand_still": still}).raise_for_status()
 
+    def trigger(self, path: str, **fields: Any) -> Any:
+        """Let something happen at Stripe that no API call brings about."""
+        answer = self.http.post(f"{self.fakes.url}/dev/stripe/{path}", json=fields)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
     def faults(self, **faults: Any) -> None:
         """Make Stripe as bad as the world."""
         self.http.post(f"{self.fakes.url}/dev/faults", json=faults).raise_for_status()

@@ -1,4 +1,4 @@
-"""A headless Chromium for whoever needs a browser: tests, and what is measured in one."""
+"""A headless Chromium for tests and measurements in a browser."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ ARGUMENTS = (
 
 def find(own: str) -> str | None:
     """Return where a Chromium lies, or None. The headless shell opens a page in a third of the time that the whole
-    browser takes; *own* is Playwright's.
+    browser takes. *own* is Playwright's.
     """
     candidates = [os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium", own]
     return next((path for path in map(shutil.which, candidates) if path), None)

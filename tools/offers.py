@@ -17,7 +17,7 @@ OFFER = TypeAdapter(Offer)
 
 
 class BadOffers(Exception):
-    """A file of offers that cannot be loaded; the message says where it is wrong."""
+    """A file of offers that cannot be loaded. The message says where it is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Fault:
 
 
 def read(path: Path = PATH) -> list[Offer]:
-    """Return the offers in the file at *path*; raises BadOffers."""
+    """Return the offers in the file at *path*. Raises BadOffers."""
     found, faults = examine(path)
     if faults:
         first = faults[0]

@@ -27,7 +27,7 @@ NO_NETWORK = ("Failed to fetch", "error sending request", "Could not connect", "
 
 
 class Unpinnable(Exception):
-    """uv found no set of versions; the message is its own."""
+    """uv found no set of versions. The message is uv's own."""
 
 
 def lock() -> None:

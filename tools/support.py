@@ -14,7 +14,7 @@ from paidup.model.purchase import Purchase
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a purchase stands; `refunded` of `paid` is back with the customer, in minor units of `currency`."""
+    """How a purchase stands. `refunded` of `paid` is back with the customer, in minor units of `currency`."""
 
     status: PurchaseStatus
     paid: int

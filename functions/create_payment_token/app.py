@@ -10,11 +10,8 @@ from paidup.edge.requests import CartRequest
 from paidup.edge.routes import IDEMPOTENCY_KEY, Answer, Routes
 from paidup.edge.services import SETTINGS, open_services
 from paidup.edge.views.payment_token import PaymentToken
-from paidup.flows.buy import buy
-from paidup.flows.open_page import Replaced
-from paidup.model.booking import BookingInTheWay
-from paidup.model.errors import Contended, ProviderRefused, ProviderUnavailable, TooManyRequests, UnknownOffer
-from paidup.model.group import AlreadySubscribed
+from paidup.flows.buy import REFUSALS, buy
+from paidup.model.errors import UnknownOffer
 
 settings.require(*SETTINGS)
 settings.origins()
@@ -24,21 +21,11 @@ ANSWERS = {
     200: {"description": "The checkout that was open for the same cart."},
     201: {"description": "A new checkout."},
 }
-REFUSALS = (
-    UnknownOffer,
-    Replaced,
-    AlreadySubscribed,
-    BookingInTheWay,
-    TooManyRequests,
-    ProviderRefused,
-    ProviderUnavailable,
-    Contended,
-)
 
 
 @app.route(
     "POST /payment-tokens",
-    responses=refusals(*REFUSALS) | ANSWERS,
+    responses=refusals(UnknownOffer, *REFUSALS) | ANSWERS,
     cart=Body(CartRequest),
     idempotency_key=IDEMPOTENCY_KEY,
 )

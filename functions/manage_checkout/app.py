@@ -8,10 +8,8 @@ from paidup.edge.refusals import refusals
 from paidup.edge.services import SETTINGS
 from paidup.edge.views.checkout import CheckoutStory
 from paidup.flows import recover
-from paidup.flows.open_page import Replaced
-from paidup.model.booking import BookingInTheWay
-from paidup.model.errors import Contended, NotFound, ProviderRefused, ProviderUnavailable, TooManyRequests
-from paidup.model.group import AlreadySubscribed
+from paidup.flows.buy import REFUSALS
+from paidup.model.errors import Contended, NotFound
 
 settings.require(*SETTINGS)
 app = api()
@@ -20,16 +18,6 @@ RECOVERED = {
     200: {"description": "The checkout that can be paid, or was paid."},
     201: {"description": "A new checkout."},
 }
-RECOVERY = (
-    NotFound,
-    Replaced,
-    AlreadySubscribed,
-    BookingInTheWay,
-    TooManyRequests,
-    ProviderRefused,
-    ProviderUnavailable,
-    Contended,
-)
 
 
 @app.get("/checkouts/<checkout_id>", responses=refusals(NotFound))
@@ -48,7 +36,7 @@ def cancel_checkout(checkout_id: str, caller: Caller, services: Services) -> Res
     return json_response(CheckoutStory.of(seen, now=now, policy=services.policy))
 
 
-@app.post("/checkouts/<checkout_id>/recover", responses=refusals(*RECOVERY) | RECOVERED)
+@app.post("/checkouts/<checkout_id>/recover", responses=refusals(NotFound, *REFUSALS) | RECOVERED)
 def recover_checkout(checkout_id: str, caller: Caller, services: Services) -> Response[CheckoutStory]:
     """Go on with a checkout: the same while it can be paid (200), a new one with its cart and context (201)."""
     now = clock.now()

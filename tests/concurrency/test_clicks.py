@@ -1,12 +1,11 @@
 """Many clicks at once: every buyer has one open checkout, and pays on one page."""
 
-from typing import Any
-
 import pytest
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.outside.dynamo import items
 
 from tests.concurrency.crowd import Crowd, Place, click, poll
+from tests.functions.door import pages_of
 from tests.functions.wire import wire_to
 from tests.world import World
 
@@ -22,13 +21,6 @@ def checkouts_of(world: World, buyer: str) -> list[Checkout]:
         ConsistentRead=True,
     )
     return [items.read_item(Checkout, row) for row in found["Items"]]
-
-
-def pages_of(world: World, *buyers: str) -> list[Any]:
-    """Return every page that Stripe has opened for *buyers*."""
-    asked: Any = {"limit": 100}
-    pages = [page.to_dict() for page in world.stripe.v1.checkout.sessions.list(asked).auto_paging_iter()]
-    return [page for page in pages if page["client_reference_id"] in buyers]
 
 
 def test_a_hundred_buyers_at_once_get_one_open_checkout_each(world: World, crowd: Crowd, here: Place) -> None:

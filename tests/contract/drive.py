@@ -1,11 +1,9 @@
 """How the tests drive the stand-ins: stripe-python's own client, the buyer's form, and the dev endpoints."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -13,6 +11,7 @@ import stripe
 
 from tests import patient
 from tools.fakes.server import Fakes
+from tools.serving import Silent, serving
 
 DAY = 86_400
 PAYS, DECLINED, ASKS, FAILS_LATER = "4242424242424242", "4000000000000002", "4000002500003155", "4000000000000341"
@@ -121,7 +120,7 @@ def inbox(secret: str = "whsec_test", port: int = 0) -> Iterator[Inbox]:
     """Run a webhook endpoint that checks signatures with stripe-python while the block runs."""
     kept = Inbox(secret)
 
-    class Endpoint(BaseHTTPRequestHandler):
+    class Endpoint(Silent):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             signature = self.headers["Stripe-Signature"]
@@ -129,20 +128,8 @@ def inbox(secret: str = "whsec_test", port: int = 0) -> Iterator[Inbox]:
             good = stripe.WebhookSignature.verify_header(body, signature, kept.secret, tolerance=None)
             event = json.loads(body)
             kept.deliveries.append({"event": event, "signature": signature, "stamp": stamp, "verified": good})
-            self.send_response(kept.answer(len(kept.deliveries)))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(kept.answer(len(kept.deliveries)))
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the name in the base class
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", port), Endpoint)
-    kept.url = f"http://127.0.0.1:{server.server_port}/hook"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(Endpoint, port=port) as url:
+        kept.url = f"{url}/hook"
         yield kept
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

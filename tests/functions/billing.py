@@ -1,15 +1,14 @@
 """Billing tokens in tests: how customers get them, what they say, and the API at which others find their keys."""
 
 import json
-import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.handlers import Answer, request
+from tools.serving import Silent, serving
 
 JWKS = "/.well-known/jwks.json"
 
@@ -27,27 +26,15 @@ class Issuer:
 def issuing() -> Iterator[Issuer]:
     """Answer requests for the keys while the block runs."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         def do_GET(self) -> None:
             made.asked += 1
-            answer = request(f"GET {self.path}")
-            self.send_response_only(503 if made.away else answer.status)
-            self.send_header("Content-Length", str(len(answer.text)))
-            self.end_headers()
-            self.wfile.write(answer.text.encode())
+            found = request(f"GET {self.path}")
+            self.answer(503 if made.away else found.status, found.text.encode())
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base's name
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made = Issuer(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield made
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        made = Issuer(url)
+        yield made
 
 
 def issued(customer: str) -> Any:

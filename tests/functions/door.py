@@ -1,8 +1,12 @@
 """What tests ask of a checkout at the API, and what they look at behind it: at Stripe, and in the table."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+import boto3
+from paidup.outside.dynamo import items
 
 from tests.handlers import Answer, request
 from tests.world import World
@@ -32,10 +36,15 @@ def recover(checkout_id: str, *, customer: str) -> Answer:
     return request(f"POST /checkouts/{checkout_id}/recover", customer=customer)
 
 
-def pages_of(world: World, buyer: str) -> list[Any]:
-    """Return every page that Stripe ever opened for *buyer*, the newest first."""
+def pages_of(world: World, *buyers: str) -> list[Any]:
+    """Return every page that Stripe ever opened for *buyers*, the newest first."""
     found: Any = world.stripe.v1.checkout.sessions.list({"limit": 100}).auto_paging_iter()
-    return [page for page in found if page.client_reference_id == buyer]
+    return [page for page in found if page.client_reference_id in buyers]
+
+
+def page_status(world: World, token: Any) -> str | None:
+    """Return how Stripe's page of the checkout *token* stands."""
+    return world.stripe.v1.checkout.sessions.retrieve(token["token"]).status
 
 
 def told(world: World, token: str) -> list[dict[str, Any]]:
@@ -53,6 +62,38 @@ def hear(world: World, *tokens: str) -> None:
     if world.work_queue():
         world.pass_time(2)
         assert world.work_queue(wait_s=20) == []
+
+
+def paid(world: World, buyer: str, offer_id: str) -> Any:
+    """Let *buyer* pay for an offer, and Stripe tell of it; return the payment token."""
+    token = world.buy(offer_id, customer=buyer).json
+    world.pay(token["url"])
+    hear(world, token["token"])
+    return token
+
+
+def refunds(world: World, token: Any) -> list[int]:
+    """Return what Stripe gave back of what was paid for a checkout."""
+    page = world.stripe.v1.checkout.sessions.retrieve(token["token"], {"expand": ["subscription"]}).to_dict()
+    intent = page["payment_intent"]
+    if page["subscription"]:
+        invoice = page["subscription"]["latest_invoice"]
+        (paid,) = world.stripe.v1.invoice_payments.list({"invoice": invoice}).data
+        intent = paid.payment.payment_intent
+    return [refund.amount for refund in world.stripe.v1.refunds.list({"payment_intent": str(intent)}).data]
+
+
+def refund_by_hand(world: World, token: Any) -> None:
+    """Give everything back in Stripe's dashboard, and let it tell of that."""
+    intent = str(world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent)
+    world.stripe.v1.refunds.create({"payment_intent": intent})
+    hear(world, token["token"])
+
+
+def row_at(key: Mapping[str, str]) -> dict[str, Any]:
+    """Return the row at *key* as the table holds it."""
+    found = boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=items.serialize(key))
+    return items.deserialize(found["Item"])
 
 
 @contextmanager

@@ -122,3 +122,14 @@ def as_in_2024(event: Mapping[str, Any]) -> dict[str, Any]:
         lines = [{k: v for k, v in one.items() if k not in ("pricing", "parent")} for one in thing["lines"]["data"]]
         thing["lines"] = thing["lines"] | {"data": lines}
     return of_another_version(event) | {"data": {"object": thing}}
+
+
+def pay_after_end(story: Story) -> None:
+    """Let a debit succeed although the shop ended its subscription while the debit was under way."""
+    takes = 3 * DAY
+    story.trigger("settings", delayed_subscriptions="active", delayed_after_s=takes)
+    story.buys("monthly", "delayed_success")
+    story.hear()
+    story.world.stripe.v1.subscriptions.cancel(story.plan()["id"])
+    story.world.pass_time(takes)
+    story.trigger("settings", delayed_after_s=3)

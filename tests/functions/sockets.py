@@ -6,9 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +17,7 @@ from tests.handlers import Answer, answer_of, invoke, request, socket_event, str
 from tests.world import ORIGIN, World
 from tools.local import template
 from tools.local.streams import event_record, is_wanted
+from tools.serving import Silent, serving
 
 MOST_BYTES = 128 * 1024
 REFUSALS = {403: "ForbiddenException", 410: "GoneException", 413: "PayloadTooLargeException"}
@@ -45,7 +44,7 @@ class Gateway:
 def gateway_running() -> Iterator[Gateway]:
     """Listen in place of API Gateway while the block runs."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -71,24 +70,12 @@ def gateway_running() -> Iterator[Gateway]:
                 status = 410
             if status < 300:
                 done(connection_id)
-            self.send_response_only(status)
-            self.send_header("Content-Length", "0")
-            if status in REFUSALS:
-                self.send_header("x-amzn-ErrorType", REFUSALS[status])
-            self.end_headers()
+            refused = REFUSALS.get(status)
+            self.answer(status, headers={"x-amzn-ErrorType": refused} if refused else None)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base's name
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made = Gateway(f"ws://127.0.0.1:{server.server_port}/realtime")
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield made
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        made = Gateway(f"{url.replace('http', 'ws')}/realtime")
+        yield made
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from tests import patient
 from tests.functions.clocks import Uptime
 from tests.handlers import invoke, sample
 from tools.fakes.server import Fakes
+from tools.serving import Silent, serving
 
 ISSUER, AUDIENCE = "https://identity.example", "paidup"
 NO_TOKEN = {"refused": "unauthorized", "why": "The request carries no identity token."}
@@ -62,7 +62,7 @@ def providing() -> Iterator[Provider]:
     """Run an identity provider while the block runs."""
     ended = threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         def do_GET(self) -> None:
             made.asked += 1
             if made.how == "breaks off":
@@ -90,19 +90,12 @@ def providing() -> Iterator[Provider]:
                     return
                 self.wfile.write(text[n : n + 1])
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base's name
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made = Provider(f"http://127.0.0.1:{server.server_port}/jwks.json")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    with serving(Handler) as url:
+        made = Provider(f"{url}/jwks.json")
         try:
             yield made
         finally:
             ended.set()
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from paidup.model.offer import Kind
 from paidup.outside.dynamo import items
 
 from tests.functions.clocks import Skewed
-from tests.functions.door import hear, told, written
+from tests.functions.door import hear, refund_by_hand, refunds, told, written
 from tests.functions.wire import Wire, be_down
 from tests.handlers import Answer, request
 from tests.world import LIVE, World
@@ -89,13 +89,6 @@ def assert_conflict(found: Answer, *words: str) -> None:
     assert found.json["next"].endswith(".")
     for word in words:
         assert word in found.json["detail"]
-
-
-def refunds(world: World, token: Any) -> list[int]:
-    """Return what Stripe gave back for a checkout."""
-    intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
-    found = world.stripe.v1.refunds.list({"payment_intent": str(intent)})
-    return [refund.amount for refund in found.data]
 
 
 def wait_until_expired(world: World) -> None:
@@ -662,24 +655,17 @@ def unheard(world: World, buyer: str) -> Any:
     return token
 
 
-def refund_by_hand(world: World, token: Any) -> None:
-    """Give everything back in Stripe's dashboard, and let it tell of that."""
-    intent = str(world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent)
-    world.stripe.v1.refunds.create({"payment_intent": intent})
-    hear(world, token["token"])
-
-
 class TestADispute:
     @pytest.mark.parametrize(("outcome", "status"), [("won", "waiting"), ("lost", "cancelled")])
     def test_calls_the_booking_off_until_it_is_won(self, world: World, buyer: str, outcome: str, status: str) -> None:
         token = paid(world, buyer)
         intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
-        dispute = trigger(world, "disputes", payment_intent=intent)["id"]
+        dispute = world.trigger("disputes", payment_intent=intent)["id"]
         hear(world, token["token"])
         assert own(buyer)[0]["status"] == "cancelled"
         assert world.account(customer=buyer).get("booking") is None
         world.pass_time(20 * MINUTE)
-        trigger(world, f"disputes/{dispute}/close", status=outcome)
+        world.trigger(f"disputes/{dispute}/close", status=outcome)
         hear(world, token["token"])
         (booking,) = own(buyer)
         assert booking["status"] == status
@@ -691,10 +677,10 @@ class TestADispute:
         token = paid(world, buyer)
         assert act("accept", token["checkout_id"], MIA).status == 200
         intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
-        dispute = trigger(world, "disputes", payment_intent=intent)["id"]
+        dispute = world.trigger("disputes", payment_intent=intent)["id"]
         hear(world, token["token"])
         world.pass_time(3_600)
-        trigger(world, f"disputes/{dispute}/close", status="won")
+        world.trigger(f"disputes/{dispute}/close", status="won")
         hear(world, token["token"])
         world.pass_time(20 * MINUTE)
         world.sweep()
@@ -710,13 +696,13 @@ class TestADispute:
         token = paid(world, buyer)
         wait_until_expired(world)
         intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
-        dispute = trigger(world, "disputes", payment_intent=intent)["id"]
+        dispute = world.trigger("disputes", payment_intent=intent)["id"]
         if not swept_before:
             hear(world, token["token"])
         world.sweep()
         hear(world, token["token"])
         world.pass_time(3_600)
-        trigger(world, f"disputes/{dispute}/close", status="won")
+        world.trigger(f"disputes/{dispute}/close", status="won")
         hear(world, token["token"])
         for _ in range(3):
             world.sweep()
@@ -752,13 +738,6 @@ class TestTwoPaymentsForOneSession:
         world.sweep()
         assert (refunds(world, old), refunds(world, new)) == ([13_000], [])
         assert world.account(customer=buyer).get("booking") is None
-
-
-def trigger(world: World, path: str, **fields: Any) -> Any:
-    """Let something happen at Stripe that no API call brings about."""
-    answer = world.http.post(f"{world.fakes.url}/dev/stripe/{path}", json=fields)
-    assert answer.status_code < 300, answer.text
-    return answer.json()
 
 
 class TestMoneyGivenBackByHand:

@@ -5,10 +5,8 @@ from collections.abc import Callable
 import pytest
 from paidup.flows.support import Decision, review
 
-from tests.functions.merchant import DAY, cases, change, paid_with, price
+from tests.functions.merchant import DAY, cases, change, paid_with, pay_after_end, price
 from tests.functions.story import Story
-
-TAKES = 3 * DAY
 
 
 def decide(story: Story, *, grant: bool) -> None:
@@ -19,12 +17,7 @@ def decide(story: Story, *, grant: bool) -> None:
 
 
 def paid_after_its_end(story: Story) -> None:
-    story.trigger("settings", delayed_subscriptions="active", delayed_after_s=TAKES)
-    story.buys("monthly", "delayed_success")
-    story.hear()
-    story.world.stripe.v1.subscriptions.cancel(story.plan()["id"])
-    story.world.pass_time(TAKES)
-    story.trigger("settings", delayed_after_s=3)
+    pay_after_end(story)
     story.hear()
 
 

@@ -11,12 +11,11 @@ from paidup.model.checkout import Checkout, reserved
 from paidup.outside.dynamo.items import DUE_SHARDS, PAGE_SHARDS, due_shard
 
 from tests.functions.door import look
+from tests.functions.merchant import DAY, GRACE
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Exchange, Wire, be_down, forbidden, gone, pass_on
 from tests.world import ORIGIN, World, changed
 
-DAY = 86_400
-GRACE = 7 * DAY
 PAGE, EXPIRE = "GET /v1/checkout/sessions", "POST /v1/checkout/sessions"
 
 

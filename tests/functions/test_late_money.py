@@ -12,7 +12,19 @@ import pytest
 from paidup.model.event import EventRecord, EventStatus
 from paidup.outside.dynamo import items
 
-from tests.functions.door import give_up, hear, look, of_another_version, pages_of, recover, told
+from tests.functions.door import (
+    give_up,
+    hear,
+    look,
+    of_another_version,
+    page_status,
+    pages_of,
+    recover,
+    refund_by_hand,
+    refunds,
+    row_at,
+    told,
+)
 from tests.functions.story import REFUND_FAILS
 from tests.functions.wire import Exchange, Wire, be_down, gone, lose_the_answer
 from tests.handlers import request
@@ -24,27 +36,12 @@ SESSIONS, REFUNDS = "/v1/checkout/sessions", "POST /v1/refunds"
 DAY = 86_400
 
 
-def refunds(world: World, token: Any) -> list[int]:
-    """Return what Stripe gave back of what was paid for a checkout."""
-    page = world.stripe.v1.checkout.sessions.retrieve(token["token"], {"expand": ["subscription"]}).to_dict()
-    intent = page["payment_intent"]
-    if page["subscription"]:
-        invoice = page["subscription"]["latest_invoice"]
-        (paid,) = world.stripe.v1.invoice_payments.list({"invoice": invoice}).data
-        intent = paid.payment.payment_intent
-    return [refund.amount for refund in world.stripe.v1.refunds.list({"payment_intent": str(intent)}).data]
-
-
 def state_of(world: World, token: Any, buyer: str) -> str:
     return str(world.status(token["checkout_id"], customer=buyer)["state"])
 
 
 def bought(world: World, buyer: str) -> list[str]:
     return [one["offer_id"] for one in world.account(customer=buyer)["access"]]
-
-
-def page_status(world: World, token: Any) -> str | None:
-    return world.stripe.v1.checkout.sessions.retrieve(token["token"]).status
 
 
 def changed_package(world: World, buyer: str, old: str = "ten_class_pass", new: str = "day_pass") -> tuple[Any, Any]:
@@ -280,8 +277,8 @@ class TestASecondPaymentForOnePurchase:
         first, later = both_paid(world, buyer)
         hear(world, first["token"], later["token"])
         intent = world.stripe.v1.checkout.sessions.retrieve(later["token"]).payment_intent
-        dispute = trigger(world, "disputes", payment_intent=intent)["id"]
-        trigger(world, f"disputes/{dispute}/close", status="lost")
+        dispute = world.trigger("disputes", payment_intent=intent)["id"]
+        world.trigger(f"disputes/{dispute}/close", status="lost")
         hear(world, later["token"])
         assert "due_at" not in row_of_pass(buyer, later["checkout_id"])
 
@@ -396,17 +393,9 @@ def about_plan(world: World, token: Any) -> list[dict[str, Any]]:
     return [event for event in world.events() if event["data"]["object"]["id"] == plan]
 
 
-def trigger(world: World, path: str, **fields: Any) -> Any:
-    """Let something happen at Stripe that no API call brings about."""
-    answer = world.http.post(f"{world.fakes.url}/dev/stripe/{path}", json=fields)
-    assert answer.status_code < 300, answer.text
-    return answer.json()
-
-
 def row_of_pass(buyer: str, purchase_id: str) -> dict[str, Any]:
     """Return the pass's row as the table holds it."""
-    key = items.serialize(items.purchase_key(buyer, purchase_id))
-    return items.deserialize(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
+    return row_at(items.purchase_key(buyer, purchase_id))
 
 
 def test_a_pass_that_the_clock_has_ended_is_due_no_more(world: World, buyer: str) -> None:
@@ -529,10 +518,8 @@ class TestAnotherAmountThanWasAskedFor:
     ) -> None:
         """Somebody refunded it in Stripe's dashboard."""
         token = paid_otherwise(world, buyer, "ten_class_pass", 11_999, "eur")
-        intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
         world.pass_time(4)
-        world.stripe.v1.refunds.create({"payment_intent": str(intent)})
-        hear(world, token["token"])
+        refund_by_hand(world, token)
         assert state_of(world, token, buyer) == "refunded"
         assert attention(support_desk, capsys, token["checkout_id"]) == []
 
@@ -728,10 +715,8 @@ class TestSupport:
         self, world: World, buyer: str, support_desk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token = paid_otherwise(world, buyer, "live_session", 6_400, "eur")
-        intent = world.stripe.v1.checkout.sessions.retrieve(token["token"]).payment_intent
         world.pass_time(4)
-        world.stripe.v1.refunds.create({"payment_intent": str(intent)})
-        hear(world, token["token"])
+        refund_by_hand(world, token)
         assert "refunded" in support(support_desk, capsys, "support", "grant", buyer, token["checkout_id"])
         assert world.account(customer=buyer).get("booking") is None
 

@@ -13,7 +13,7 @@ from paidup.flows import recover as recovering
 from paidup.outside.dynamo import items
 
 from tests.functions.clocks import Skewed
-from tests.functions.door import give_up, hear, look, pages_of, recover, told
+from tests.functions.door import give_up, hear, look, page_status, pages_of, recover, row_at, told
 from tests.functions.wire import Wire, be_down, forbidden, gone, lose_the_answer, lose_the_request
 from tests.handlers import Answer, request
 from tests.world import ORIGIN, World
@@ -24,8 +24,7 @@ DAY = 86_400
 
 def row_of(buyer: str, checkout_id: str) -> dict[str, Any]:
     """Return the checkout's row as the table holds it."""
-    key = items.serialize(items.checkout_key(buyer, checkout_id))
-    return items.deserialize(boto3.client("dynamodb").get_item(TableName=os.environ["PAIDUP_TABLE"], Key=key)["Item"])
+    return row_at(items.checkout_key(buyer, checkout_id))
 
 
 class TestALook:
@@ -474,11 +473,6 @@ def buy_again(world: World, buyer: str, token: Any) -> Answer:
 type Click = Callable[[World, str, Any], Answer]
 
 
-def page_of(world: World, token: Any) -> str | None:
-    """Return how Stripe's page stands."""
-    return world.stripe.v1.checkout.sessions.retrieve(token["token"]).status
-
-
 class TestAMinuteBetweenOurClockAndStripes:
     @pytest.mark.parametrize("lifetime_s", [1_800, 86_399, 86_400])
     def test_keeps_nobody_from_buying(
@@ -535,7 +529,7 @@ class TestAMinuteBetweenOurClockAndStripes:
             assert (story["next"], story.get("url")) == (("recover", None) if over else ("pay", token["url"]))
             world.sweep()
         assert story["context"] == {"step": 3}
-        assert page_of(world, token) == ("expired" if over else "open")
+        assert page_status(world, token) == ("expired" if over else "open")
 
     def test_pays_no_one_twice(self, skewed: Skewed, buyer: str) -> None:
         """Whose payment was first is Stripe's word alone."""

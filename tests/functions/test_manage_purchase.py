@@ -9,13 +9,12 @@ import boto3
 import pytest
 from paidup.model.offer import Interval, Kind, Offer
 
+from tests.functions.merchant import DAY, GRACE
 from tests.functions.story import ASKS_ALWAYS, CARD, DECLINED_LATER, MOMENT_S, Story
 from tests.functions.wire import Wire, lose_the_answer
 from tests.handlers import Answer, request
 from tests.world import World
 
-DAY = 86_400
-GRACE = 7 * DAY
 DECLINED = "4000000000000002"
 SEATS = Offer(
     offer_id="seats", name="Seats", kind=Kind.SUBSCRIPTION, amount=900, currency="eur", interval=Interval.MONTH

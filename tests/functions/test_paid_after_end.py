@@ -4,21 +4,14 @@ import itertools
 
 import pytest
 
-from tests.functions.merchant import DAY, PLAN, cases, intent_of, invoice
+from tests.functions.merchant import DAY, PLAN, cases, intent_of, invoice, pay_after_end
 from tests.functions.story import CARD, DECLINED_LATER, MOMENT_S, Story
-
-TAKES = 3 * DAY
 
 
 @pytest.fixture
 def paid_late(story: Story) -> Story:
-    """A debit that succeeds although the shop ended the subscription while it was under way."""
-    story.trigger("settings", delayed_subscriptions="active", delayed_after_s=TAKES)
-    story.buys("monthly", "delayed_success")
-    story.hear()
-    story.world.stripe.v1.subscriptions.cancel(story.plan()["id"])
-    story.world.pass_time(TAKES)
-    story.trigger("settings", delayed_after_s=3)
+    """A buyer whose debit succeeded after the end. paidup has not heard of that."""
+    pay_after_end(story)
     return story
 
 

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from tests import declared
-from tests.functions.door import give_up, hear, recover
+from tests.functions.door import give_up, paid, recover
 from tests.functions.wire import Exchange, Wire, forbidden, gone, pass_on
 from tests.handlers import Answer, answered, event_for, request
 from tests.world import LIVE, World
@@ -30,14 +30,6 @@ DESCRIBED = [route for route in template.read().routes if declared.operation(rou
 def refused(answer: Answer) -> tuple[int, str]:
     """Return the status of *answer*, a refusal, and the end of its problem's type."""
     return answer.status, answer.json["type"].removeprefix(TYPE)
-
-
-def paid(world: World, buyer: str, offer_id: str) -> Any:
-    """Let *buyer* pay for an offer, and Stripe tell of it; return the payment token."""
-    token = world.buy(offer_id, customer=buyer).json
-    world.pay(token["url"])
-    hear(world, token["token"])
-    return token
 
 
 def booked(world: World, buyer: str) -> str:

@@ -4,10 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.functions.merchant import GRACE, PLAN
 from tests.functions.story import REFUND_FAILS, Story
-
-PLAN = "customer.subscription"
-GRACE = 7 * 86_400
 
 
 class TestAThinEvent:

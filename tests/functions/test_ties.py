@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.functions.merchant import PLAN
 from tests.functions.story import Story
 from tests.functions.wire import Exchange, Wire, be_down
 
-PLAN = "customer.subscription"
 ASK = "GET /v1/"
 
 

@@ -10,9 +10,9 @@ from paidup.flows.support import Decision, review
 from paidup.model.offer import Interval, Kind, Offer
 
 from tests.functions.door import look
+from tests.functions.merchant import DAY, GRACE, PLAN, paid_with
 from tests.functions.story import ASKS_ALWAYS, DECLINED_LATER, Story
 
-PLAN = "customer.subscription"
 TRAINER = Offer(
     offer_id="trainer",
     name="Trainer",
@@ -21,8 +21,6 @@ TRAINER = Offer(
     currency="eur",
     interval=Interval.MONTH,
 )
-DAY = 86_400
-GRACE = 7 * DAY
 INVOICE_IS_DRAFT = 3_600
 
 
@@ -403,13 +401,6 @@ class TestMoneyBackForASubscription:
         story.world.deliver(asked | told | {"data": escalated})
         assert story.world.work_queue() == []
         assert story.purchase["status"] == "disputed"
-
-
-def paid_with(story: Story) -> str:
-    """Return the payment intent of the subscription's newest invoice."""
-    invoice = story.plan()["latest_invoice"]
-    (payment,) = story.world.stripe.v1.invoice_payments.list({"invoice": invoice}).data
-    return str(payment.payment.payment_intent)
 
 
 def upgrade(story: Story) -> None:

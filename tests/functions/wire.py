@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
 
 from tests import patient
+from tools.serving import Silent, serving
 
 DOES_NOT_TRAVEL = ("host", "connection", "transfer-encoding", "keep-alive", "accept-encoding")
+LEFT_OUT = (*DOES_NOT_TRAVEL, "content-length")  # of an answer: its length is counted anew
 
 type Spoil = Callable[["Exchange"], None]
 
@@ -94,7 +94,7 @@ def wire_to(stripe: str) -> Iterator[Wire]:
     ended = threading.Event()
     target = urlsplit(stripe)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
@@ -108,29 +108,17 @@ def wire_to(stripe: str) -> Iterator[Wire]:
                 finally:
                     there.close()
 
-            def answer(status: int, headers: list[tuple[str, str]], text: bytes) -> None:
-                self.send_response_only(status)
-                for name, value in headers:
-                    if name.lower() not in (*DOES_NOT_TRAVEL, "content-length"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
+            def send(status: int, headers: list[tuple[str, str]], text: bytes) -> None:
+                kept = {name: value for name, value in headers if name.lower() not in LEFT_OUT}
+                self.answer(status, text, kept)
 
-            carried.carry(Exchange(f"{self.command} {self.path}", dict(self.headers), forward, answer, ended))
+            carried.carry(Exchange(f"{self.command} {self.path}", dict(self.headers), forward, send, ended))
 
-        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - the names that http.server looks for
+        do_GET = do_POST = do_DELETE = handle_any
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base's name
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        carried = Wire(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="wire", daemon=True)
-        thread.start()
+    with serving(Handler) as url:
+        carried = Wire(url)
         try:
             yield carried
         finally:
             ended.set()
-            server.shutdown()
-            thread.join()

@@ -44,7 +44,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
             made.asked.add(self.path)
             self.send_error(403)
 
-        do_CONNECT = do_GET = do_POST = refuse  # noqa: N815 - the names that its base looks for
+        do_CONNECT = do_GET = do_POST = refuse
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

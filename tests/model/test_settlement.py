@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from paidup.model.account import Account
 from paidup.model.booking import Booking, BookingInTheWay, BookingStatus
+from paidup.model.booking_slot import ensure_booking_slot, release_stale_booking
 from paidup.model.case import CaseReason, ReviewCase
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import (
@@ -32,7 +33,7 @@ from paidup.model.offer import Cart, Interval, Kind
 from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
 from paidup.model.refund_decision import RefundDecision
-from paidup.model.settlement import decide, ensure_booking_slot, needs_family, release_stale_booking
+from paidup.model.settlement import decide, needs_family
 from paidup.model.snapshot import ChangeSet, Snapshot
 
 NOW = 1_795_251_600

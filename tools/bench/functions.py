@@ -1,12 +1,12 @@
 """How the functions start and answer on this machine, beside the least that a function can do: `make bench`.
 
-Each runs as it is deployed, under Lambda's own runtime: its code as source, since nobody can write byte code beside
-it, and both layers with the byte code that they carry; against MiniStack and the fakes.
+Each function runs as it is deployed, under Lambda's own runtime, against MiniStack and the fakes. Its code is source,
+since nobody can write byte code beside it. Both layers have the byte code that they carry.
 
 The floor is a function that makes one put with boto3, as plain `sam build` ships it: all of boto3, without byte code.
 A cold start counts the processor's time of a process, for its imports, its clients and its first event. That depends on
-the machine; its ratio to the floor hardly does. All are started in turns, and each is held against the floor of its own
-turn, since a busy minute slows down whatever runs in it.
+the machine, but its ratio to the floor hardly does. All are started in turns. Each is compared with the floor of its
+own turn, since a busy minute slows down everything that runs in it.
 """
 
 import asyncio
@@ -21,9 +21,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
@@ -39,6 +38,7 @@ from tools.local.deployment import DEPENDENCIES
 from tools.local.functions import runtime_folder
 from tools.local.template import ROOT
 from tools.local.worker import Answer, Code, Worker
+from tools.serving import serving
 
 STARTS = 7
 EVENTS = 50
@@ -112,7 +112,7 @@ def _succeeded(answer: Answer) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Everything that is measured, ready to run; the sweep has an account of its own, where nothing is ever due."""
+    """Everything that is measured, ready to run. The sweep has an account of its own, in which nothing is ever due."""
 
     folder: Path
     fakes: Fakes
@@ -253,10 +253,8 @@ def _keys_published(folder: Path) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Handler) as url:
+        yield url
 
 
 def _publish(settings: Mapping[str, str], folder: Path) -> None:

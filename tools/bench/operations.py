@@ -25,7 +25,7 @@ type Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What one function is asked; `event` returns the next event to ask it with."""
+    """What one function is asked. `event` returns the next event for it."""
 
     name: str
     function: str

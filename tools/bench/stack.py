@@ -44,7 +44,7 @@ def round_trip(stack: Background, http: httpx.Client) -> Took:
 
 
 def bought(stack: Background, http: httpx.Client, offer_id: str, world: str, n: int) -> Took:
-    """Let the *n*th customer of a *world* buy; return the seconds from pressing Pay until their poll says `active`, and
+    """Let the *n*th customer of a *world* buy. Return the seconds from pressing Pay until their poll says `active`, and
     the channels that settled it.
     """
     customer = f"{offer_id}-{world}-{n}"
@@ -69,7 +69,7 @@ def bought(stack: Background, http: httpx.Client, offer_id: str, world: str, n: 
 
 @dataclass(slots=True)
 class Table:
-    """The rows so far are on the screen; `broken` are the promises that one of them broke."""
+    """The rows so far are on the screen. `broken` are the promises that one of them broke."""
 
     broken: list[str] = field(default_factory=list)
 
@@ -104,7 +104,7 @@ def measure(folder: Path) -> Table:
 
 
 def main() -> None:
-    """Print the table, and fail where anybody waited longer than is promised."""
+    """Print the table, and fail if anybody waited longer than is promised."""
     with tempfile.TemporaryDirectory(prefix="paidup-bench-") as folder:
         table = measure(Path(folder) / "stack")
     if table.broken:

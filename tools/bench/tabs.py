@@ -12,10 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import batched
 from statistics import median
-from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,6 +24,7 @@ from tools.bench.functions import Bench, prepared
 from tools.bench.operations import Event, sample
 from tools.bench.units import counted
 from tools.local.cloud import Cloud
+from tools.serving import Silent, serving
 
 CUSTOMERS, TABS_EACH = 2_000, 5
 CHANGES = 100
@@ -37,24 +36,17 @@ def posting() -> Iterator[tuple[str, Counter[str]]]:
     """Take what is posted to connections while the block runs. Yield the address, and how often each was posted to."""
     posted: Counter[str] = Counter()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             posted[unquote(self.path.rpartition("/")[2])] += 1
-            self.send_response_only(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(200)
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"ws://127.0.0.1:{server.server_port}/realtime", posted
-        server.shutdown()
+    with serving(Handler) as url:
+        yield f"{url.replace('http', 'ws')}/realtime", posted
 
 
 def connect_all(settings: Mapping[str, str]) -> None:

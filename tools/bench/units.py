@@ -72,7 +72,7 @@ class Counted:
 
 @asynccontextmanager
 async def counted(code: Code, folder: Path) -> AsyncIterator[Counted]:
-    """Run the function *code* while the block runs; *folder* takes what counting needs."""
+    """Run the function *code* while the block runs. *folder* takes what counting needs."""
     folder.mkdir(exist_ok=True)
     (folder / "counted.py").write_text(COUNTED)
     with (folder / "log").open("ab") as log:
@@ -85,7 +85,7 @@ async def counted(code: Code, folder: Path) -> AsyncIterator[Counted]:
 
 
 async def consumed(code: Code, event: Event, folder: Path) -> Units:
-    """Return what the function *code* asks of DynamoDB to answer *event*; *folder* takes what that needs."""
+    """Return what the function *code* asks of DynamoDB to answer *event*. *folder* takes what that needs."""
     async with counted(code, folder) as function:
         _, units, _ = await function.ask(event)
         return units

@@ -1,4 +1,4 @@
-"""The command line as a whole: its commands by name, and what it says and returns when one ends badly.
+"""The command line as a whole: its commands by name, and what a command that ends badly says and returns.
 
 0    it did what it was asked for
 1    it could not; one sentence on standard error says why
@@ -47,7 +47,7 @@ class Lazy(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as its base class has it
-        """Return the command *cmd_name*, or None where there is none."""
+        """Return the command *cmd_name*, or None if there is none."""
         if cmd_name not in COMMANDS:
             return None
         command = get_command(import_module(f"tools.cli.{cmd_name}").app)

@@ -1,4 +1,4 @@
-"""What can keep a command from doing what it was asked for, where one sentence says enough."""
+"""What can keep a command from doing what it was asked for, if one sentence says enough."""
 
 from botocore.exceptions import BotoCoreError, ClientError
 from paidup.edge.settings import WrongSetting

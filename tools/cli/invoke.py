@@ -23,7 +23,7 @@ app = new_app()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Something that has the functions: how one is called, and how a webhook for it is signed, where that is known."""
+    """Something that has the functions: how one is called, and how a webhook for it is signed, if that is known."""
 
     call: Callable[[str, Any], Answer]
     sign: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None

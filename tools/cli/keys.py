@@ -23,7 +23,7 @@ NONE = "There is no signing key yet: run `paidup keys rotate`."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """The secret as it was read: its value, and the version of Secrets Manager; none if there is no secret."""
+    """The secret as it was read: its value, and the version of Secrets Manager (None: there is no secret)."""
 
     client: Any
     name: str

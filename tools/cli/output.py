@@ -19,14 +19,14 @@ NO_METRICS = "POWERTOOLS_METRICS_DISABLED"
 
 
 class Stopped(Exception):
-    """The command cannot do what it was asked for; the message says why, in one sentence."""
+    """The command cannot do what it was asked for. The message says why, in one sentence."""
 
 
 def show(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, as_json: bool, nothing: str) -> None:
     """Print *rows*: all they hold as JSON, else the fields that *columns* names by their titles.
 
-    At a terminal that is a table; in a pipe it is a line a row, with tabs between the fields. Without any row people
-    read *nothing*.
+    At a terminal, they are a table. In a pipe, they are a line a row, with tabs between the fields. Without any row,
+    people read *nothing*.
     """
     if as_json:
         print_json(rows)

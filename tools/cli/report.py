@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from paidup.edge import clock
+from paidup.model.policy import DAY_S
 
 from tools.cli.options import AsJson, Stack, new_app
 from tools.cli.output import Stopped, print_json, show, telling
@@ -14,7 +15,6 @@ from tools.report.figures import Figures, Wait, duration, figures
 from tools.report.picture import picture as drawn
 from tools.report.records import read
 
-DAY_S = 86_400
 COLUMNS = {
     "channel": "Channel",
     "purchases": "Purchases",

@@ -23,7 +23,7 @@ DESK = "support_desk"  # it reads dead letters, too
 def settings_of(context: typer.Context, stack: str | None, *functions: str) -> Iterator[None]:
     """Give the block the settings of all *functions*, in the deployed *stack* or in the local one.
 
-    Raises NotRunning where no local stack runs, and botocore's errors where AWS refuses.
+    Raises NotRunning if no local stack runs, and botocore's errors if AWS refuses.
     """
     before = dict(os.environ)
     try:

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 from paidup.edge import clock
+from paidup.model.policy import DAY_S
 
 from tools.cli.options import AsJson, Stack, new_app
 from tools.cli.output import Stopped, print_json, show, telling
 from tools.cli.target import services
 from tools.verify import Verification, compare, mend
 
-DAY_S = 86_400
 COLUMNS = {
     "customer_id": "Customer",
     "purchase_id": "Purchase",

@@ -35,7 +35,7 @@ class Dev:
         return JSONResponse(self._world.faults.shown())
 
     async def set_faults(self, request: Request) -> Response:
-        """Replace the faults in force; `{}` stops them all."""
+        """Replace the faults in force. `{}` stops them all."""
         try:
             self._world.faults = faults.parse(await json_object(request))
         except ValueError as error:

@@ -8,7 +8,7 @@ logger = logging.getLogger(__name__)
 
 
 def catch_up(world: World, until: int | None = None) -> int:
-    """Let everything happen that is due by *until* (default: now), each at its own second; return how many."""
+    """Let everything happen that is due by *until* (default: now), each at its own second. Return how many."""
     horizon = world.clock.now() if until is None else until
     count = 0
     with world.store.transaction():

@@ -14,7 +14,7 @@ dice = SystemRandom()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """Fractions are 0 to 1; everything is off by default."""
+    """The faults in force. Fractions are 0 to 1. Everything is off by default."""
 
     drop: float = 0.0  # deliveries that never happen
     duplicate: float = 0.0  # deliveries that happen twice
@@ -45,7 +45,7 @@ class Faults:
 
 
 def parse(body: dict[str, Any]) -> Faults:
-    """Return the faults that *body* asks for; what it leaves out is off. Raises `ValueError`."""
+    """Return the faults that *body* asks for. All others are off. Raises `ValueError`."""
     for name, value in body.items():
         if name in FRACTIONS:
             good = isinstance(value, int | float) and 0 <= value <= 1

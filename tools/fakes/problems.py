@@ -22,7 +22,7 @@ class Problem(Exception):
 
 
 async def json_object(request: Request, *known: str) -> dict[str, Any]:
-    """Return the request's body, a JSON object with none but the *known* fields (any, where none is named)."""
+    """Return the request's body, a JSON object with the *known* fields alone (without *known*: with any)."""
     try:
         body = json.loads(await request.body() or b"{}")
     except ValueError:

@@ -69,7 +69,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write all of what happens inside, or none of it. May be nested; the inner one can fail alone."""
+        """Write all of what happens inside, or none of it. Transactions may be nested. The inner one can fail alone."""
         name = f"level_{self._depth}"
         self.db.execute(f"SAVEPOINT {name}" if self._depth else "BEGIN IMMEDIATE")
         self._depth += 1
@@ -136,7 +136,7 @@ class Store:
         return default if row is None else json.loads(row["value"])
 
     def schedule(self, at: int, what: str, id_: str) -> None:
-        """Let *what* happen to *id_* at the second *at*; a new time replaces the old one."""
+        """Let *what* happen to *id_* at the second *at*. A new time replaces the old one."""
         self.unschedule(what, id_)
         self.db.execute("INSERT INTO due (at, what, id) VALUES (?, ?, ?)", (at, what, id_))
 

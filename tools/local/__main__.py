@@ -16,7 +16,7 @@ from tools.local.gateway import Limits
 
 
 def main() -> int:
-    """Run the local stack until Ctrl-C; return 1 when it cannot start, or ends by itself."""
+    """Run the local stack until Ctrl-C. Return 1 if it cannot start, or ends by itself."""
     try:
         asyncio.run(_run(options()))
     except NotStarted as sentence:
@@ -41,7 +41,7 @@ async def _run(chosen: stack.Options) -> None:
 
 
 def options(argv: Sequence[str] | None = None) -> stack.Options:
-    """Return how the command line *argv* and the environment want the stack to be run; raises NotStarted."""
+    """Return how the command line *argv* and the environment want the stack to be run. Raises NotStarted."""
     usual = Limits()
     parser = argparse.ArgumentParser(prog="python -m tools.local", description="Run the whole of paidup here.")
     parser.add_argument("--port", type=int, help="the front door's port (PAIDUP_PORT, 8787; 0: any free one)")

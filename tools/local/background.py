@@ -20,7 +20,7 @@ STOP_S = 60
 
 
 class Failed(Exception):
-    """The stack did not start, or did not end well; the message is what it said."""
+    """The stack did not start, or did not end well. The message is what the stack said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

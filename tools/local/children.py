@@ -16,7 +16,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class NotStarted(Exception):
-    """A part of the local stack did not come up; the message says which, and what to do."""
+    """A part of the local stack did not come up. The message says which, and what to do."""
 
 
 class Child:
@@ -45,7 +45,7 @@ class Child:
         return f"{self.name} ended {how}: see {self.log}."
 
     async def listening(self, port: int) -> None:
-        """Return when it listens on *port*; raises NotStarted when it ends first or takes too long."""
+        """Return as soon as it listens on *port*. Raises NotStarted if it ends first or takes too long."""
         until = asyncio.get_running_loop().time() + START_S
         while self.alive and asyncio.get_running_loop().time() < until:
             with contextlib.suppress(OSError):
@@ -91,7 +91,7 @@ def end_with_parent() -> None:
 
 
 def listen(port: int = 0, setting: str = "port") -> socket.socket:
-    """Return a socket that listens on *port* of 127.0.0.1 (0: any); raises NotStarted when the port is taken."""
+    """Return a socket that listens on *port* of 127.0.0.1 (0: any). Raises NotStarted if the port is taken."""
     # asyncio sets TCP_NODELAY only if the protocol is named; without it each answer takes 40 ms more.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

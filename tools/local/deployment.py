@@ -52,7 +52,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StripeAccount:
-    """Stripe itself, in test mode; without a key the stand-in takes its place."""
+    """Stripe itself, in test mode. Without a key, the stand-in takes its place."""
 
     api_key: str = ""
     webhook_secret: str = ""

@@ -30,7 +30,7 @@ class Refused(Exception):
     """The door's own refusal, as problem+json like the functions' own."""
 
     def __init__(self, status: int, title: str, next_step: str, *, retry_after_s: int | None = None) -> None:
-        """Refuse with *status*; *next_step* says what the caller can do, *retry_after_s* when to try again."""
+        """Refuse with *status*. *next_step* says what the caller can do, *retry_after_s* when to try again."""
         super().__init__(title)
         self.status, self.title, self.next_step, self.retry_after_s = status, title, next_step, retry_after_s
 

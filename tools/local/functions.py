@@ -14,7 +14,7 @@ class Busy(Exception):
 
 
 def runtime_folder(target: Path) -> Path:
-    """Fill *target* with awslambdaric and what it needs, and nothing else of this environment; return it.
+    """Fill *target* with awslambdaric and what it needs, and nothing else of this environment. Return *target*.
 
     Functions see it behind their layers, so that a package that is missing in a layer is missing here too.
     """

@@ -72,7 +72,7 @@ class Gateway:
         tell: Callable[[str], None],
         limits: Limits,
     ) -> None:
-        """Open the stage. *policies* says what each function is allowed; *tell* hears what an engineer should see."""
+        """Open the stage. *policies* says what each function is allowed. *tell* hears what an engineer should see."""
         self._api = described
         self._functions = functions
         self._policies = policies

@@ -43,7 +43,7 @@ AWS = {
 
 
 class NoSuchFunction(Exception):
-    """A function that the template does not have; the message names those that it has."""
+    """A function that the template does not have. The message names those that it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ NO_VALUE = object()
 class Resolver:
     """Works out `!Ref`, `!GetAtt`, `!Sub` and the like, once it is known what the stack's resources are called.
 
-    `refs` and `attributes` (as `Table.Arn`) hold what is deployed; parameters come from `given`, else their defaults.
+    `refs` and `attributes` (as `Table.Arn`) hold what is deployed. Parameters come from `given`, else their defaults.
     """
 
     template: Template

@@ -47,8 +47,8 @@ def free_port() -> int:
 def command(port: int, state: Path, *, permissions: bool) -> tuple[list[str], dict[str, str]]:
     """Return how MiniStack is started on *port*, with its data under *state*/aws: the command and its environment.
 
-    With *permissions* it refuses whatever the caller's policies do not allow.
-    It leaves large temporary folders behind when it is killed; they are in *state*/tmp, to be wiped afterwards.
+    With *permissions*, it refuses everything that the caller's policies do not allow. If it is killed, it leaves large
+    temporary folders in *state*/tmp. They must be wiped afterwards.
     """
     if not PYTHON.exists():
         raise NotStarted("MiniStack is not installed yet: run `make setup`.")
@@ -74,7 +74,7 @@ def command(port: int, state: Path, *, permissions: bool) -> tuple[list[str], di
 
 
 def wait_until_ready(endpoint: str, alive: Callable[[], bool]) -> None:
-    """Return when MiniStack answers at *endpoint*; raises NotStarted when it ends first or takes 30 s."""
+    """Return as soon as MiniStack answers at *endpoint*. Raises NotStarted if it ends first or takes 30 s."""
     until = time.monotonic() + START_S
     while time.monotonic() < until and alive():
         try:
@@ -111,7 +111,7 @@ class Running:
 
 @contextmanager
 def running() -> Iterator[Running]:
-    """Run MiniStack alone on a free port until the block ends; nothing of it stays.
+    """Run MiniStack alone on a free port until the block ends. Nothing of it stays.
 
     with running() as aws:
         environment = aws.account()

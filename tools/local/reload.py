@@ -27,7 +27,7 @@ class Edits:
         self._before = used
 
     def settled(self, seen: Look) -> list[str]:
-        """Return the functions whose edits are complete, as *seen* now; from here on that is the code used."""
+        """Return the functions whose edits are complete, as *seen* now. From here on, that code is used."""
         done = [name for name, code in seen.items() if code == self._before[name] != self._used[name]]
         self._used |= {name: seen[name] for name in done}
         self._before = seen

@@ -31,7 +31,7 @@ SHARED = deployment.PACKAGE / "paidup"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a local stack is run. Port 0 means any free ports; else the stand-ins take the one after *port*."""
+    """How a local stack is run. Port 0 means any free ports. Otherwise the stand-ins take the one after *port*."""
 
     port: int = 8787
     folder: Path = state.FOLDER

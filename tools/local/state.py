@@ -24,7 +24,7 @@ class NotRunning(Exception):
 
 @contextmanager
 def hold(folder: Path, *, fresh: bool) -> Iterator[Path]:
-    """Hold *folder* for one stack alone, emptied first when *fresh*; raises NotStarted when another stack holds it."""
+    """Hold *folder* for one stack alone, emptied first if *fresh*. Raises NotStarted if another stack holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
         try:
@@ -54,7 +54,7 @@ def announced(folder: Path, where: Mapping[str, Any]) -> Iterator[None]:
 
 
 def announcement(folder: Path = FOLDER) -> dict[str, Any]:
-    """Return where the stack on *folder* is (see `announced`); raises NotRunning."""
+    """Return where the stack on *folder* is (see `announced`). Raises NotRunning."""
     with contextlib.suppress(FileNotFoundError):
         where: dict[str, Any] = json.loads((folder / "stack.json").read_text())
         with (folder / LOCK).open("r+") as lock:

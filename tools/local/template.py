@@ -25,7 +25,7 @@ Properties = dict[str, Any]
 
 
 class Unreadable(Exception):
-    """Something in the template that this reader does not know; the message says what and where."""
+    """Something in the template that this reader does not know. The message says what and where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function as the template describes it; `name` is the name of its folder."""
+    """A function as the template describes it. `name` is the name of its folder."""
 
     name: str
     logical_id: str
@@ -143,7 +143,7 @@ def resources(document: Properties, kind: str) -> dict[str, Properties]:
 
 
 def read(path: Path = PATH) -> Template:
-    """Return what the template at *path* deploys; raises Unreadable for what it does not understand."""
+    """Return what the template at *path* deploys. Raises Unreadable for what it does not understand."""
     document = written(path)
     of_type = partial(resources, document)
     shared = document.get("Globals", {}).get("Function", {})

@@ -38,7 +38,7 @@ class Answer:
 class Code:
     """What a function's process is made of: its folder, the folders below it on the path, and its environment.
 
-    `within` is the command that starts the process, where it is to run in surroundings of its own.
+    `within` is the command that starts the process, if it is to run in surroundings of its own.
     """
 
     name: str

@@ -44,7 +44,7 @@ class Keys:
         return kids if kids is not None else self.rotate(retire=True)
 
     def rotate(self, *, retire: bool) -> list[str]:
-        """Make new keys the current ones; *retire* forgets the old ones at once. Return the ids that verify."""
+        """Make new keys the current ones. *retire* forgets the old ones at once. Return the ids that verify."""
         kept = [] if retire else self.ids()[: len(ALGORITHMS)]
         kids = [self._make(alg) for alg in ALGORITHMS] + kept
         self._store.note("identity", "kids", kids)

@@ -89,7 +89,7 @@ class Identity:
         return _json(request, {"keys": [self._keys.public(kid) for kid in self._keys.ids()]})
 
     async def rotate(self, request: Request) -> Response:
-        """Sign with new keys from now on; `retire` takes the old ones out of the JWKS at once."""
+        """Sign with new keys from now on. `retire` takes the old ones out of the JWKS at once."""
         retire = bool((await json_object(request, "retire")).get("retire"))
         return JSONResponse({"keys": self._keys.rotate(retire=retire)})
 

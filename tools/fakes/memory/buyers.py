@@ -30,7 +30,7 @@ class Buyers(ProviderEvents):
         ProviderEvents.tick(self)
 
     def pay(self, token: str, *, delayed: bool, incomplete: bool = False) -> None:
-        """Pay on a page, if it can still be paid. A *delayed* method decides later; a subscription is `active`
+        """Pay on a page, if it can still be paid. A *delayed* method decides later. A subscription is `active`
         meanwhile, or *incomplete*.
         """
         self.tick()

@@ -42,7 +42,7 @@ class Charge:
         return self.amount - self.refunded - self.taken
 
     def refund(self, key: str, amount: int | None = None) -> bool:
-        """Give *amount* back, or all that is left, once for each *key*; return whether that gave anything back now.
+        """Give *amount* back, or all that is left, once for each *key*. Return whether anything went back now.
 
         Raises ProviderRefused while a bank has taken something of it.
         """

@@ -43,7 +43,7 @@ class Told:
 @dataclass(slots=True)
 class ProviderEvents:
     """What is there at the provider, and how it tells of it. `before` is called with every operation's name, and may
-    raise; `wait` lets a second go by; `failed` says that somebody got no answer, a refusal, or a refund that came back.
+    raise. `wait` lets a second go by. `failed` says that somebody got no answer, a refusal, or a refund that came back.
     """
 
     now: Callable[[], int]

@@ -94,7 +94,7 @@ class Plan:
             self.pay(at)
 
     def pay(self, at: int) -> None:
-        """Pay the newest invoice; a subscription that was late is not any more."""
+        """Pay the newest invoice. A subscription that was past due is active again."""
         self.newest.pay(at)
         self.debit = False
         if self.status is not SubscriptionStatus.TRIALING:

@@ -27,7 +27,7 @@ SECRET = b"memory"
 
 @dataclass(slots=True)
 class MemoryProvider(Finding):
-    """A `Provider` like any other. While it is *ill* it answers 500 to whoever asks for a page.
+    """A `Provider` like any other. While it is *ill* it answers 500 to each request for a page.
 
     `prices` is its catalogue, by lookup key or id. `promotions` are its promotions' ids by code. `listeners` are its
     webhook endpoints: address, and whether it is enabled.

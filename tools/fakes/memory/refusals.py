@@ -20,7 +20,7 @@ class ConditionalCheckFailedException(ClientError):
 
 
 class TransactionCanceledException(ClientError):
-    """Nothing of a transaction was written; its reasons say why, one for each of its items."""
+    """Nothing of a transaction was written. The reasons say why, one for each of its items."""
 
 
 exceptions = SimpleNamespace(

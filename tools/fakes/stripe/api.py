@@ -66,7 +66,7 @@ class Outage(Exception):
 
 @dataclass(slots=True)
 class Answer:
-    """An answer on its way out; `stored` says that its idempotency key replays it."""
+    """An answer on its way out. `stored`: its idempotency key replays it."""
 
     status: int
     body: str
@@ -76,7 +76,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request that found its operation; `print` tells requests under the same idempotency key apart."""
+    """One request that found its operation. `print` tells requests under the same idempotency key apart."""
 
     operation: Operation
     ids: tuple[str, ...]

@@ -10,7 +10,7 @@ from tools.fakes.stripe.world import World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How it ended: with `event`, the one that the page waits for; or with a `message` for the buyer."""
+    """How the payment ended: with the `event` that the page waits for, or with a `message` for the buyer."""
 
     kind: Literal["done", "declined", "asks", "closed"]
     message: str = ""

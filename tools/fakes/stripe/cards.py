@@ -79,7 +79,7 @@ TAKES_TIME = ("sepa_debit",)
 
 
 def read(number: str) -> Card:
-    """Return the test card with that *number*; any other is declined, as Stripe's test mode does."""
+    """Return the test card with that *number*. Any other is declined, as Stripe's test mode does."""
     digits = "".join(filter(str.isdigit, number))
     if card := BY_NUMBER.get(digits):
         return card
@@ -88,7 +88,7 @@ def read(number: str) -> Card:
 
 
 def of(payment_method: Obj | None) -> Card | None:
-    """Return the test card behind a *payment_method*, or None where it is none."""
+    """Return the test card behind a *payment_method*, or None if there is none."""
     details = (payment_method or {}).get("card")
     return BY_LAST4.get(details["last4"]) if details else None
 
@@ -100,7 +100,7 @@ def outcome_of(method: Obj) -> str:
 
 
 def save(world: World, card: Card, *, email: str | None = None, customer: str | None = None) -> Obj:
-    """Write the payment method of a *card*, attached to *customer* where there is one."""
+    """Write the payment method of a *card*, attached to *customer* if there is one."""
     details = made(
         "payment_method.card",
         brand=card.brand,

@@ -15,7 +15,10 @@ PRODUCT_FIELDS = ("active", "description", "images", "name", "statement_descript
 
 
 def create_product(world: World, params: dict[str, Any], *, active: bool = True, at: str = "") -> Obj:
-    """Make a product; one made for a single price in passing is not *active*. *at* names the place in the params."""
+    """Make a product. If it is made in passing for a single price, it is not *active*.
+
+    *at* names the place in the params.
+    """
     if world.store.get(params.get("id")):
         raise Refusal("Product already exists.", code="resource_already_exists", param="id")
     _check_length(params["name"], NAME_LENGTH, f"{at}[name]" if at else "name")
@@ -44,7 +47,7 @@ def update_product(world: World, params: dict[str, Any], id_: str) -> Obj:
 
 
 def create_price(world: World, params: dict[str, Any], *, active: bool = True, at: str = "") -> Obj:
-    """Make a price, and its product where it is described in passing. *at* names the place in the params."""
+    """Make a price, and its product if it is described in passing. *at* names the place in the params."""
     path = f"{at}[{{}}]" if at else "{}"
     if "product" in params:
         product = world.named(params["product"], "product", path.format("product"))
@@ -90,7 +93,7 @@ def _recurring(asked: dict[str, Any], at: str) -> Obj:
 
 
 def update_price(world: World, params: dict[str, Any], id_: str) -> Obj:
-    """Change a price; its amount can never change."""
+    """Change a price. Its amount can never change."""
     price = world.named(id_, "price")
     fields: dict[str, Any] = {name: params[name] for name in ("active", "nickname", "tax_behavior") if name in params}
     if "lookup_key" in params:

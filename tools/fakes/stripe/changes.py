@@ -16,7 +16,7 @@ UPDATED = "customer.subscription.updated"
 class Change:
     """What a merchant asks of a subscription: other *items*, *fields* beside them, and how it is paid for.
 
-    *at* is the second at which a proration counts; *restarts* begins a new period whatever the items say.
+    *at* is the second at which a proration counts. *restarts* begins a new period whatever the items say.
     """
 
     items: list[Obj]

@@ -60,7 +60,7 @@ def _discount(world: World, session: Obj, lines: list[Obj], params: dict[str, An
 
 
 def expire(world: World, _: dict[str, Any], id_: str) -> Obj:
-    """Expire a session by the merchant's wish; only an open one can be."""
+    """Expire a session by the merchant's wish. Only an open session can expire."""
     session = world.named(id_, "checkout.session")
     if session["status"] != "open":
         message = (

@@ -51,7 +51,7 @@ def adjustable(asked: dict[str, Any], at: str) -> Obj | None:
 
 
 def take(world: World, session: Obj, lines: list[Obj], form: Mapping[str, str]) -> str:
-    """Let an open *session* follow the buyer's *form*; return what is wrong with it, or nothing."""
+    """Let an open *session* follow the buyer's *form*. Return what is wrong with the form, or nothing."""
     if problem := _take_quantity(lines, form.get("quantity", "")):
         return problem
     customer = session["customer"]
@@ -75,7 +75,7 @@ def take(world: World, session: Obj, lines: list[Obj], form: Mapping[str, str]) 
 
 
 def total_up(world: World, session: Obj, lines: list[Obj]) -> None:
-    """Write what the *lines* of a *session* cost now; nothing is due today if it begins with a trial."""
+    """Write what the *lines* of a *session* cost now. Nothing is due today if the session begins with a trial."""
     taxed, country = session["automatic_tax"]["enabled"], country_of(world, session)
     discounts = session["discounts"]
     coupon = world.store.need(discounts[0]["coupon"]) if discounts else None

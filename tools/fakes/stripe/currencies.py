@@ -1,6 +1,6 @@
 """What Stripe's table says of currencies: which there are, their minor units, and the least and most of a charge.
 
-See https://docs.stripe.com/currencies. HUF and TWD are whole in payouts alone; they are charged with two digits.
+See https://docs.stripe.com/currencies. HUF and TWD are whole in payouts alone. They are charged with two digits.
 """
 
 from tools.fakes.stripe.wire import Refusal
@@ -86,7 +86,7 @@ def check_amount(amount: int, currency: str, param: str) -> None:
 
 
 def check_total(total: int, currency: str) -> None:
-    """Refuse a page whose *total* is too small or too large to be charged; nothing at all is fine."""
+    """Refuse a page whose *total* is too small or too large to be charged. Nothing at all is fine."""
     if 0 < total < (least := LEAST.get(currency, 1)):
         message = f"The Checkout Session's total amount due must add up to at least {shown(least, currency)}"
         raise Refusal(message, code="amount_too_small")

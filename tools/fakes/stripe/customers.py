@@ -14,7 +14,7 @@ NAME_FIELDS = ("business_name", "individual_name")
 
 
 def create_customer(world: World, params: dict[str, Any]) -> Obj:
-    """Make a customer, with a payment method attached where one is given."""
+    """Make a customer, with a payment method attached if one is given."""
     _check_email(params)
     customer = world.make(
         "customer",
@@ -59,7 +59,7 @@ def retrieve_customer(world: World, _: dict[str, Any], id_: str) -> Obj:
 
 
 def list_customers(world: World, params: dict[str, Any]) -> Obj:
-    """Return customers, by e-mail address where one is given."""
+    """Return customers, by e-mail address if one is given."""
     return views.page(world, "customer", params, "/v1/customers", equal={"email": params.get("email")})
 
 

@@ -59,7 +59,7 @@ class StripeDev:
         return JSONResponse({"total": found.total(), "by_operation": dict(sorted(found.items()))})
 
     async def settings(self, request: Request) -> Response:
-        """Choose as a merchant does in the dashboard, and as the banks do; what is not given stays.
+        """Choose as a merchant does in the dashboard, and as the banks do. A setting that is not given stays.
 
         `after_retries`: what becomes of a subscription when the last retry failed. `delayed_subscriptions`: what it is
         while the debit that pays its first invoice is under way. `delayed_after_s`: how long debits take.

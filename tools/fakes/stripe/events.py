@@ -62,7 +62,7 @@ def retrieve_event(world: World, _: dict[str, Any], id_: str) -> Obj:
 
 
 def create_endpoint(world: World, params: dict[str, Any]) -> Obj:
-    """Register a webhook endpoint; this answer alone shows its secret."""
+    """Register a webhook endpoint. This answer alone shows its secret."""
     _check_url(params["url"])
     endpoint = world.store.put(_endpoint(world, new_id("we_1", 23), params["url"], params))
     secret = new_id("whsec_", 32)
@@ -83,7 +83,7 @@ def update_endpoint(world: World, params: dict[str, Any], id_: str) -> Obj:
 
 
 def delete_endpoint(world: World, _: dict[str, Any], id_: str) -> Obj:
-    """Delete a webhook endpoint; its retries stop."""
+    """Delete a webhook endpoint. Its retries stop."""
     world.named(id_, "webhook_endpoint")
     return world.store.put({"id": id_, "object": "webhook_endpoint", "deleted": True})
 

@@ -8,13 +8,8 @@ from tools.fakes.stripe.world import World
 DRAFT_FOR_S = 3600
 
 
-def make_invoice(world: World, subscription: Obj, reason: str, lines: list[Obj]) -> Obj:
-    """Make and finalize the invoice of *lines* (see `line`) for a *subscription*."""
-    return finalize(world, announce(world, draft(world, subscription, reason, lines)))
-
-
 def draft(world: World, subscription: Obj, reason: str, lines: list[Obj], *, finalizes: bool = False) -> Obj:
-    """Write the draft of an invoice of *lines* and of what is pending; no event tells of it yet (see `announce`).
+    """Write the draft of an invoice of *lines* and of what is pending. No event tells of it yet (see `announce`).
 
     One that *finalizes* does so by itself, an hour later. What is pending for the customer, and for no subscription, is
     on the one of the next period.
@@ -159,7 +154,7 @@ def failed(world: World, invoice: Obj, intent: Obj) -> Obj:
 
 
 def mark_paid(world: World, invoice: Obj, intent: Obj | None) -> Obj:
-    """Let *invoice* be paid by *intent*, or by nothing where nothing is due or it was paid out of band."""
+    """Let *invoice* be paid by *intent*, or by None if nothing is due, or if it was paid out of band."""
     now = world.now()
     fields = {"amount_paid": invoice["amount_due"], "amount_remaining": 0, "next_payment_attempt": None}
     if intent:

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).with_name("constants")
 
 
 def made(kind: str, /, **fields: Any) -> Obj:
-    """Return a new object, or part of one, of *kind* with *fields*; a map among them is merged with the one there."""
+    """Return a new object, or part of one, of *kind* with *fields*. A map among them is merged with the one there."""
     return _merged(json.loads(_written(kind)), fields)
 
 

@@ -21,7 +21,7 @@ class PayPage:
     """Show and take payments of sessions."""
 
     def __init__(self, world: World, webhook_sender: WebhookSender) -> None:
-        """Pay in *world*; *webhook_sender* tells when the merchant has heard of it."""
+        """Pay in *world*. *webhook_sender* tells when the merchant has heard of it."""
         self._world, self._sender = world, webhook_sender
 
     def routes(self) -> list[Route]:
@@ -43,7 +43,7 @@ class PayPage:
         return self._page(session, "", {}, 200)
 
     async def take(self, request: Request) -> Response:
-        """Take a payment: form fields `card`, `method`, `email`, and the `choices`; `update` pays nothing yet."""
+        """Take a payment: form fields `card`, `method`, `email`, and the `choices`. `update` pays nothing yet."""
         form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
         session = self._session(request)
         if session is None:

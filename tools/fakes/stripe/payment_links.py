@@ -27,7 +27,7 @@ DONE = "/stripe/pay/{CHECKOUT_SESSION_ID}"
 
 
 def create(world: World, params: dict[str, Any]) -> Obj:
-    """Make a payment link; what it sells is checked as on a page."""
+    """Make a payment link. What it sells is checked as on a page."""
     prices = [catalog.price_of(world, one, f"line_items[{i}]") for i, one in enumerate(params["line_items"])]
     subscribes = any(price["recurring"] for price in prices)
     kept = {name: params[name] for name in (*OF_THE_SESSION, "tax_id_collection") if name in params}

@@ -40,7 +40,7 @@ def attempt(
 
 
 def succeed(world: World, intent: Obj, method: Obj) -> Obj:
-    """Let *intent* be paid with *method*; a charge that was pending is settled, else one is made."""
+    """Let *intent* be paid with *method*. A pending charge is settled, or else a charge is made."""
     charge = world.store.get(intent["latest_charge"])
     if charge is None or charge["status"] != "pending":
         charge = _charge(world, intent, method)
@@ -95,7 +95,7 @@ def ask(world: World, intent: Obj, method: Obj) -> Obj:
 
 
 def process(world: World, intent: Obj, method: Obj, outcome: str) -> Obj:
-    """Let a delayed *method* take its time; *outcome* says how it will end."""
+    """Let a delayed *method* take its time. *outcome* says how it will end."""
     charge = _charge(world, intent, method)
     world.emit("charge.pending", charge)
     world.change(intent, latest_charge=charge["id"], payment_method=method["id"], status="processing")

@@ -21,7 +21,7 @@ FLOWS = {
 
 
 def create_configuration(world: World, params: dict[str, Any]) -> Obj:
-    """Make a configuration; the first one is the default."""
+    """Make a configuration. The first one is the default."""
     for index, product in enumerate(params["features"].get("subscription_update", {}).get("products") or []):
         for price in product["prices"]:
             at = f"features[subscription_update][products][{index}]"

@@ -39,7 +39,7 @@ def create_coupon(world: World, params: dict[str, Any]) -> Obj:
 
 
 def create_code(world: World, params: dict[str, Any]) -> Obj:
-    """Make a code that buyers type to redeem a coupon; an active code is there once."""
+    """Make a code that buyers type to redeem a coupon. An active code is there once."""
     coupon = world.named(params["promotion"].get("coupon"), "coupon", "promotion[coupon]")
     code = params.get("code") or new_id("", 8).upper()
     if _active(world, code):
@@ -137,7 +137,7 @@ def begin_discounts(world: World, session: Obj, customer: str) -> list[str]:
 
 
 def off(coupon: Obj, amounts: list[int], products: list[str]) -> list[int]:
-    """Return how much a *coupon* takes off each of the line *amounts*; an amount off is shared by their size."""
+    """Return how much a *coupon* takes off each of the line *amounts*. An amount off is shared by their size."""
     only = coupon.get("applies_to", {}).get("products")
     bases = [
         amount if only is None or product in only else 0 for amount, product in zip(amounts, products, strict=True)

@@ -29,7 +29,7 @@ def turn(world: World, id_: str) -> None:
 
 
 def renew(world: World, subscription: Obj) -> Obj:
-    """Begin the next period of each item whose period is over; the invoice is a draft for about an hour."""
+    """Begin the next period of each item whose period is over. The invoice is a draft for about an hour."""
     now, anchor = world.now(), subscription["billing_cycle_anchor"]
     items = [
         one | _period(one, one["current_period_end"], anchor) if one["current_period_end"] <= now else one

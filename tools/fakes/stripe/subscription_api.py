@@ -225,7 +225,7 @@ def _refuse_unpaid(world: World, subscription: Obj, params: dict[str, Any]) -> N
 
 
 def changed_items(world: World, subscription: Obj, asked: list[dict[str, Any]]) -> list[Obj]:
-    """Return the items of a *subscription* after the changes *asked* for; items that nobody names stay."""
+    """Return the items of a *subscription* after the changes *asked* for. Items that are not named stay."""
     items = {one["id"]: one for one in subscription["items"]["data"]}
     for index, change in enumerate(asked):
         at = f"items[{index}]"

@@ -51,7 +51,7 @@ def begin(world: World, customer: Obj, items: list[Obj], *, trial_end: int | Non
 
 
 def item(world: World, price: Obj, quantity: int, metadata: dict[str, str] | None = None) -> Obj:
-    """Return a subscription item of *quantity* of a recurring *price*; `begin` gives it its period."""
+    """Return a subscription item of *quantity* of a recurring *price*. `begin` gives it its period."""
     return made(
         "subscription_item",
         id=new_id("si_", 14),

@@ -1,6 +1,6 @@
 """What a cart or an invoice adds up to: its lines, less the discount, plus the tax of the buyer's country.
 
-The rates are a small table of standard rates; `tax_rates` of `/dev/stripe/settings` replaces it. A price whose
+The rates are a small table of standard rates. `tax_rates` of `/dev/stripe/settings` replaces it. A price whose
 `tax_behavior` is `inclusive` holds its tax already.
 """
 
@@ -16,7 +16,7 @@ TAX_RATES = {"AT": 20, "BE": 21, "DE": 19, "ES": 21, "FR": 20, "GB": 20, "IE": 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """What one line costs, in minor units; `tax` is part of `total`."""
+    """What one line costs, in minor units. `tax` is part of `total`."""
 
     subtotal: int
     discount: int

@@ -24,8 +24,8 @@ class Refusal(Exception):
     ) -> None:
         """Compose the answer.
 
-        *began* says that execution had begun, so that an idempotency key replays the answer; *keep*, that what
-        was written until then stays, as with a declined card.
+        *began*: execution had begun, so that an idempotency key replays the answer. *keep*: what was written until
+        then stays, as with a declined card.
         """
         super().__init__(message)
         self.status, self.began, self.keep = status, began or keep, keep
@@ -50,7 +50,7 @@ def cannot_be_unset(param: str) -> Refusal:
 
 
 def no_such(what: str, id_: str, param: str, *, status: int = 400) -> Refusal:
-    """Refuse an id that is not there: 404 where it stands in the path, 400 where it is a parameter."""
+    """Refuse an id that is not there: 404 if it is in the path, 400 if it is a parameter."""
     message = f"No such {what}: '{id_}'"
     return Refusal(message, code="resource_missing", param=param, status=status)
 

@@ -70,7 +70,7 @@ class World(world.World):
         return event
 
     def change(self, obj: Obj, event: str | None = None, **fields: Any) -> Obj:
-        """Write new *fields* of *obj*; where something did change, make *event* with what was before."""
+        """Write new *fields* of *obj*. If something changed, make *event* with what was before."""
         previous = {name: obj.get(name) for name, value in fields.items() if obj.get(name) != value}
         obj.update(fields)
         self.store.put(obj)

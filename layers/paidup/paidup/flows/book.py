@@ -6,9 +6,9 @@ from dataclasses import replace
 from paidup.flows.services import Services
 from paidup.flows.transact import transact
 from paidup.model.booking import Booking, BookingStatus
+from paidup.model.booking_slot import NOT_ACCEPTED, call_off
 from paidup.model.errors import NotFound
 from paidup.model.purchase import Purchase
-from paidup.model.settlement import NOT_ACCEPTED, call_off
 from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.log import logger
 

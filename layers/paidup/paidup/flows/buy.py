@@ -4,22 +4,41 @@ import secrets
 from dataclasses import replace
 
 from paidup.flows.confirm import refresh
-from paidup.flows.open_page import open_page
+from paidup.flows.open_page import Replaced, open_page
 from paidup.flows.services import Services
 from paidup.flows.transact import transact
+from paidup.model.booking import BookingInTheWay
+from paidup.model.booking_slot import book_again, release_stale_booking
 from paidup.model.checkout import Checkout, CheckoutStatus, same_purchase
-from paidup.model.errors import Malformed, ProviderRefused, UnknownOffer
+from paidup.model.errors import (
+    Contended,
+    Malformed,
+    ProviderRefused,
+    ProviderUnavailable,
+    TooManyRequests,
+    UnknownOffer,
+)
 from paidup.model.fact import Channel
-from paidup.model.group import exclusive_group, group_of
+from paidup.model.group import AlreadySubscribed, exclusive_group, group_of
 from paidup.model.offer import Cart, CatalogPrice, Kind, Offer
 from paidup.model.order import Choice, Order, Situation, choose, idempotency_record_of, is_final, is_paid
 from paidup.model.purchase import Purchase
-from paidup.model.settlement import book_again, release_stale_booking
 from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 
 BUY_WITHIN_S = 7.0
+
+# What may refuse a cart that is on sale: a new one, and one that is recovered.
+REFUSALS = (
+    Replaced,
+    AlreadySubscribed,
+    BookingInTheWay,
+    TooManyRequests,
+    ProviderRefused,
+    ProviderUnavailable,
+    Contended,
+)
 
 
 def buy(order: Order, services: Services, *, now: int) -> tuple[Checkout, bool]:

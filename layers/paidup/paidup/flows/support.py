@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from paidup.flows.refund import refund
 from paidup.flows.services import Services
 from paidup.flows.transact import transact, update
+from paidup.model.booking_slot import book_again, ensure_booking_slot
 from paidup.model.case import CaseReason
 from paidup.model.errors import Conflict, NotFound
 from paidup.model.fact import Channel
 from paidup.model.offer import Kind
 from paidup.model.purchase import Purchase
-from paidup.model.settlement import book_again, ensure_booking_slot
 from paidup.model.snapshot import ChangeSet, Snapshot
 from paidup.model.timeline import decided
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from paidup.model.access import PurchaseStatus
 from paidup.model.account import Account
+from paidup.model.booking_slot import ensure_booking_slot
 from paidup.model.checkout import Checkout, CheckoutStatus, IdempotencyRecord, reserved
 from paidup.model.errors import TooManyRequests
 from paidup.model.group import Running, group_of, refuse_second
 from paidup.model.offer import Cart, Kind
 from paidup.model.policy import Policy
 from paidup.model.purchase import Purchase
-from paidup.model.settlement import ensure_booking_slot
 from paidup.model.snapshot import ChangeSet, Snapshot
 
 

@@ -8,8 +8,8 @@ must hold the trial of the e-mail address.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from paidup.model.booking import Booking, BookingInTheWay, BookingStatus, waiting, waiting_since
-from paidup.model.case import CaseReason
+from paidup.model.booking import BookingStatus
+from paidup.model.booking_slot import open_or_end_booking
 from paidup.model.checkout import Checkout, CheckoutStatus
 from paidup.model.fact import Channel, Fact, Payment, PaymentStatus, Price, Refund
 from paidup.model.group import TrialRecord, exclusive_group, group_of, paid_first
@@ -17,12 +17,11 @@ from paidup.model.news import page_expired
 from paidup.model.offer import Kind
 from paidup.model.policy import Policy
 from paidup.model.purchase import Provenance, Purchase
+from paidup.model.review import review
 from paidup.model.snapshot import ChangeSet, Snapshot
 
-TAKEN_BACK = "its payment was taken back"
 NEVER_PAID = "its first payment failed"
 TRIAL_HAD = "the e-mail address has had its trial"
-NOT_ACCEPTED = "nobody accepted it in time"
 
 
 def decide(
@@ -49,14 +48,10 @@ def decide(
             _keep_one_of_group(purchase, change)
         _remember_trial(purchase, change)
         if purchase.kind is Kind.LIVE_SESSION:
-            _book(purchase, change)
+            open_or_end_booking(purchase, change)
         if purchase.failed and any(not plan.ended for plan in purchase.subscriptions):
             change.put_purchase(purchase.to_refund(NEVER_PAID, now=now))
-        _review_amount(purchase, facts, change)
-        _review_refund(purchase, facts, change)
-        _review_price(purchase, facts, change)
-        _review_parts(purchase, facts, change)
-        _review_end(purchase, facts, change)
+        review(purchase, facts, change)
     for fact in facts:
         if fact.customer_ref and not change.account.customer_refs(fact.provider):
             change.account = change.account.known_as(fact.customer_ref)
@@ -123,48 +118,8 @@ def needs_trial_record(snapshot: Snapshot, facts: Sequence[Fact], *, now: int) -
     return purchase is not None and _trial_begins(purchase, snapshot) is not None
 
 
-def call_off(purchase: Purchase, booking: Booking, why: str, change: ChangeSet) -> None:
-    """End the open *booking* of *purchase*. The money goes back, or the purchase pays for the next booking."""
-    stale = booking.stale(now=change.now)
-    _close(booking.expire(now=change.now) if stale else booking.called_off(why, now=change.now), purchase, why, change)
-
-
-def release_stale_booking(change: ChangeSet) -> bool:
-    """End the booking in the customer's slot if it is stale, and return whether the slot is free."""
-    booking = change.slot_booking
-    if booking is None:
-        return True
-    if not booking.stale(now=change.now):
-        return False
-    if paid_by := change.purchase(booking.purchase_id):
-        call_off(paid_by, booking, NOT_ACCEPTED, change)
-    else:
-        change.put_booking(booking.expire(now=change.now))
-    return True
-
-
-def ensure_booking_slot(change: ChangeSet) -> None:
-    """Make the customer's booking slot free. Raises BookingInTheWay if its booking is live or waits."""
-    booking = change.slot_booking
-    if booking and not release_stale_booking(change):
-        raise BookingInTheWay(booking)
-
-
-def book_again(purchase: Purchase, booking_id: str, change: ChangeSet) -> None:
-    """Open the booking *booking_id* for *purchase*. An earlier booking of the purchase did not take place."""
-    change.put_booking(_waiting(purchase, booking_id, paid_at=change.now, policy=change.policy))
-
-
 def _newly_effective(snapshot: Snapshot, purchase: Purchase) -> bool:
     return purchase.is_effective and not (snapshot.purchase and snapshot.purchase.is_effective)
-
-
-def _close(ended: Booking, purchase: Purchase, why: str, change: ChangeSet) -> None:
-    change.put_booking(ended)
-    if purchase.is_effective and not change.policy.credit_unaccepted_bookings:
-        purchase = purchase.to_refund(why, now=change.now)
-    change.put_purchase(purchase)
-    change.note(purchase, f"booking {ended.status}: {why}", channel=Channel.SWEEP)
 
 
 def _checkout_after(checkout: Checkout, facts: Sequence[Fact], purchase: Purchase | None, *, now: int) -> Checkout:
@@ -255,120 +210,6 @@ def _trial_begins(purchase: Purchase, snapshot: Snapshot) -> str | None:
     """Return the group of which a trial of the customer begins by *purchase*, or None."""
     group = group_of(purchase)
     return group if purchase.had_trial and group not in snapshot.account.trials else None
-
-
-def _book(purchase: Purchase, change: ChangeSet) -> None:
-    """Open the booking of a paid live session. If the payment was taken back, end the booking."""
-    now, policy, seen = change.now, change.policy, change.snapshot
-    purchase = change.purchase(purchase.purchase_id) or purchase
-    grants = purchase.status_at(now=now, policy=policy).grants
-    in_slot = change.slot_booking
-    if in_slot and in_slot.purchase_id == purchase.purchase_id:  # the first booking, or a later one on credit
-        if not grants:
-            _close(in_slot.unpaid(TAKEN_BACK, now=now), purchase, TAKEN_BACK, change)
-        return
-    mine = seen.booking
-    granted_before = seen.purchase is None or seen.purchase.status_at(now=now, policy=policy).grants
-    came_back = grants and not granted_before
-    refunds = not change.policy.credit_unaccepted_bookings
-    if came_back and refunds and mine and mine.status is BookingStatus.EXPIRED:
-        change.put_purchase(purchase.to_refund(NOT_ACCEPTED, now=now))
-        return
-    if (mine and not mine.lost_payment) or not grants or purchase.paid_at is None:
-        return
-    if mine is None and seen.purchase and seen.purchase.paid_at is not None and granted_before:
-        return  # it had its booking when it was paid: that is purged by now, or was one on credit
-    if mine and mine.accepted_at is not None:  # a host accepted it before: the session is used
-        change.put_purchase(replace(purchase, used_at=mine.accepted_at))
-    elif not release_stale_booking(change):
-        change.put_purchase(purchase.to_refund("another booking is open", now=now))
-        change.note(purchase, "refund due: another booking is open", channel=Channel.SWEEP)
-    elif mine:
-        change.put_booking(mine.waiting_again(now=now, within_s=change.policy.accept_within_s))
-    else:
-        paid_at = waiting_since(purchase.paid_at, now=now)
-        change.put_booking(_waiting(purchase, purchase.purchase_id, paid_at=paid_at, policy=change.policy))
-
-
-def _waiting(purchase: Purchase, booking_id: str, *, paid_at: int, policy: Policy) -> Booking:
-    return waiting(
-        booking_id=booking_id,
-        customer_id=purchase.customer_id,
-        purchase_id=purchase.purchase_id,
-        offer_id=purchase.offer_id,
-        paid_at=paid_at,
-        within_s=policy.accept_within_s,
-    )
-
-
-def _review_amount(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
-    """Open a review case if the paid amount is wrong. Close it if the money was refunded elsewhere."""
-    before = change.snapshot.purchase
-    if purchase.needs_review == (before is not None and before.needs_review):
-        return
-    purchase = change.purchase(purchase.purchase_id) or purchase
-    if not purchase.needs_review:
-        change.put_purchase(change.decide_case(purchase, CaseReason.AMOUNT_MISMATCH, "the money went back"))
-        return
-    asked, paid = purchase.asked, purchase.first_paid
-    why = f"Asked for {asked.amount} {asked.currency}" if asked else ""
-    why += f", paid {paid.amount} {paid.currency}." if paid else ""
-    _open_case(purchase, CaseReason.AMOUNT_MISMATCH, why, facts, change)
-
-
-def _review_refund(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
-    """Open a review case if a bank returned a refund to us. Close it if the refund arrives later."""
-    purchase = change.purchase(purchase.purchase_id) or purchase
-    before = change.snapshot.purchase
-    was_back = before is not None and before.fully_refunded
-    if purchase.refund_decision is None or purchase.fully_refunded == was_back:
-        return
-    if was_back:
-        why = "A refund came back from the buyer's bank."
-        _open_case(purchase, CaseReason.REFUND_RETURNED, why, facts, change)
-        return
-    for reason in (CaseReason.REFUND_STUCK, CaseReason.REFUND_RETURNED):
-        purchase = change.decide_case(purchase, reason, "the refund arrived")
-    change.put_purchase(purchase)
-
-
-def _review_price(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
-    """Open a review case if a price names no offer, since nobody knows what it sells. Close it once it names one."""
-    purchase = change.purchase(purchase.purchase_id) or purchase
-    if purchase.nameless and not (purchase.needs_review or purchase.refund_decision):
-        why = "The customer pays a price that names no offer: give the price a lookup key, or metadata `offer_id`."
-        _open_case(purchase, CaseReason.UNKNOWN_PRICE, why, facts, change)
-    else:
-        change.put_purchase(change.decide_case(purchase, CaseReason.UNKNOWN_PRICE, "every price names an offer"))
-
-
-def _review_parts(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
-    """Open a review case if a part of a payment went back: access goes on, and a person decides whether it should."""
-    purchase = change.purchase(purchase.purchase_id) or purchase
-    part, before = purchase.reversals.part, change.snapshot.purchase
-    if part == 0:
-        said = "the whole went back" if purchase.reversals.state else "the money came back"
-        change.put_purchase(change.decide_case(purchase, CaseReason.PARTLY_TAKEN_BACK, said))
-    elif before is None or part != before.reversals.part:
-        why = f"{part} (minor units) of what was paid went back by a refund or a dispute; access goes on."
-        _open_case(purchase, CaseReason.PARTLY_TAKEN_BACK, why, facts, change)
-
-
-def _review_end(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
-    """Open a review case if a subscription is paid after it ended: nothing is granted for that money."""
-    purchase = change.purchase(purchase.purchase_id) or purchase
-    late, before = purchase.paid_after_end, change.snapshot.purchase
-    if late and late != (before.paid_after_end if before else 0) and not purchase.refund_decision:
-        why = f"{late} (minor units) were paid for a subscription that had ended before: nothing is granted for that."
-        _open_case(purchase, CaseReason.PAID_AFTER_END, why, facts, change)
-    elif not late:
-        change.put_purchase(change.decide_case(purchase, CaseReason.PAID_AFTER_END, "the money went back"))
-
-
-def _open_case(purchase: Purchase, reason: CaseReason, why: str, facts: Sequence[Fact], change: ChangeSet) -> None:
-    """Open a review case about *purchase*, because of *facts*."""
-    fact_ids = tuple(fact.fact_id for fact in facts)
-    change.put_purchase(change.open_case(purchase, reason, why, facts=fact_ids))
 
 
 def _note_news(facts: Sequence[Fact], channel: Channel, change: ChangeSet, *, heard_at: int) -> None:

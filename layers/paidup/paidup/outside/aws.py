@@ -1,6 +1,6 @@
-"""How AWS is reached: one session a process, and clients that give up while the caller still waits.
+"""How AWS is reached: one session for each process, and clients that give up while the caller still waits.
 
-The session is botocore's: boto3 would bring along its resources and its transfers of files, which nobody here uses.
+The session is botocore's. boto3 adds resources and file transfers that nothing here uses.
 """
 
 from functools import cache
@@ -15,9 +15,10 @@ TOO_MUCH = ("ThrottlingException", "ProvisionedThroughputExceededException", "Re
 
 
 def client(service: str, *, read_s: int, tries: int, endpoint: str | None = None) -> Any:
-    """Return a new client of *service*, which waits *read_s* seconds for an answer and asks *tries* times in all.
+    """Return a new botocore client of *service* (`dynamodb`, `sqs`, …).
 
-    *endpoint* is where the service is, if it has an address of its own for each who uses it.
+    The client waits 1 s for a connection and *read_s* seconds for an answer. It makes each request at most *tries*
+    times. *endpoint* is the service's address, if each of its users has another (None: the usual one of the region).
     """
     config = Config(
         connect_timeout=CONNECT_S,
@@ -28,7 +29,10 @@ def client(service: str, *, read_s: int, tries: int, endpoint: str | None = None
 
 
 def is_outage(error: BotoCoreError | ClientError) -> bool:
-    """Whether a service did not answer, or not now. That something is missing or forbidden is an answer."""
+    """Whether *error* means that a service is down or throttles us, so that a later request may succeed.
+
+    An error that says that something is missing or forbidden is an answer, and no outage.
+    """
     if isinstance(error, BotoCoreError):
         return True
     told = error.response
@@ -37,5 +41,5 @@ def is_outage(error: BotoCoreError | ClientError) -> bool:
 
 @cache
 def session() -> Session:
-    """Return the session of this process, which finds credentials and region as every AWS tool does."""
+    """Return the one session of this process. It finds the credentials and the region as every AWS tool does."""
     return get_session()

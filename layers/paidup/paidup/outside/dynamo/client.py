@@ -45,6 +45,10 @@ class TableClient:
         answer = self.client.get_item(TableName=self.name, Key=items.serialize(key), ConsistentRead=True)
         return answer.get("Item")
 
+    def _one[T](self, kind: type[T], key: Key) -> T | None:
+        item = self._get(key)
+        return items.read_item(kind, item) if item else None
+
     def _items_under(
         self, pk: str, prefix: str, most: int, *, newest_first: bool = True, after: Key | None = None
     ) -> Iterator[Item]:

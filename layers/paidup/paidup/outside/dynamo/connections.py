@@ -25,8 +25,7 @@ class Connections(TableClient):
 
     def find(self, connection_id: str) -> Connection | None:
         """Return the connection, or None if it is not known (any more)."""
-        item = self._get(items.connection_by_id_key(connection_id))
-        return items.read_item(Connection, item) if item else None
+        return self._one(Connection, items.connection_by_id_key(connection_id))
 
     def remove(self, connection_id: str) -> Connection | None:
         """Remove the connection, and return what was known of it, or None if it was removed before."""

@@ -14,6 +14,18 @@ from paidup.outside.dynamo.client import TableClient
 class DeskTable(TableClient):
     """The table, as support reads it."""
 
+    def failed_events(self) -> list[EventRecord]:
+        """Return every failed event that is not settled yet, the oldest first."""
+        return [
+            items.read_item(EventRecord, item) for item in self._whole(self._pages(self._asked_by_ref(items.FAILED)))
+        ]
+
+    def open_cases(self) -> list[ReviewCase]:
+        """Return every review case that waits for a decision, the oldest first."""
+        return [
+            items.read_item(ReviewCase, item) for item in self._whole(self._pages(self._asked_by_ref(items.OPEN_CASES)))
+        ]
+
     def failed_before(self, before: int, *, most: int) -> list[EventRecord]:
         """Return up to *most* events that failed before *before* (epoch seconds), the longest failed first."""
         return [items.read_item(EventRecord, item) for item in self._listed(items.FAILED, before, most)]

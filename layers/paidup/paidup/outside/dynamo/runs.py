@@ -38,13 +38,11 @@ class RunsTable(TableClient):
 
     def cursor(self, name: str) -> Cursor | None:
         """Return how far the run *name* came, or None if it never ran."""
-        item = self._get(items.cursor_key(name))
-        return items.read_item(Cursor, item) if item else None
+        return self._one(Cursor, items.cursor_key(name))
 
     def round(self, name: str) -> Round | None:
         """Return the last round of the run *name*, or None if it never ran."""
-        item = self._get(items.cursor_key(name))
-        return items.read_item(Round, item) if item else None
+        return self._one(Round, items.cursor_key(name))
 
     def running_accounts(self, after: str | None) -> Iterator[str]:
         """Yield the customers with a subscription that runs, after the customer *after*, shard by shard.

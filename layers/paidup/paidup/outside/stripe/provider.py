@@ -12,22 +12,18 @@ import stripe
 from paidup.model.checkout import Checkout
 from paidup.model.errors import Malformed, ObjectMissing, ProviderRefused
 from paidup.model.fact import Fact
-from paidup.model.offer import Cart, CatalogPrice, Kind
+from paidup.model.offer import Cart, CatalogPrice
 from paidup.model.provider import Known, Page, PageStatus, WebhookEvent
 from paidup.model.purchase import Purchase
 from paidup.outside.secrets import BadSecret
-from paidup.outside.stripe import catalog, facts, webhook
+from paidup.outside.stripe import catalog, facts, payment_page, webhook
 from paidup.outside.stripe.client import fetched, pages, translate_errors
 from paidup.outside.stripe.facts import Bill, Observed
 from paidup.outside.stripe.finding import Finder
-from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, metadata_of, sale_of, sale_of_checkout
+from paidup.outside.stripe.metadata import NAME, Object, Sale, id_of, sale_of, sale_of_checkout
 from paidup.outside.stripe.retrieval import SESSION_WHOLE
 
-LONGEST_LIFE_S = 86_400  # Stripe's limit and default. Not sent if it is nearer than SKEW_S: the clocks may differ
-SHORTEST_LIFE_S = 1_800
-SKEW_S = 120
 SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{24,}")  # a shorter one is a placeholder
-OPENED_WITHIN_S = 180  # a page may be asked for again until the sweep that follows its two minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +80,9 @@ class Stripe(Finder):
     def _opened(self, checkout: Checkout, customer: str) -> Page:
         with _promotion_refused(checkout.cart), translate_errors("to open a checkout page"):
             session = self.api.v1.checkout.sessions.create(
-                _page_params(checkout, customer), {"idempotency_key": checkout.idempotency_key}
+                payment_page.params(checkout, customer), {"idempotency_key": checkout.idempotency_key}
             )
-            return _page(session.to_dict())
+            return payment_page.read(session.to_dict())
 
     def price(self, ref: str) -> CatalogPrice:
         """See `Provider.price`."""
@@ -101,7 +97,7 @@ class Stripe(Finder):
         with translate_errors("for a checkout page"):
             session = self.api.v1.checkout.sessions.retrieve(checkout.token or "", {"expand": SESSION_WHOLE})
             thing, sale = session.to_dict(), sale_of_checkout(checkout)
-            return replace(_page(thing), facts=tuple(self._of_session(thing, fetched(session), sale)))
+            return replace(payment_page.read(thing), facts=tuple(self._of_session(thing, fetched(session), sale)))
 
     def verify(self, body: bytes, headers: Mapping[str, str], *, now: int) -> WebhookEvent:
         """See `Provider.verify`."""
@@ -210,76 +206,6 @@ def _signing_secrets(found: Any) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(one, str) and SIGNING_SECRET.fullmatch(one) for one in found):
         raise BadSecret("The Stripe secret's 'webhook_secrets' must be a list of signing secrets as Stripe shows them.")
     return found
-
-
-def _page(session: Object) -> Page:
-    customer = id_of(session.get("customer"))
-    return Page(
-        token=session["id"],
-        url=session.get("url") or "",
-        expires_at=session["expires_at"],
-        status=PageStatus(session["status"]),
-        customer_ref=f"{NAME}#{customer}" if customer else None,
-    )
-
-
-def _page_params(checkout: Checkout, customer: str) -> Any:
-    cart, metadata = checkout.cart, metadata_of(checkout)
-    params: dict[str, Any] = {
-        "customer": customer,
-        "client_reference_id": checkout.customer_id[:200],
-        "success_url": checkout.success_url,
-        "cancel_url": checkout.cancel_url,
-        "metadata": metadata,
-        "line_items": [_line_item(cart)],
-    }
-    if cart.kind is Kind.SUBSCRIPTION:
-        trial = {"trial_period_days": cart.trial_days} if cart.trial_days else {}
-        params |= {"mode": "subscription", "subscription_data": {"metadata": metadata, **trial}}
-    else:
-        params |= {"mode": "payment", "payment_intent_data": {"metadata": metadata}}
-    if checkout.lifetime_s <= LONGEST_LIFE_S - SKEW_S:
-        params["expires_at"] = checkout.created_at + max(
-            checkout.lifetime_s, SHORTEST_LIFE_S + SKEW_S + OPENED_WITHIN_S
-        )
-    return params | _options(cart)
-
-
-def _line_item(cart: Cart) -> dict[str, Any]:
-    item: dict[str, Any] = {"quantity": cart.quantity}
-    if cart.max_quantity:
-        item["adjustable_quantity"] = {"enabled": True, "minimum": 1, "maximum": cart.max_quantity}
-    if cart.price:
-        return item | {"price": cart.price}
-    price: dict[str, Any] = {
-        "currency": cart.currency,
-        "unit_amount": cart.unit_amount,
-        "product_data": {"name": cart.name, "metadata": {"offer_id": cart.offer_id}},
-    }
-    if cart.interval:
-        price["recurring"] = {"interval": cart.interval.value, "interval_count": cart.interval_count}
-    return item | {"price_data": price}
-
-
-def _options(cart: Cart) -> dict[str, Any]:
-    """Return what the page offers beside paying. Stripe takes either a discount, or a field for codes.
-
-    Stripe taxes a known customer only if the page may save the address, and takes a tax id only if it may save the name
-    (https://docs.stripe.com/api/checkout/sessions/create).
-    """
-    params: dict[str, Any] = {}
-    if cart.promotion:
-        params["discounts"] = [{"promotion_code": cart.promotion}]
-    elif cart.promotion_codes:
-        params["allow_promotion_codes"] = True
-    updates: dict[str, str] = {}
-    if cart.automatic_tax:
-        params["automatic_tax"] = {"enabled": True}
-        updates["address"] = "auto"
-    if cart.tax_id_collection:
-        params["tax_id_collection"] = {"enabled": True}
-        updates["name"] = "auto"
-    return params | {"customer_update": updates} if updates else params
 
 
 @contextmanager
