@@ -36,10 +36,19 @@ def at_a_price_that_names_nothing(story: Story) -> None:
     story.hear()
 
 
+def renewed_with_something_added(story: Story) -> None:
+    story.buys("monthly")
+    story.hear()
+    story.post("invoiceitems", customer=story.customer(), **{"pricing[price]": price(story, 2_500, every=None)})
+    story.world.pass_time(32 * DAY)
+    story.hear()
+
+
 OPENED = {
     "paid-after-end": paid_after_its_end,
     "partly-taken-back": refunded_in_part,
     "unknown-price": at_a_price_that_names_nothing,
+    "billed-beside": renewed_with_something_added,
 }
 
 

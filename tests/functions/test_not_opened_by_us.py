@@ -261,6 +261,36 @@ class TestAnInvoiceMadeInTheDashboard:
         assert story.account["purchases"] == []
 
 
+class TestWhatIsAddedToTheNextBill:
+    """An item that the merchant adds by hand to what the customer's subscription bills next."""
+
+    @pytest.fixture(params=["ten_class_pass", None], ids=["an offer's", "nothing's"])
+    def renewed(self, story: Story, request: pytest.FixtureRequest) -> Story:
+        """A buyer whose month was renewed with something added to its bill, at a price of an offer or of nothing."""
+        story.buys("monthly")
+        story.hear()
+        sold = price(story, 12_000, every=None, sells=request.param)
+        story.post("invoiceitems", customer=story.customer(), **{"pricing[price]": sold})
+        story.world.pass_time(32 * DAY)
+        return story
+
+    def test_is_a_case_and_the_month_is_granted(self, renewed: Story) -> None:
+        renewed.hear()
+
+        assert renewed.access == {"monthly": renewed.period_end() + GRACE}
+        assert list(cases(renewed)) == ["billed-beside"]
+
+    def test_lets_nobody_ask_for_ever(self, renewed: Story) -> None:
+        renewed.hear()
+        renewed.is_swept()
+
+        (purchase,) = renewed.world.services.table.purchases_of(renewed.buyer)
+        now = renewed.world.now()
+        due_at = purchase.due_at(now=now, policy=renewed.world.services.policy)
+        assert due_at
+        assert due_at > now + DAY
+
+
 class TestAPriceThatAnOfferNames:
     """The offer has the price's id or its lookup key as its own `price`. At Stripe, nothing names the offer."""
 

@@ -11,6 +11,7 @@ const REASONS = {
   "unknown-price": "A price names no offer",
   "partly-taken-back": "A part went back",
   "paid-after-end": "Paid after the end",
+  "billed-beside": "More was billed with it",
 };
 
 export const STATUSES = { failed: "bad", settled: "good", ignored: "calm" };

@@ -20,6 +20,7 @@ DECIDABLE = (
     CaseReason.UNKNOWN_PRICE,
     CaseReason.PARTLY_TAKEN_BACK,
     CaseReason.PAID_AFTER_END,
+    CaseReason.BILLED_BESIDE,
 )
 
 

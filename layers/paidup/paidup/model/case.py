@@ -13,6 +13,7 @@ class CaseReason(StrEnum):
     UNKNOWN_PRICE = "unknown-price"
     PARTLY_TAKEN_BACK = "partly-taken-back"
     PAID_AFTER_END = "paid-after-end"
+    BILLED_BESIDE = "billed-beside"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

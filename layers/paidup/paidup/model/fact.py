@@ -173,7 +173,8 @@ class Subscription:
 class Line:
     """One line of an invoice: `quantity` of a `price` from `start` to `end` (the provider's epoch seconds).
 
-    `credit`: the rest of that time was given back. `prorated`: the line is about a change within a period.
+    `credit`: the rest of that time was given back. `prorated`: the line is about a change within a period. `added`: the
+    merchant added it by hand; the subscription has no such item.
     `offer_id` is the offer that the price names, if the provider says so with the invoice.
     """
 
@@ -184,6 +185,7 @@ class Line:
     offer_id: str | None = None
     credit: bool = False
     prorated: bool = False
+    added: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

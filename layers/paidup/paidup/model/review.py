@@ -1,9 +1,9 @@
 """Which review cases facts open about a purchase, and which ones they close."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from paidup.model.case import CaseReason
-from paidup.model.fact import Fact
+from paidup.model.fact import Fact, Invoice, InvoiceStatus
 from paidup.model.purchase import Purchase
 from paidup.model.snapshot import ChangeSet
 
@@ -15,6 +15,7 @@ def review(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None
     _review_price(purchase, facts, change)
     _review_parts(purchase, facts, change)
     _review_end(purchase, facts, change)
+    _review_added(purchase, facts, change)
 
 
 def _review_amount(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
@@ -79,6 +80,27 @@ def _review_end(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) ->
         _open_case(purchase, CaseReason.PAID_AFTER_END, why, facts, change)
     elif not late:
         change.put_purchase(change.decide_case(purchase, CaseReason.PAID_AFTER_END, "the money went back"))
+
+
+def _review_added(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) -> None:
+    """Open a review case if the customer paid for what was added to a subscription's bill by hand: nothing is granted
+    for that.
+    """
+    before = change.snapshot.purchase
+    known = before.invoices if before else {}
+    bills = {fact.about: fact.entry.value for fact in facts if isinstance(fact.entry.value, Invoice)}
+    news = {
+        an_id: bill for an_id, bill in bills.items() if bill.status is InvoiceStatus.PAID and not _is_paid(known, an_id)
+    }
+    prices = sorted({line.price for bill in news.values() for line in bill.lines if line.added and not line.credit})
+    if prices:
+        purchase = change.purchase(purchase.purchase_id) or purchase
+        why = f"The bill of a subscription was paid, and with it what was added to it ({', '.join(prices)})."
+        _open_case(purchase, CaseReason.BILLED_BESIDE, why, facts, change)
+
+
+def _is_paid(bills: Mapping[str, Invoice], an_id: str) -> bool:
+    return an_id in bills and bills[an_id].status is InvoiceStatus.PAID
 
 
 def _open_case(purchase: Purchase, reason: CaseReason, why: str, facts: Sequence[Fact], change: ChangeSet) -> None:

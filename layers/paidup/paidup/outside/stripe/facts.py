@@ -300,6 +300,7 @@ def _line(line: Object) -> Line:
         end=line["period"]["end"],
         credit=line["amount"] < 0,
         prorated=prorated(line),
+        added=(line.get("parent") or {}).get("type") == "invoice_item_details" and not prorated(line),
     )
 
 
