@@ -1,5 +1,6 @@
 """What every test that drives a function needs: MiniStack, the stand-ins, and a world of its own."""
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -51,6 +52,12 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no processor waits for them in the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every search for garbage from now on: it is there to stay."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
