@@ -1,12 +1,15 @@
 """What every test that drives a function needs: MiniStack, the stand-ins, and a world of its own."""
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tools.local import ministack
 
@@ -32,25 +35,56 @@ from tests.world import World, opened
 from tools.fakes.memory.table import MemoryTable
 from tools.fakes.server import Fakes, serve
 
-LONGEST = (
-    "test_browser.py",
-    "test_stack.py",
-    "test_deliveries.py",
-    "test_state_machine.py",
-    "test_built.py",
-    "test_strangers.py",
-    "test_late_money.py",
-    "test_items.py",
-    "test_scenes.py",
-    "test_clicks.py",
-    "test_day.py",
-    "test_accessibility.py",
+# The longest files come first, so that no processor waits for them in the end. Those of one line share what is costly
+# to start, a local stack or a crowd: one worker runs them, one after the other, and ends it when they are done. A stack
+# that only waits costs too: it looks at its queues, its stream and its code all the time.
+FIRST = (
+    ("storefront/test_browser.py", "storefront/test_scenes.py"),
+    ("concurrency/test_deliveries.py", "concurrency/test_clicks.py", "concurrency/test_uses.py"),
+    (
+        "local/test_cli.py",
+        "local/test_door.py",
+        "local/test_gateway.py",
+        "local/test_streams.py",
+        "local/test_triggers.py",
+    ),
+    ("built/test_built.py",),
+    ("local/test_stack.py",),
+    ("functions/test_strangers.py",),
+    ("contract/test_provider.py",),
+    ("architecture/test_imports.py",),
+    ("functions/test_late_money.py",),
+    ("contract/test_subscription_changes.py",),
+    ("storefront/test_accessibility.py",),
+    ("functions/test_already_subscribed.py",),
+    ("soak/test_state_machine.py",),
+    ("soak/test_day.py",),
+    ("functions/test_items.py",),
 )
+TURN = {f"tests/{file}": turn for turn, together in enumerate(FIRST) for file in together}
+
+
+class _Together(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return f"FIRST[{TURN[file]}]" if file in TURN else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Hand out whole files, those of one line of `FIRST` to one worker."""
+    return _Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no processor waits for them in the end."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """Begin with the files that take longest."""
+    items.sort(key=lambda item: TURN.get(item.nodeid.partition("::")[0], len(FIRST)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every search for garbage from now on: it is there to stay."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

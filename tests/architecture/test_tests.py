@@ -6,12 +6,18 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-MODULES = {path.relative_to(TESTS).as_posix(): ast.parse(path.read_text()) for path in sorted(TESTS.rglob("*.py"))}
 HANDLERS = "handlers.py"
 PATIENT = "patient.py"
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Return every module of the tests by its path. Parsed here, and not while every worker collects this file."""
+    return {path.relative_to(TESTS).as_posix(): ast.parse(path.read_text()) for path in sorted(TESTS.rglob("*.py"))}
 
 
 def fixtures_of(module: ast.Module) -> Iterator[str]:
@@ -38,7 +44,7 @@ def imported_by(module: ast.Module) -> Iterator[str]:
 def test_no_fixture_is_defined_twice_under_one_name() -> None:
     """What a test gets must not depend on which file it stands in."""
     places = defaultdict(list)
-    for path, module in MODULES.items():
+    for path, module in modules().items():
         for name in fixtures_of(module):
             places[name].append(path)
 
@@ -48,7 +54,7 @@ def test_no_fixture_is_defined_twice_under_one_name() -> None:
 
 def test_functions_are_invoked_by_one_module_alone() -> None:
     invoking = {
-        path for path, module in MODULES.items() if any(n.startswith("functions.") for n in imported_by(module))
+        path for path, module in modules().items() if any(n.startswith("functions.") for n in imported_by(module))
     }
 
     assert invoking == {HANDLERS}
@@ -59,7 +65,7 @@ def test_nobody_but_one_module_chooses_how_long_an_answer_may_take() -> None:
     hasty = ("httpx.get", "httpx.post", "httpx.put", "httpx.options", "httpx.request", "httpx.delete")
     found = {
         path
-        for path, module in MODULES.items()
+        for path, module in modules().items()
         for node in ast.walk(module)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in hasty
     }
@@ -71,7 +77,7 @@ def test_no_test_gives_up_after_seconds_of_its_own() -> None:
     """On a machine that does much else, any number is too small one day: patient.WAIT_S, or pytest's own time-out."""
     found = [
         f"{path}:{node.lineno}"
-        for path, module in MODULES.items()
+        for path, module in modules().items()
         for node in ast.walk(module)
         if isinstance(node, ast.Call)
         if ast.unparse(node.func) == "pytest.mark.timeout"

@@ -17,7 +17,7 @@ from tools.local.background import Background
 ECHO = Path(__file__).parent / "echo/template.yaml"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
     """A stack of tests/local/echo/template.yaml with two workers a function."""
     folder = tmp_path_factory.mktemp("echo") / "stack"

@@ -154,7 +154,7 @@ def ada(chromium: Browser, signed_in: Any, web: Web) -> Iterator[Page]:
         yield context.new_page()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole local stack on free ports, started and ended as `make run` does."""
     with background.running(tmp_path_factory.mktemp("storefront") / "stack") as stack:

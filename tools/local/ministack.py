@@ -91,6 +91,7 @@ class Running:
 
     endpoint: str
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100_000_000_001))
+    _described: template.Template = field(default_factory=template.read)  # once, and not for each account
 
     def account(self, **parameters: Any) -> dict[str, str]:
         """Open a fresh account with the template's table and queues, all empty, and with the local secrets.
@@ -98,7 +99,7 @@ class Running:
         Returns the environment in which every function finds its settings and boto3 finds that account.
         *parameters* sets parameters of the template.
         """
-        described = template.read()
+        described = self._described
         cloud = Cloud(endpoint=self.endpoint, account=str(next(self._numbers)))
         resolver = cloud.deploy(described, {**LOCAL_PARAMETERS, **parameters}, gateway=LOCAL_GATEWAY)
         environment = dict(cloud.environment)

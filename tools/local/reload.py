@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -54,15 +55,18 @@ def look(functions: Mapping[str, Function], package: Path) -> Look:
     return {name: (shared, _files(one.code.folder)) for name, one in functions.items()}
 
 
-def _files(folder: Path) -> dict[Path, tuple[int, int, int]]:
+def _files(folder: Path) -> dict[str, tuple[int, int, int]]:
     """Return what changes with each file's content. What vanishes meanwhile, or no editor shows, is left out.
 
-    The time alone is not enough: two writes in a row may get the same one.
+    The time alone is not enough: two writes in a row may get the same one. `scandir`, since a stack looks all the time.
     """
-    found = {}
-    for path in folder.rglob("*.*"):
-        if path.suffix != ".pyc" and not path.name.startswith("."):
+    found: dict[str, tuple[int, int, int]] = {}
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
             with contextlib.suppress(FileNotFoundError):
-                stat = path.stat()
-                found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                if entry.is_dir(follow_symlinks=False):
+                    found |= _files(Path(entry.path)) if entry.name != "__pycache__" else {}
+                elif "." in entry.name and not entry.name.startswith(".") and not entry.name.endswith(".pyc"):
+                    stat = entry.stat()
+                    found[entry.path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
     return found
