@@ -137,6 +137,37 @@ def test_a_sweep_waits_for_the_next_second_and_ends_in_one_run(
     assert all(fresh_world.account(customer=buyer)["access"] for buyer in lost)
 
 
+@pytest.fixture
+def slow(
+    fresh_world: World, lost: dict[str, str], rationed: Wire, uptime: Uptime, monkeypatch: pytest.MonkeyPatch
+) -> Wire:
+    """The wire to Stripe, which takes two requests a second, one of them a poll's. Who waits lets time pass."""
+
+    def sleep(seconds: float) -> None:
+        uptime.now += seconds
+        fresh_world.pass_time(int(seconds))
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setenv("PAIDUP_READS_PER_SECOND", "2")
+    return rationed
+
+
+class TestWhoHasMuchToAskGoesOnSecondAfterSecond:
+    """No later part of a run may take the run's first second for the present: the budget of that second is spent."""
+
+    def test_the_sweep_with_its_next_page(self, fresh_world: World, slow: Wire) -> None:
+        report = fresh_world.sweep()
+
+        assert (report["unfinished"], report["looked"]) == (False, BUYERS)
+        assert slow.count(PAGES) == BUYERS
+
+    def test_the_reconciler_with_the_objects_after_the_events(self, fresh_world: World, slow: Wire) -> None:
+        report = reconcile()
+
+        assert (report["unfinished"], report["found"]) == (False, BUYERS)
+        assert (report["objects"]["unfinished"], report["objects"]["problems"]) == (False, 0)
+
+
 class TestARefusalOfStripes:
     def test_lets_everybody_wait(self, fresh_world: World, lost: dict[str, str], rationed: Wire) -> None:
         rationed.inject(PAGES, too_many)
