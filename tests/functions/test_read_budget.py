@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from paidup.outside.dynamo import items
 
 from tests.functions.clocks import Uptime
 from tests.functions.door import of_another_version, written
@@ -243,6 +244,27 @@ def test_without_the_table_polls_go_on_and_all_others_wait(
         assert rationed.asked == []
 
         assert set(polled(fresh_world, lost)) == {"active"}
+
+
+def used(world: World) -> int:
+    """Return how many requests the month of the budget counts."""
+    table = world.services.table
+    key = items.serialize(items.budget_key("stripe"))
+    item = table.client.get_item(TableName=table.name, Key=key)["Item"]
+    return int(item["used"]["N"])
+
+
+def test_the_month_counts_what_a_run_asked_and_not_what_it_took(
+    fresh_world: World, lost: dict[str, str], rationed: Wire
+) -> None:
+    """A run that asks once would else use the month up five times as fast."""
+    for _ in range(3):
+        fresh_world.pass_time(300)
+        reconcile()
+    fresh_world.sweep()
+    fresh_world.sync(customer="buyer-0")
+
+    assert used(fresh_world) == len(rationed.asked)
 
 
 class TestWhatItCosts:
