@@ -139,7 +139,7 @@ def test_a_sweep_waits_for_the_next_second_and_ends_in_one_run(
 
 
 @pytest.fixture
-def slow(
+def unhurried(
     fresh_world: World, lost: dict[str, str], rationed: Wire, uptime: Uptime, monkeypatch: pytest.MonkeyPatch
 ) -> Wire:
     """The wire to Stripe, which takes two requests a second, one of them a poll's. Who waits lets time pass."""
@@ -156,13 +156,13 @@ def slow(
 class TestWhoHasMuchToAskGoesOnSecondAfterSecond:
     """No later part of a run may take the run's first second for the present: the budget of that second is spent."""
 
-    def test_the_sweep_with_its_next_page(self, fresh_world: World, slow: Wire) -> None:
+    def test_the_sweep_with_its_next_page(self, fresh_world: World, unhurried: Wire) -> None:
         report = fresh_world.sweep()
 
         assert (report["unfinished"], report["looked"]) == (False, BUYERS)
-        assert slow.count(PAGES) == BUYERS
+        assert unhurried.count(PAGES) == BUYERS
 
-    def test_the_reconciler_with_the_objects_after_the_events(self, fresh_world: World, slow: Wire) -> None:
+    def test_the_reconciler_with_the_objects_after_the_events(self, fresh_world: World, unhurried: Wire) -> None:
         report = reconcile()
 
         assert (report["unfinished"], report["found"]) == (False, BUYERS)
