@@ -95,15 +95,18 @@ class Day:
 
     def live(self, until: int) -> None:
         """Let everything that is planned happen in its order, and time pass until the second *until*."""
-        while self.acts:
-            at, _, act = first = min(self.acts)
-            if at > until:
-                break
-            self.acts.remove(first)
+        self.shop.meanwhile = self._act
+        while self.acts and (at := min(self.acts)[0]) <= until:
             self._pass(at)
-            act()
-            self.shop.hear()
+            self._act()
         self._pass(until)
+
+    def _act(self) -> None:
+        """Let happen what is planned by now."""
+        while self.acts and (first := min(self.acts))[0] <= self.shop.now:
+            self.acts.remove(first)
+            first[2]()
+            self.shop.hear()
 
     def buys(self, customer_id: str, offer_id: str, *, after_s: int, card: str = PAYS, tab: bool) -> None:
         """Open a checkout now, pay *after_s* seconds later, and come back to the shop if the *tab* is still open."""

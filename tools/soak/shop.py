@@ -4,6 +4,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,7 +43,8 @@ Run = Callable[[], None]
 class Shop:
     """The shop at `url`, and what its clock-driven functions found. `received` are webhooks that nobody dealt with yet.
 
-    `failures` counts what the functions report that should not be.
+    `failures` counts what the functions report that should not be. `meanwhile` lets happen what people do by now, also
+    while a function waits.
     """
 
     fakes: Fakes
@@ -55,6 +57,7 @@ class Shop:
     now: int
     delivers: bool = True
     failures: Counter[str] = field(default_factory=Counter)
+    meanwhile: Run = lambda: None
     _instances: dict[str, Services] = field(default_factory=dict)
     _swept: int = 0
     _reconciled: int = 0
@@ -66,11 +69,12 @@ class Shop:
         Stripe sees the name in each request.
         """
         budgets = Budgets(client=self.services.table.client, name=self.services.table.name)
+        before = stripe.app_info
         stripe.set_app_info(name)
         try:
             yield self._instances.setdefault(name, replace(self.services, budgets=budgets))
         finally:
-            stripe.app_info = None
+            stripe.app_info = before
 
     def pass_time(self, until: int, *, look: Run = lambda: None) -> None:
         """Let time pass, and functions run when they are due. *look* is called after each of them.
@@ -83,6 +87,7 @@ class Shop:
                 break
             self.advance(at - self.now)
             self.hear()
+            self.meanwhile()
             run()
             look()
         self.advance(until - self.now)
@@ -93,6 +98,12 @@ class Shop:
         if seconds > 0:
             self._post("/dev/clock", advance_s=seconds)
             self.now += seconds
+
+    def sleep(self, seconds: int) -> None:
+        """Let time pass while a function waits. Others do not: they run as in processes of their own."""
+        for _ in range(seconds):
+            self.advance(1)
+            Context().run(self.meanwhile)
 
     def leap(self, to: int) -> None:
         """Let time pass until the second *to*, while the functions that go by the clock rest."""
@@ -211,7 +222,7 @@ def opened(state: Path, *, at: int, reads: Limits) -> Iterator[Shop]:
         shop.http.post(f"{fakes.url}/dev/clock", json={"stand_still": True}).raise_for_status()
         shop.now = int(http.get(f"{fakes.url}/dev/clock").json()["now"])
         shop.leap(at)
-        with slept_through(shop.advance):
+        with slept_through(shop.sleep):
             yield shop
 
 
