@@ -5,7 +5,7 @@
 #   make check        style, types, architecture, browser client, template, build, pinned requirements
 #   make bench        how fast functions start and answer, what purchases, sweep and tabs consume, how long people wait (RUNS=200)
 #   make soak         100,000 random lives of one customer (SEQUENCES=… for fewer, SEED=… for the same ones again)
-#   make day          a day of 500 purchases without any webhook, beside the same day with them (PURCHASES=… for fewer)
+#   make day          a day of 500 purchases without any webhook, on the read budget, beside the same day with them (PURCHASES=… for fewer)
 #   make build        what `sam deploy` deploys
 #   make openapi      write the API's description anew, after a change of routes or models
 #   make lock         pin the newest versions that pyproject.toml allows

@@ -25,9 +25,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def time_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    services, run_id, now = open_services(), context.aws_request_id, clock.now()
-    events = reconcile(services, run_id=run_id, now=now, time_left=time_left)
-    api_url = settings.text("PAIDUP_API_URL")
-    faults = check_endpoints(services, api_url, run_id=run_id, now=now, time_left=time_left)
-    objects = reconcile_objects(services, run_id=run_id, now=now, time_left=time_left)
+    services, run_id, api_url = open_services(), context.aws_request_id, settings.text("PAIDUP_API_URL")
+    events = reconcile(services, run_id=run_id, now=clock.now(), time_left=time_left)
+    faults = check_endpoints(services, api_url, run_id=run_id, now=clock.now(), time_left=time_left)
+    objects = reconcile_objects(services, run_id=run_id, now=clock.now(), time_left=time_left)
     return {**asdict(events), "objects": asdict(objects), "endpoint_faults": list(faults)}

@@ -142,6 +142,22 @@ def test_every_request_to_the_api_is_counted_by_what_it_does(driver: Driver) -> 
     assert after["by_operation"][retrieved] - before["by_operation"].get(retrieved, 0) == 2
 
 
+def test_every_request_to_the_api_is_counted_by_its_second_and_application(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = driver.dev("clock", {"advance_s": 60})["now"]
+    driver.customer()
+    monkeypatch.setattr(stripe, "app_info", None)
+    stripe.set_app_info("sweep")
+    driver.customer()
+    driver.customer()
+    assert driver.http.get("/stripe/v1/customers").status_code == 401  # without a key, it is a request as well
+
+    seconds = [one for one in driver.dev("stripe/seconds")["seconds"] if one["at"] == second]
+
+    assert {(one["application"], one["requests"]) for one in seconds} == {("", 2), ("sweep", 2)}
+
+
 def test_stand_ins_end_though_a_test_moved_the_clock_of_its_process(tmp_path: Path) -> None:
     """Their timers go by a clock of their own: else they would wait for the second that the test came from."""
     others = set(threading.enumerate())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from paidup.outside.dynamo import items
 
 from tests.functions.clocks import Uptime
 from tests.functions.door import of_another_version, written
@@ -137,6 +138,37 @@ def test_a_sweep_waits_for_the_next_second_and_ends_in_one_run(
     assert all(fresh_world.account(customer=buyer)["access"] for buyer in lost)
 
 
+@pytest.fixture
+def unhurried(
+    fresh_world: World, lost: dict[str, str], rationed: Wire, uptime: Uptime, monkeypatch: pytest.MonkeyPatch
+) -> Wire:
+    """The wire to Stripe, which takes two requests a second, one of them a poll's. Who waits lets time pass."""
+
+    def sleep(seconds: float) -> None:
+        uptime.now += seconds
+        fresh_world.pass_time(int(seconds))
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setenv("PAIDUP_READS_PER_SECOND", "2")
+    return rationed
+
+
+class TestWhoHasMuchToAskGoesOnSecondAfterSecond:
+    """No later part of a run may take the run's first second for the present: the budget of that second is spent."""
+
+    def test_the_sweep_with_its_next_page(self, fresh_world: World, unhurried: Wire) -> None:
+        report = fresh_world.sweep()
+
+        assert (report["unfinished"], report["looked"]) == (False, BUYERS)
+        assert unhurried.count(PAGES) == BUYERS
+
+    def test_the_reconciler_with_the_objects_after_the_events(self, fresh_world: World, unhurried: Wire) -> None:
+        report = reconcile()
+
+        assert (report["unfinished"], report["found"]) == (False, BUYERS)
+        assert (report["objects"]["unfinished"], report["objects"]["problems"]) == (False, 0)
+
+
 class TestARefusalOfStripes:
     def test_lets_everybody_wait(self, fresh_world: World, lost: dict[str, str], rationed: Wire) -> None:
         rationed.inject(PAGES, too_many)
@@ -212,6 +244,27 @@ def test_without_the_table_polls_go_on_and_all_others_wait(
         assert rationed.asked == []
 
         assert set(polled(fresh_world, lost)) == {"active"}
+
+
+def used(world: World) -> int:
+    """Return how many requests the month of the budget counts."""
+    table = world.services.table
+    key = items.serialize(items.budget_key("stripe"))
+    item = table.client.get_item(TableName=table.name, Key=key)["Item"]
+    return int(item["used"]["N"])
+
+
+def test_the_month_counts_what_a_run_asked_and_not_what_it_took(
+    fresh_world: World, lost: dict[str, str], rationed: Wire
+) -> None:
+    """A run that asks once would else use the month up five times as fast."""
+    for _ in range(3):
+        fresh_world.pass_time(300)
+        reconcile()
+    fresh_world.sweep()
+    fresh_world.sync(customer="buyer-0")
+
+    assert used(fresh_world) == len(rationed.asked)
 
 
 class TestWhatItCosts:

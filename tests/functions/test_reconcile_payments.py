@@ -44,6 +44,18 @@ def test_a_payment_of_which_nobody_told_is_found(caught_up: Story) -> None:
     assert ("payment", "reconciler") in happened(caught_up)
 
 
+def test_a_run_has_seconds_left_to_wait_for_its_budget_before_anybody_has_waited_for_six_minutes(
+    caught_up: Story,
+) -> None:
+    runs_apart_s, promised_s, left_s = 300, 360, 15
+    caught_up.buys("ten_class_pass")
+    caught_up.world.pass_time(promised_s - left_s - runs_apart_s)
+
+    reconcile(caught_up.world)
+
+    assert set(caught_up.access) == {"ten_class_pass"}
+
+
 def test_a_whole_subscription_is_found_with_its_right_end(caught_up: Story) -> None:
     caught_up.buys("monthly")
     caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)

@@ -113,3 +113,11 @@ def test_refusals_in_a_row_double_the_pause_up_to_a_minute() -> None:
 def test_the_provider_may_say_how_long() -> None:
     assert FULL.refused(now=NOW, retry_after_s=30).closed_until == NOW + 30
     assert FULL.refused(now=NOW, retry_after_s=30).refused(now=NOW, retry_after_s=1).closed_until == NOW + 30
+
+
+def test_what_was_given_back_the_month_has_again_and_the_second_has_not() -> None:
+    taken = FULL.take(5, Channel.RECONCILER, LIMITS, now=NOW).bucket
+
+    assert replace(taken.given_back(4), tokens=20) == replace(FULL, used=1)
+    assert taken.given_back(4).tokens == taken.tokens
+    assert FULL.given_back(4).used == 0  # a new month began since then

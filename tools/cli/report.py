@@ -54,7 +54,7 @@ def report(
     if as_json:
         print_json(asdict(found))
     else:
-        _print(found)
+        print_figures(found)
 
 
 def _draw(found: Figures, file: Path) -> None:
@@ -64,7 +64,8 @@ def _draw(found: Figures, file: Path) -> None:
         raise Stopped(f"{file} cannot be written: {error.strerror}.") from None
 
 
-def _print(found: Figures) -> None:
+def print_figures(found: Figures) -> None:
+    """Print what the report says, as a table and four sentences."""
     show([_row(one) for one in (*found.channels, found.total)], COLUMNS, as_json=False, nothing="")
     success = "" if found.webhook_success is None else f" ({found.webhook_success:g} %)"
     print(f"Webhooks: {found.events - found.events_failed} of {found.events} events settled{success}.")

@@ -56,8 +56,9 @@ class Clock:
 
     def stand_still(self) -> None:
         """Stop at the present second: from now on time passes only by `advance`."""
-        self._stands_at = int(self.exact())
-        self._publish()
+        if self._stands_at is None:
+            self._stands_at = int(self.exact())
+            self._publish()
 
     def run(self) -> None:
         """Let time pass by itself (again), from the second at which it stood still."""

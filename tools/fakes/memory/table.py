@@ -231,8 +231,14 @@ class MemoryTable:
 
     def holds_due(self, *, now: int) -> bool:
         """Whether a sweep at *now* would find anything."""
+        due_at = self.next_due()
+        return due_at is not None and due_at <= now
+
+    def next_due(self) -> int | None:
+        """Return the second from which on a sweep finds anything. None: nothing is due at any time."""
         shards = self._entries["by_due"].items()
-        return any(entries and entries[0][0] <= now for shard, entries in shards if shard not in items.RUNNING_SHARDS)
+        first = (entries[0][0] for shard, entries in shards if entries and shard not in items.RUNNING_SHARDS)
+        return min(map(int, first), default=None)
 
     def _check_name(self, name: str) -> None:
         if name != self.name:

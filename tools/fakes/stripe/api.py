@@ -100,6 +100,7 @@ class StripeApi:
         request_id = new_id("req_", 14)
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
         body = (await request.body()).decode("utf-8", "replace")
+        self._world.count(_application(request))
         try:
             answer = await self._answer(request, body, key, request_id)
         except Refusal as refusal:
@@ -232,6 +233,14 @@ class StripeApi:
         if given.strip() != self._world.api_key:
             hidden = f"{given[:8]}{'*' * max(0, len(given) - 12)}{given[-4:]}" if len(given) > 12 else "*" * len(given)
             raise Refusal(f"Invalid API Key provided: {hidden}", status=401)
+
+
+def _application(request: Request) -> str:
+    """Return the name that the application of Stripe's library gave itself, empty if it has none."""
+    try:
+        return str(json.loads(request.headers["x-stripe-client-user-agent"])["application"]["name"])
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def _check_version(request: Request) -> None:

@@ -28,6 +28,7 @@ class StripeDev:
         return [
             Route("/dev/deliveries", self.deliveries, methods=["GET"]),
             Route("/dev/stripe/requests", self.requests, methods=["GET"]),
+            Route("/dev/stripe/seconds", self.seconds, methods=["GET"]),
             Route("/dev/stripe/settings", self.settings, methods=["POST"]),
             Route("/dev/stripe/cards", self.set_card, methods=["POST"]),
             Route("/dev/stripe/invoices/{invoice}/pay", self.pay_invoice, methods=["POST"]),
@@ -57,6 +58,15 @@ class StripeDev:
         """Return how many requests the API got since it started: all of them, and those of each operation."""
         found = self._world.requests
         return JSONResponse({"total": found.total(), "by_operation": dict(sorted(found.items()))})
+
+    async def seconds(self, _: Request) -> Response:
+        """Return how many requests the API got in each of the latest seconds, by the application that made them.
+
+        An application says its name by `stripe.set_app_info`.
+        """
+        found = self._world.asked.items()
+        seconds = [{"at": at, "application": name, "requests": times} for (at, name), times in found]
+        return JSONResponse({"seconds": seconds})
 
     async def settings(self, request: Request) -> Response:
         """Choose as a merchant does in the dashboard, and as the banks do. A setting that is not given stays.

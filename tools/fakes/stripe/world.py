@@ -20,6 +20,7 @@ REFERENCES = (
     "parent.subscription_details.subscription",
     "payment.payment_intent",
 )
+MOST_SECONDS = 200_000
 
 
 @dataclass(kw_only=True)
@@ -27,7 +28,7 @@ class World(world.World):
     """The world with what belongs to the one Stripe account: its key, and the request under way.
 
     `seen_as` is where that request found the stand-ins. `requests` counts the requests to the API since the start, by
-    operation.
+    operation. `asked` counts those of the latest seconds, by second and by the application that made them.
     """
 
     api_key: str
@@ -35,10 +36,17 @@ class World(world.World):
     request_id: str | None = None
     idempotency_key: str | None = None
     requests: Counter[str] = field(default_factory=Counter)
+    asked: Counter[tuple[int, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         """Find objects by what they refer to."""
         self.store.index(*REFERENCES)
+
+    def count(self, application: str) -> None:
+        """Count a request that *application* makes in this second. What is long past is forgotten."""
+        self.asked[self.now(), application] += 1
+        if len(self.asked) > MOST_SECONDS:
+            del self.asked[next(iter(self.asked))]
 
     def draft(self, kind: str, prefix: str, length: int = 23, /, **fields: Any) -> Obj:
         """Return a new object of *kind* that is not written yet."""

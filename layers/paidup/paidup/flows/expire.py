@@ -69,7 +69,8 @@ def expire(services: Services, *, now: int, time_left: Callable[[], float]) -> S
     is raised at the end, so that the error metric shows it.
     """
     report = SweepReport()
-    _sweep(services, report, time_left, now=now)
+    with services.asking(Channel.SWEEP, now=now):  # around all: it counts the seconds since the run began
+        _sweep(services, report, time_left, now=now)
     metrics.time("SweepLag", report.late_s * 1000)
     logger.info("clock.swept", **asdict(report))
     if report.failed:
@@ -92,7 +93,7 @@ def _dealt_with(due: Due, services: Services, report: SweepReport, *, left_s: fl
         report.unfinished = True
         return False
     try:
-        with within(left_s - TO_WRITE_S), services.asking(Channel.SWEEP, now=now):
+        with within(left_s - TO_WRITE_S):
             _act_on(due, services, report, provider_down=report.asks_no_more, now=now)
     except BudgetSpent:
         report.spent = report.unfinished = True  # it stays due: the next run goes on with it

@@ -20,7 +20,7 @@ SAVED_EVERY = 25
 
 
 def reconcile(services: Services, *, run_id: str, now: int, time_left: Callable[[], float]) -> ReconcileReport:
-    """Settle the events of every provider that no webhook told, from where the last run ended until two minutes ago.
+    """Settle the events of every provider that no webhook told, from where the last run ended until 45 s ago.
 
     *run_id* names this run, *now* is in epoch seconds, *time_left* returns the seconds that are left. One run at a time
     has the lease, which frees itself. The cursor moves only past events that are settled, or safe in the queue. So a

@@ -1,10 +1,10 @@
 """Arrival: by which payment the access to a purchase began, and whether its webhook was missed."""
 
 from paidup.model.fact import Channel
-from paidup.model.reconciliation import WEBHOOKS_COME_WITHIN_S
 from paidup.model.snapshot import ChangeSet
 
 AFTERWARDS = frozenset({Channel.SWEEP, Channel.RECONCILER})
+MISSED_AFTER_S = 60
 
 
 def payment_that_began(change: ChangeSet, purchase_id: str) -> int | None:
@@ -26,7 +26,7 @@ def webhook_missed(change: ChangeSet, purchase_id: str, channel: Channel) -> boo
     may well be before the webhook.
     """
     found = channel in AFTERWARDS
-    return found and any(change.now - at > WEBHOOKS_COME_WITHIN_S for at in payments_in(change, purchase_id))
+    return found and any(change.now - at > MISSED_AFTER_S for at in payments_in(change, purchase_id))
 
 
 def payments_in(change: ChangeSet, purchase_id: str) -> list[int]:

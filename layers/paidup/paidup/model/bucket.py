@@ -73,6 +73,13 @@ class Bucket:
         taken = replace(bucket, tokens=bucket.tokens - granted, used=bucket.used + granted)
         return Taken(bucket=taken, granted=granted, wait_s=0 if granted else max(1, bucket.at + 1 - now))
 
+    def given_back(self, unused: int) -> "Bucket":
+        """Return the bucket after *unused* requests that were taken were not made. The month has them again.
+
+        The second does not: it may be over, and others may have been told to wait.
+        """
+        return replace(self, used=max(0, self.used - unused))
+
     def left(self, channel: Channel, limits: Limits, *, now: int) -> int:
         """Return how many requests the month still allows *channel* at *now*.
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from paidup.model.policy import DAY_S
 
-WEBHOOKS_COME_WITHIN_S = 60  # so that nobody waits for longer than six minutes
+WEBHOOKS_COME_WITHIN_S = 45  # beside five minutes, that leaves a run 15 s until somebody has waited for six
 FIRST_LOOK_S = DAY_S
 LISTED_FOR_S = 29 * DAY_S  # providers keep their events for 30 days
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -50,7 +50,8 @@ class Budgets(TableClient):
         """Let *channel* make the requests of the block on the budgets. The block begins at *now* (epoch seconds).
 
         Who can wait waits for up to five seconds, within the caller's deadline. If nothing is left then, BudgetSpent is
-        raised. If the table does not answer, a poll goes on without.
+        raised. If the table does not answer, a poll goes on without. What a run took and did not use is given back to
+        the month. A poll's is not: it would cost as much as five polls do.
         """
         began = time.monotonic()
 
@@ -71,8 +72,12 @@ class Budgets(TableClient):
         def refused(provider: str, retry_after_s: int | None) -> None:
             self._close(provider, limits, retry_after_s, now=clock())
 
-        with on(Allowance(spend=spend, refused=refused)):
-            yield
+        try:
+            with on(Allowance(spend=spend, refused=refused)):
+                yield
+        finally:
+            if channel in PATIENT:
+                self._give_back(channel, limits, now=clock())
 
     def sold(self, provider: str, count: int, limits: Limits, *, now: int) -> None:
         """Remember that *count* more things were sold by *now*: *provider* allows more reads for them."""
@@ -94,6 +99,16 @@ class Budgets(TableClient):
             if taken.granted:
                 self._held[provider, channel] = taken.granted - 1, now + HELD_S
             return taken.wait_s
+
+    def _give_back(self, channel: Channel, limits: Limits, *, now: int) -> None:
+        """Give back to the month what *channel* holds. It makes no more requests for minutes."""
+        with self._lock:
+            unused = {
+                provider: self._held.pop((provider, channel))[0] for provider, one in [*self._held] if one == channel
+            }
+        for provider, count in unused.items():
+            if count:
+                self._tell(provider, partial(Bucket.given_back, unused=count), limits, now=now)
 
     def _close(self, provider: str, limits: Limits, retry_after_s: int | None, *, now: int) -> None:
         """Let everybody wait. What other instances hold is used up, or gone, within ten seconds."""
