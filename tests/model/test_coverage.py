@@ -381,6 +381,23 @@ class TestMadeAnew:
         assert purchase.is_effective
         assert not purchase.fully_refunded
 
+    def test_what_went_back_of_the_one_takes_nothing_that_began_in_its_second_by_a_change_of_the_other(self) -> None:
+        at, end = T0 + 1, T0 + MONTH
+        first = bill("in_1", InvoiceStatus.PAID)
+        changed = bill("in_2", InvoiceStatus.PAID, line(credit=True), line("yearly", start=at, prorated=True), at=at)
+        late = bill("in_3", InvoiceStatus.OPEN, line("yearly", start=end, end=end + MONTH), at=end)
+        has = item("yearly", period_start=end, period_end=end + MONTH)
+        one = fact(plan(SubscriptionStatus.PAST_DUE, has, invoice="in_3"), end, about="sub_1")
+        names = item(None, price="price_none", period_start=at + MONTH, period_end=at + 2 * MONTH)
+        renewed = invoice(InvoiceStatus.PAID, line(start=at + MONTH, end=at + 2 * MONTH), subscription="sub_2")
+        other = fact(plan(SubscriptionStatus.ACTIVE, names, ref="sub_2", invoice="in_5"), end + 1, about="sub_2")
+        back = Refund(amount=12_000, refunded=12_000, currency="eur", invoice="in_4", period=at)
+
+        facts = (first, changed, late, one, other, fact(renewed, end + 1, about="in_5"))
+        purchase = told(ACTIVE, *facts, fact(back, end + 1, about="pi_4"))
+
+        assert granted(purchase, end + 2)["yearly"] == 1
+
     def test_what_went_back_for_the_one_that_runs_is_not_granted(self) -> None:
         first = fact(plan(SubscriptionStatus.CANCELED, invoice="in_1"), self.LATER, about="sub_1")
         value = Refund(amount=12_000, refunded=12_000, currency="eur", invoice="in_2", period=self.LATER)

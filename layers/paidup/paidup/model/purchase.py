@@ -498,11 +498,12 @@ class Purchase:
         """Return when the periods of *plan* began that grant access now.
 
         Once the newest bill is paid, a period that ended before the present one grants nothing: what it was paid for
-        was renewed, or was taken off.
+        was renewed, or was taken off. A change within a period begins none.
         """
         books, began = self._books(plan), {item.period_start for item in plan.items}
         over = min(began, default=0) if books.latest is InvoiceStatus.PAID else 0
-        return began | {line.start for line in books.paid_lines() if line.end > over}
+        lines = (line for line in books.paid_lines() if line.end > over and not line.prorated)
+        return began | {line.start for line in lines}
 
     @property
     def _invoice_paid(self) -> bool:

@@ -122,8 +122,9 @@ class Bill:
 
 
 def bill(invoice: Object) -> Bill:
-    """Return the bill of *invoice*. Its period is that of its lines. Prorated lines do not count."""
-    starts = [line["period"]["start"] for line in invoice["lines"]["data"] if not prorated(line)]
+    """Return the bill of *invoice*. Its period is that of its lines. Lines that are prorated or added do not count."""
+    lines = [line for line in invoice["lines"]["data"] if not (prorated(line) or added(line))]
+    starts = [line["period"]["start"] for line in lines]
     return Bill(invoice=invoice["id"], period=max(starts, default=None))
 
 
@@ -300,7 +301,7 @@ def _line(line: Object) -> Line:
         end=line["period"]["end"],
         credit=line["amount"] < 0,
         prorated=prorated(line),
-        added=(line.get("parent") or {}).get("type") == "invoice_item_details" and not prorated(line),
+        added=added(line),
     )
 
 
@@ -325,6 +326,12 @@ def prorated(line: Object) -> bool:
     """Return whether *line* of an invoice is about a change within a period."""
     parent = line.get("parent") or {}
     return bool((parent.get(parent.get("type", "")) or {}).get("proration"))
+
+
+def added(line: Object) -> bool:
+    """Return whether somebody added *line* to an invoice by hand: it is no item of a subscription."""
+    parent = line.get("parent") or {}
+    return parent.get("type") == "invoice_item_details" and not prorated(line)
 
 
 def _customer_ref(thing: Object) -> str | None:
