@@ -54,7 +54,7 @@ NEEDS = {
 # Stripe's own, no other than the issuer's, and the API's own URL
 MAY_BE_EMPTY = {"PAIDUP_STRIPE_API_BASE", "PAIDUP_IDENTITY_ORIGINS", "PAIDUP_BILLING_ISSUER"}
 
-LIBRARIES = {"PYDANTIC_DISABLE_PLUGINS", "POWERTOOLS_SERVICE_NAME"}  # what a library of ours reads
+LIBRARIES = {"PYDANTIC_DISABLE_PLUGINS", "POWERTOOLS_SERVICE_NAME", "PYTHONWARNINGS"}  # what others read
 DECIDES_NOTHING = {"authorize", "client_metrics", "push_billing_changes", "realtime"}
 
 NEEDED = [(function, name) for function, names in NEEDS.items() for name in sorted(names)]

@@ -284,6 +284,7 @@ def test_an_api_key_that_stripe_does_not_know(well: World, capsys: pytest.Captur
 
 def test_runs_that_do_not_come(well: World, capsys: pytest.CaptureFixture[str]) -> None:
     well.buy(customer=well.customer())
+    delivered(well)
     well.pass_time(901)
 
     assert wrong(examined(capsys)[1]) == {"sweep", "reconciler"}

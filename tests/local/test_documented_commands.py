@@ -1,6 +1,7 @@
 """The commands that README and docs/api.md show: a reader who pastes them, one after another, gets what is promised."""
 
 import json
+import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from tests import patient
 from tests.documents import blocks
+from tests.skipping import skip
 from tools.local import background
 from tools.local.background import Background
 from tools.local.template import ROOT
@@ -31,6 +33,8 @@ def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background
 
 @pytest.mark.parametrize("document", ["README.md", "docs/api.md"])
 def test_the_commands_of_a_document_work_in_their_order(document: str, local_stack: Background) -> None:
+    if not shutil.which("curl"):
+        skip("there is no curl on this machine: apt install curl")
     commands = "\n".join(blocks(ROOT / document, "bash"))
     commands = commands.replace("http://127.0.0.1:8787", local_stack.url).replace(
         "http://127.0.0.1:8788", local_stack.fakes_url
