@@ -189,6 +189,20 @@ class TestTheDashboard:
 
         assert story.access == {"monthly": story.period_end() + GRACE}
 
+    @pytest.mark.parametrize("page_first", [True, False])
+    def test_sells_once_what_its_page_makes_an_invoice_of(self, story: Story, page_first: bool) -> None:
+        sold = price(story, 12_000, every=None, sells="ten_class_pass")
+        session = self.session(story, sold, "payment", **{"invoice_creation[enabled]": "true"})
+        story.world.pay(session["url"])
+        news = of_sort(story, "checkout.session.completed", "invoice.paid")
+        assert [one["type"] for one in news] == ["invoice.paid", "checkout.session.completed"]
+
+        deliver(story, *(reversed(news) if page_first else news))
+        story.world.sync(customer=story.buyer)
+
+        assert [one["offer_id"] for one in story.account["access"]] == ["ten_class_pass"]
+        assert len(story.account["purchases"]) == 1
+
     def test_sells_what_names_nothing_to_a_case(self, story: Story) -> None:
         session = self.session(story, price(story, 12_000, every=None), "payment")
 

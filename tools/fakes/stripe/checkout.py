@@ -106,7 +106,9 @@ def details(email: str | None, customer: Obj) -> Obj:
 
 def _session(world: World, params: dict[str, Any], mode: str, currency: str) -> Obj:
     customer, email = world.store.get(params.get("customer")), params.get("customer_email")
-    creation = params.get("customer_creation", "if_required") if mode == "payment" and not customer else None
+    invoiced = _invoice_creation(params, mode)
+    wanted = "always" if invoiced else params.get("customer_creation", "if_required")
+    creation = wanted if mode == "payment" and not customer else None
     session = world.draft(
         "checkout.session",
         "cs_test_a1",
@@ -117,6 +119,7 @@ def _session(world: World, params: dict[str, Any], mode: str, currency: str) -> 
         customer_creation=creation,
         customer_details=details(email, customer) if customer else None,
         expires_at=params.get("expires_at", world.now() + cart.LONGEST_S),
+        invoice_creation=invoiced,
         metadata=merged_metadata({}, params.get("metadata")),
         mode=mode,
         payment_method_collection="always" if mode == "subscription" else "if_required",
@@ -125,6 +128,21 @@ def _session(world: World, params: dict[str, Any], mode: str, currency: str) -> 
         **{name: params[name] for name in AS_ASKED if name in params},
     )
     return session | {"url": f"{world.seen_as}/stripe/pay/{session['id']}"}
+
+
+def _invoice_creation(params: dict[str, Any], mode: str) -> Obj | None:
+    """Return what a session shows of the invoice that it makes when it is paid, if *params* ask for one."""
+    if not params.get("invoice_creation", {}).get("enabled"):
+        return None
+    if mode != "payment":
+        message = "You can only enable invoice creation when `mode` is set to `payment`."
+        raise Refusal(message, param="invoice_creation")
+    for name in ("discounts", "automatic_tax", "allow_promotion_codes"):
+        if params.get(name):
+            message = f"The stand-in does not model `{name}` beside `invoice_creation`; real Stripe does."
+            raise Refusal(message, code="not_modelled_by_stand_in", param=name)
+    names = ("account_tax_ids", "custom_fields", "description", "footer", "issuer", "rendering_options")
+    return {"enabled": True, "invoice_data": {**dict.fromkeys(names), "metadata": {}}}
 
 
 def _include_lines(world: World, session: Obj) -> Obj:
@@ -166,7 +184,7 @@ BEYOND = (
     "automatic_tax.liability",
     "currency",
     "custom_fields",
-    "invoice_creation.enabled",
+    "invoice_creation.invoice_data",
     "line_items.*.tax_rates",
     "optional_items",
     "payment_intent_data.application_fee_amount",

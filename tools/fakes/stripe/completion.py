@@ -6,6 +6,7 @@ from tools.fakes.stripe import (
     choices,
     customers,
     invoices,
+    manual_invoices,
     payments,
     promotions,
     renewals,
@@ -45,6 +46,9 @@ def complete(world: World, session: Obj, method: Obj, email: str | None, *, paid
         world.change(intent, customer=customer["id"])
     if session["mode"] == "subscription":
         _begin_subscription(world, session, customer, method, intent)
+    elif intent and paid and session["invoice_creation"]:
+        invoice = manual_invoices.of_session(world, session, checkout.lines_of(world, session), intent)
+        world.change(session, invoice=invoice["id"])
     status = "unpaid" if not paid else "paid" if intent else "no_payment_required"
     fields = {"status": "complete", "payment_status": status, "url": None}
     details = checkout.details(email, customer) | choices.collected(world, session)

@@ -21,7 +21,14 @@ def create(world: World, params: dict[str, Any]) -> Obj:
     price = _price(world, params)
     if invoice:
         _check_takes(world, invoice, customer, price["currency"])
-    now, quantity = world.now(), params.get("quantity", 1)
+    return add(world, customer, price, params.get("quantity", 1), invoice, params)
+
+
+def add(
+    world: World, customer: Obj, price: Obj, quantity: int, invoice: Obj | None, described: dict[str, Any] | None = None
+) -> Obj:
+    """Bill *quantity* at *price* to a *customer*: on the draft *invoice*, or pending. *described* are more params."""
+    now, params = world.now(), described or {}
     item = world.draft(
         "invoiceitem",
         "ii_1",

@@ -53,6 +53,17 @@ def create(world: World, params: dict[str, Any]) -> Obj:
     return invoices.announce(world, invoice)
 
 
+def of_session(world: World, session: Obj, lines: list[Obj], intent: Obj) -> Obj:
+    """Make the paid invoice of a *session* that asked for one, of its *lines*. The session's *intent* paid it."""
+    customer = world.store.need(intent["customer"])
+    invoice = create(world, {"customer": customer["id"], "currency": session["currency"]})
+    for line in lines:
+        invoice_items.add(world, customer, line["price"], line["quantity"], invoice)
+    invoices.finalize(world, invoice)
+    invoices.payment_of(world, invoice, intent)
+    return invoices.mark_paid(world, invoice, intent)
+
+
 def finalize(world: World, invoice: Obj, *, advances: bool) -> Obj:
     """Finalize a draft. One that *advances* is collected or sent at once; one of nothing is paid."""
     invoices.finalize(world, invoice)

@@ -125,8 +125,7 @@ class Reader(Owners):
         """Return what an invoice says. Without a subscription, it is a payment for what its price names."""
         plan = subscription_of(invoice)
         if plan is None:
-            sale = self.sale_of_invoice(invoice, known) if invoice.get("status") == "paid" else None
-            return [facts.of_single_invoice(invoice, observed, sale, self._intent_of(invoice))] if sale else []
+            return self._of_single_invoice(invoice, observed, known)
         details = invoice["parent"]["subscription_details"]
         sale = self.sale_by_id(plan, details.get("metadata"), known)
         if sale:
@@ -138,6 +137,19 @@ class Reader(Owners):
         sale = self.sale_of_plan(thing, known)
         whole = self._whole(invoice)
         return [*self._of_plan(thing, when, sale, known), facts.of_invoice(whole, observed, sale, plan)] if sale else []
+
+    def _of_single_invoice(self, invoice: Object, observed: Observed, known: Known) -> list[Fact]:
+        """Return what an invoice without a subscription says. One that a page made is of the page's payment: that is
+        another purchase's already, if the page was heard of first.
+        """
+        sale = self.sale_of_invoice(invoice, known) if invoice.get("status") == "paid" else None
+        if sale is None:
+            return []
+        intent = self._intent_of(invoice)
+        sold = self.sale_by_id(intent, None, known) if intent else None
+        if sold and sold.purchase_id != sale.purchase_id:
+            return []
+        return [facts.of_single_invoice(invoice, observed, sale, intent)]
 
     def _whole(self, invoice: Object) -> Object:
         """Return *invoice* with all of its lines. Stripe sends the first ten."""
