@@ -35,10 +35,12 @@ class MovingRules(HostRules):
         """Move everything from the id that the customer has to the other."""
         source, target = self.who, self._other()
         self._moving = True
-        self._moved |= {(one.purchase_id, source, target) for one in self.all_of(Purchase, source)}
+        there = {one.purchase_id for one in self.all_of(Purchase, source)}
         if self.attempt(lambda: move(source, target, self.services, reason="two ids", by="eva", now=self.now)):
             self.who, self._moving = target, False
             self.meet("everything moved to the other id")
+        moved = there & {one.purchase_id for one in self.all_of(Purchase, target)}
+        self._moved |= {(an_id, source, target) for an_id in moved}
 
     def finish_by_hand(self) -> None:
         """See `HearingRules.finish_by_hand`: support moves again what a crash left, and what was bought meanwhile."""
@@ -48,6 +50,12 @@ class MovingRules(HostRules):
         if self._left_behind():
             self.who = self._other()
             self.move_everything()
+
+    def calm_down(self) -> None:
+        """See `HearingRules.calm_down`. While both ids had a booking, support had to wait. It moves the rest now."""
+        super().calm_down()
+        if self._moving and not self._both_booked():
+            self.finish_by_hand()
 
     def everything_is_the_customers(self) -> None:
         """Hold that all is under the id that the customer has, nothing is elsewhere, and both timelines tell of it."""
