@@ -126,7 +126,7 @@ bench: setup
 
 SEQUENCES ?= 100000
 soak: .venv/.app
-	.venv/bin/python -m tools.soak --sequences $(SEQUENCES) $(if $(SEED),--seed $(SEED))
+	PYTHONHASHSEED=0 .venv/bin/python -m tools.soak --sequences $(SEQUENCES) $(if $(SEED),--seed $(SEED))
 
 PURCHASES ?= 500
 day: .venv/.app

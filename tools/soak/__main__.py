@@ -1,4 +1,7 @@
-"""`make soak`: live many lives at once, and say how many, how long, and with what seed they can be lived again."""
+"""`make soak`: live many lives at once, and say how many, how long, and with what seed they can be lived again.
+
+A life depends on the order of sets, too: with the same seed, and with PYTHONHASHSEED=0, the same lives are lived again.
+"""
 
 import argparse
 import logging
@@ -76,7 +79,7 @@ def main() -> None:
                     print(f"{lived:>9,} lived, {time.monotonic() - began:6.0f} s", flush=True)
         except Fell as fell:
             print(fell.__cause__)  # with the steps that led there
-            again = f"; see it shrunk: python -m tools.soak --seed {fell.seed} --sequences {fell.lives}"
+            again = f"; see it shrunk: PYTHONHASHSEED=0 python -m tools.soak --seed {fell.seed} --sequences {fell.lives}"
             raise SystemExit(f"A life of seed {fell.seed} fell" + ("" if len(sizes) == 1 else again)) from None
     for what, lives in met.most_common():
         print(f"{1_000 * lives / lived:>9,.0f} of 1,000 met: {what}")
