@@ -79,7 +79,7 @@ def main() -> None:
                     print(f"{lived:>9,} lived, {time.monotonic() - began:6.0f} s", flush=True)
         except Fell as fell:
             print(fell.__cause__)  # with the steps that led there
-            again = f"; see it shrunk: PYTHONHASHSEED=0 python -m tools.soak --seed {fell.seed} --sequences {fell.lives}"
+            again = f"; see it shrunk: make soak SEED={fell.seed} SEQUENCES={fell.lives}"
             raise SystemExit(f"A life of seed {fell.seed} fell" + ("" if len(sizes) == 1 else again)) from None
     for what, lives in met.most_common():
         print(f"{1_000 * lives / lived:>9,.0f} of 1,000 met: {what}")
