@@ -91,7 +91,7 @@ run: setup
 # A file's tests stay together, so that what they share is started once; the longest files come first. Much of the time is
 # spent waiting for other programs, so that four workers serve two processors.
 test: setup .venv/.sam
-	.venv/bin/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	PYTHONHASHSEED=0 .venv/bin/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup .venv/.sam .venv/.node
 	.venv/bin/ruff check
