@@ -94,9 +94,9 @@ class Books:
         return invoice.status if invoice else None
 
     def in_order(self) -> list[tuple[InvoiceStatus | None, tuple[Line, ...]]]:
-        """Return the state and the lines of each invoice, the oldest first, but for lines that were added by hand."""
+        """Return the state and the lines of each invoice, the oldest first."""
         known = sorted(self.invoices.items(), key=lambda one: (one[1].made_at, one[0]))
-        return [(self.status_of(an_id), tuple(one for one in bill.lines if not one.added)) for an_id, bill in known]
+        return [(self.status_of(an_id), invoice.lines) for an_id, invoice in known]
 
     def owed(self) -> dict[str, InvoiceStatus | None]:
         """Return the prices of items that are not paid, with the state of the newest invoice that sold each.

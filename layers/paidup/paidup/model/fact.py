@@ -173,8 +173,7 @@ class Subscription:
 class Line:
     """One line of an invoice: `quantity` of a `price` from `start` to `end` (the provider's epoch seconds).
 
-    `credit`: the rest of that time was given back. `prorated`: the line is about a change within a period. `added`: the
-    merchant added it by hand; the subscription has no such item.
+    `credit`: the rest of that time was given back. `prorated`: the line is about a change within a period.
     `offer_id` is the offer that the price names, if the provider says so with the invoice.
     """
 
@@ -185,7 +184,6 @@ class Line:
     offer_id: str | None = None
     credit: bool = False
     prorated: bool = False
-    added: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +192,8 @@ class Invoice:
 
     `subtotal` is the sum before tax and discounts, `amount` what was to be paid. `made_at`, `due_at` and `paid_at` are
     the provider's epoch seconds. `first`: it is the bill with which the subscription began. `url` is the provider's
-    page on which the bill can be paid.
+    page on which the bill can be paid. `lines` are what the subscription sold, and `beside` the prices of what somebody
+    added by hand.
     """
 
     tag: ClassVar[str] = "invoice"
@@ -207,6 +206,7 @@ class Invoice:
     made_at: int
     due_at: int
     lines: tuple[Line, ...] = ()
+    beside: tuple[str, ...] = ()
     first: bool = False
     url: str | None = None
     paid_at: int | None = None

@@ -41,7 +41,7 @@ def paid_since(before: Mapping[str, int], value: Value) -> Mapping[str, int]:
     """Return when the newest paid period of each subscription began. It never moves back."""
     if not isinstance(value, Invoice) or value.status is not InvoiceStatus.PAID:
         return before
-    starts = [line.start for line in value.lines if not (line.credit or line.prorated or line.added)]
+    starts = [line.start for line in value.lines if not line.credit and not line.prorated]
     return {**before, value.subscription: max(before.get(value.subscription, 0), *starts, 0)}
 
 

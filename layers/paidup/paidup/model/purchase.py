@@ -392,7 +392,7 @@ class Purchase:
         if name != f"{Invoice.tag}#{plan.invoice}" and bill.made_at >= heard_at:
             return True
         prices = {item.price for item in plan.items}
-        sells_more = any(line.price not in prices for line in bill.lines if not (line.credit or line.added))
+        sells_more = any(line.price not in prices for line in bill.lines if not line.credit)
         return bill.status is InvoiceStatus.PAID and at > heard_at and sells_more
 
     def _heard_at(self, plan: Subscription) -> int:

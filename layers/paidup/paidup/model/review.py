@@ -1,6 +1,6 @@
 """Which review cases facts open about a purchase, and which ones they close."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from paidup.model.case import CaseReason
 from paidup.model.fact import Fact, Invoice, InvoiceStatus
@@ -88,19 +88,13 @@ def _review_added(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) 
     """
     before = change.snapshot.purchase
     known = before.invoices if before else {}
-    bills = {fact.about: fact.entry.value for fact in facts if isinstance(fact.entry.value, Invoice)}
-    news = {
-        an_id: bill for an_id, bill in bills.items() if bill.status is InvoiceStatus.PAID and not _is_paid(known, an_id)
-    }
-    prices = sorted({line.price for bill in news.values() for line in bill.lines if line.added and not line.credit})
-    if prices:
+    paid_before = {an_id for an_id, bill in known.items() if bill.status is InvoiceStatus.PAID}
+    bills = [fact.entry.value for fact in facts if fact.about not in paid_before]
+    paid = [one for one in bills if isinstance(one, Invoice) and one.status is InvoiceStatus.PAID]
+    if prices := sorted({price for bill in paid for price in bill.beside}):
         purchase = change.purchase(purchase.purchase_id) or purchase
         why = f"The bill of a subscription was paid, and with it what was added to it ({', '.join(prices)})."
         _open_case(purchase, CaseReason.BILLED_BESIDE, why, facts, change)
-
-
-def _is_paid(bills: Mapping[str, Invoice], an_id: str) -> bool:
-    return an_id in bills and bills[an_id].status is InvoiceStatus.PAID
 
 
 def _open_case(purchase: Purchase, reason: CaseReason, why: str, facts: Sequence[Fact], change: ChangeSet) -> None:

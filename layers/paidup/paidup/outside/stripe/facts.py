@@ -123,7 +123,7 @@ class Bill:
 
 def bill(invoice: Object) -> Bill:
     """Return the bill of *invoice*. Its period is that of its lines. Lines that are prorated or added do not count."""
-    lines = [line for line in invoice["lines"]["data"] if not (prorated(line) or added(line))]
+    lines = [line for line in invoice["lines"]["data"] if not (prorated(line) or _is_added(line))]
     starts = [line["period"]["start"] for line in lines]
     return Bill(invoice=invoice["id"], period=max(starts, default=None))
 
@@ -145,6 +145,8 @@ def of_subscription(
 def of_invoice(invoice: Object, observed: Observed, sale: Sale, subscription: str) -> Fact:
     """Return what an invoice of *subscription* (`sub_…`) says about itself."""
     paid_at = (invoice.get("status_transitions") or {}).get("paid_at")
+    lines = invoice["lines"]["data"]
+    sold = map(_line, (line for line in lines if not _is_added(line)))
     value = Invoice(
         status=_invoice_status(invoice),
         subscription=subscription,
@@ -153,7 +155,8 @@ def of_invoice(invoice: Object, observed: Observed, sale: Sale, subscription: st
         currency=invoice["currency"],
         made_at=invoice["created"],
         due_at=invoice.get("due_date") or invoice["created"],
-        lines=tuple(sorted(map(_line, invoice["lines"]["data"]), key=lambda one: (one.start, one.price, one.credit))),
+        lines=tuple(sorted(sold, key=lambda one: (one.start, one.price, one.credit))),
+        beside=tuple(sorted(_price_of(line) for line in lines if _is_added(line) and line["amount"] > 0)),
         first=invoice.get("billing_reason") == "subscription_create",
         url=_page_of(invoice),
         paid_at=paid_at,
@@ -292,17 +295,21 @@ def _item(item: Object, names: Mapping[str, str | None]) -> Item:
 
 
 def _line(line: Object) -> Line:
-    pricing = (line.get("pricing") or {}).get("price_details") or {}
     quantity = line.get("quantity")
     return Line(
-        price=id_of(pricing.get("price")) or "",
+        price=_price_of(line),
         quantity=1 if quantity is None else quantity,
         start=line["period"]["start"],
         end=line["period"]["end"],
         credit=line["amount"] < 0,
         prorated=prorated(line),
-        added=added(line),
     )
+
+
+def _price_of(line: Object) -> str:
+    """Return the price (`price_…`) of *line*, or an empty text if it has none."""
+    pricing = (line.get("pricing") or {}).get("price_details") or {}
+    return id_of(pricing.get("price")) or ""
 
 
 def _invoice_status(invoice: Object) -> InvoiceStatus:
@@ -328,7 +335,7 @@ def prorated(line: Object) -> bool:
     return bool((parent.get(parent.get("type", "")) or {}).get("proration"))
 
 
-def added(line: Object) -> bool:
+def _is_added(line: Object) -> bool:
     """Return whether somebody added *line* to an invoice by hand: it is no item of a subscription."""
     parent = line.get("parent") or {}
     return parent.get("type") == "invoice_item_details" and not prorated(line)
