@@ -9,7 +9,7 @@ import pytest
 from paidup.edge.client_metrics import NAMES
 from paidup.outside import metrics
 
-from tests.alarms import ALARMS, worked_out
+from tests.alarms import ALARMS
 from tests.documents import code_in, table_column
 from tools.local import template
 from tools.local.template import ROOT
@@ -60,47 +60,6 @@ def test_the_runbook_names_every_metric_that_an_alarm_watches() -> None:
     lines = {line.split("`")[1]: line for line in RUNBOOK.read_text().splitlines() if line.startswith("| `")}
 
     assert [(alarm, metric) for alarm, metric, _ in watched() if f"`{metric}`" not in lines[alarm]] == []
-
-
-def rings(name: str, **samples: float) -> bool:
-    """Whether the alarm *name* rings for these values of its metrics (by id). Ids that are left out have no data."""
-    alarm = ALARMS[name]
-    ids = {one["Id"] for one in alarm["Metrics"] if "MetricStat" in one}
-    assert samples.keys() <= ids
-    value = worked_out(alarm, {one: samples.get(one) for one in ids})
-    if alarm["ComparisonOperator"] == "LessThanThreshold":
-        return bool(value < alarm["Threshold"])
-    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-    return bool(value > alarm["Threshold"])
-
-
-class TestAnAlarm:
-    @pytest.mark.parametrize(
-        "name", ["PaymentSuccessAlarm", "SessionRefreshAlarm", "PaymentTimeAlarm", "ClientTimeoutsAlarm"]
-    )
-    def test_is_silent_without_data(self, name: str) -> None:
-        assert not rings(name)
-        assert ALARMS[name]["TreatMissingData"] == "notBreaching"
-
-    def test_of_payments_rings_under_95_percent_of_twenty(self) -> None:
-        assert not rings("PaymentSuccessAlarm", bad=10, late=9)
-        assert rings("PaymentSuccessAlarm", bad=20)
-        assert not rings("PaymentSuccessAlarm", good=95, bad=5)
-        assert rings("PaymentSuccessAlarm", good=94, bad=3, late=3)
-
-    def test_of_sessions_rings_over_one_percent_of_a_hundred(self) -> None:
-        assert not rings("SessionRefreshAlarm", bad=99)
-        assert not rings("SessionRefreshAlarm", good=99, bad=1)
-        assert rings("SessionRefreshAlarm", good=98, bad=1, late=1)
-
-    def test_of_the_time_rings_over_five_seconds_on_average_of_twenty(self) -> None:
-        assert not rings("PaymentTimeAlarm", payments=19, mean=60_000)
-        assert not rings("PaymentTimeAlarm", payments=20, mean=5_000)
-        assert rings("PaymentTimeAlarm", payments=20, mean=5_001)
-
-    def test_of_time_outs_rings_over_ten_of_all_kinds(self) -> None:
-        assert not rings("ClientTimeoutsAlarm", payments=5, polls=5)
-        assert rings("ClientTimeoutsAlarm", payments=5, sessions=1, tokens=1, polls=4)
 
 
 class TestAMetric:

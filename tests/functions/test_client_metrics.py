@@ -1,10 +1,14 @@
 """client_metrics: what pages saw becomes metrics, which name nobody and ring an alarm only if there are many."""
 
 import json
+from collections.abc import Callable
+from itertools import batched
 from typing import Any
 
 import pytest
 
+from tests.alarms import rings
+from tests.emf import Sample, samples
 from tests.handlers import Answer, request
 from tests.world import World
 
@@ -75,3 +79,53 @@ def test_what_is_none_of_them_is_refused_and_nothing_is_written(
 def test_a_page_that_tells_more_than_that_is_refused(world: World) -> None:
     assert tell(saw(), user="ada").status == 422
     assert request("POST /client-metrics", body={}).status == 422
+
+
+type Measured = Callable[..., list[Sample]]
+
+
+@pytest.fixture
+def measured(world: World, capsys: pytest.CaptureFixture[str]) -> Measured:
+    """Tells what pages saw, and returns what was measured by that."""
+
+    def tell_all(*seen: dict[str, Any]) -> list[Sample]:
+        capsys.readouterr()
+        for some in batched(seen, 20, strict=False):
+            assert tell(*some).status == 204
+        return samples(capsys.readouterr().out)
+
+    return tell_all
+
+
+class TestAnAlarm:
+    BAD, LATE = saw(outcome="failure"), saw(outcome="timeout")
+
+    @pytest.mark.parametrize(
+        "name", ["PaymentSuccessAlarm", "SessionRefreshAlarm", "PaymentTimeAlarm", "ClientTimeoutsAlarm"]
+    )
+    def test_is_silent_without_data(self, name: str) -> None:
+        assert not rings(name)
+
+    def test_of_payments_rings_under_95_percent_of_twenty(self, measured: Measured) -> None:
+        assert not rings("PaymentSuccessAlarm", measured(*[self.BAD] * 10, *[self.LATE] * 9))
+        assert rings("PaymentSuccessAlarm", measured(*[self.BAD] * 20))
+        assert not rings("PaymentSuccessAlarm", measured(*[saw()] * 95, *[self.BAD] * 5))
+        assert rings("PaymentSuccessAlarm", measured(*[saw()] * 94, *[self.BAD] * 3, *[self.LATE] * 3))
+
+    def test_of_sessions_rings_over_one_percent_of_a_hundred(self, measured: Measured) -> None:
+        good, bad, late = (saw("session_refresh", outcome) for outcome in ("success", "failure", "timeout"))
+
+        assert not rings("SessionRefreshAlarm", measured(*[bad] * 99))
+        assert not rings("SessionRefreshAlarm", measured(*[good] * 99, bad))
+        assert rings("SessionRefreshAlarm", measured(*[good] * 98, bad, late))
+
+    def test_of_the_time_rings_over_five_seconds_on_average_of_twenty(self, measured: Measured) -> None:
+        assert not rings("PaymentTimeAlarm", measured(*[saw(ms=60_000)] * 19))
+        assert not rings("PaymentTimeAlarm", measured(*[saw(ms=5_000)] * 20))
+        assert rings("PaymentTimeAlarm", measured(*[saw(ms=5_000)] * 19, saw(ms=5_020)))
+
+    def test_of_time_outs_rings_over_ten_of_all_kinds(self, measured: Measured) -> None:
+        kinds = [saw(name, "timeout") for name in ("payment", "session_refresh", "token_refresh", "confirm")]
+
+        assert not rings("ClientTimeoutsAlarm", measured(*[kinds[0]] * 5, *[kinds[3]] * 5))
+        assert rings("ClientTimeoutsAlarm", measured(*[kinds[0]] * 5, kinds[1], kinds[2], *[kinds[3]] * 4))
