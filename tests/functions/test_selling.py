@@ -257,6 +257,69 @@ def test_the_page_offers_what_the_offer_says(world: World, buyer: str) -> None:
     assert page["metadata"].items() >= {"quantity": "2", "max_quantity": "5", "asked": "24000 eur"}.items()
 
 
+class TestWhatTheBuyerChoosesOnThePage:
+    """What is paid differs from what was asked for, and is right all the same: it is granted, and no case opens."""
+
+    def bought(self, world: World, buyer: str, offer: Offer, asked: int = 1, **choice: str) -> tuple[str, int]:
+        """Let the buyer pay for *offer* with their *choice* on the page. Return what the poll says then, and what Stripe
+        took.
+        """
+        with on_sale(world, offer):
+            token = world.buy("sold", customer=buyer, quantity=asked).json
+            page = world.http.post(token["url"], data={"card": "4242424242424242", **choice})
+            assert page.status_code == 303, page.text
+            world.hear_everything()
+        state: str = world.status(token["checkout_id"], customer=buyer)["state"]
+        return state, session(world, token["token"])["amount_total"]
+
+    def held(self, world: World, buyer: str) -> list[tuple[str, int]]:
+        return [(one["offer_id"], one["quantity"]) for one in world.account(customer=buyer)["access"]]
+
+    @pytest.mark.parametrize("offer", [PASS, PLAN], ids=["pass", "subscription"])
+    @pytest.mark.parametrize(("asked", "chosen"), [(2, 4), (3, 1), (2, 2)], ids=["more", "fewer", "as asked"])
+    def test_a_quantity_is_granted_as_it_was_paid(
+        self, world: World, buyer: str, offer: Offer, asked: int, chosen: int
+    ) -> None:
+        adjustable = replace(offer, adjustable_quantity=True, max_quantity=5)
+
+        found = self.bought(world, buyer, adjustable, asked, quantity=str(chosen))
+
+        assert found == ("active", chosen * (offer.amount or 0))
+        assert self.held(world, buyer) == [("sold", chosen)]
+        assert world.services.table.open_cases() == []
+
+    @pytest.mark.parametrize("offer", [PASS, PLAN], ids=["pass", "subscription"])
+    @pytest.mark.parametrize(("country", "percent"), [("DE", 19), ("IE", 23), ("US", 0)])
+    def test_tax_is_paid_beside_the_price(
+        self, world: World, buyer: str, offer: Offer, country: str, percent: int
+    ) -> None:
+        found = self.bought(world, buyer, replace(offer, automatic_tax=True), country=country)
+
+        assert found == ("active", (offer.amount or 0) * (100 + percent) // 100)
+        assert self.held(world, buyer) == [("sold", 1)]
+        assert world.services.table.open_cases() == []
+
+    @pytest.mark.parametrize("offer", [PASS, PLAN], ids=["pass", "subscription"])
+    def test_a_code_a_quantity_and_tax_go_together(self, world: World, buyer: str, offer: Offer) -> None:
+        both = replace(offer, promotion_codes=True, automatic_tax=True, adjustable_quantity=True, max_quantity=5)
+        code = a_code(world, buyer).code
+
+        found = self.bought(world, buyer, both, 2, quantity="3", country="DE", promotion_code=code)
+
+        assert found == ("active", round(3 * (offer.amount or 0) * 0.8 * 1.19))
+        assert self.held(world, buyer) == [("sold", 3)]
+        assert world.services.table.open_cases() == []
+
+    @pytest.mark.parametrize("tax_id", ["DE123456789", "IE1234567FA", "ATU12345678"])
+    def test_a_tax_id_changes_nothing_of_what_is_granted(self, world: World, buyer: str, tax_id: str) -> None:
+        offer = replace(PASS, tax_id_collection=True)
+
+        found = self.bought(world, buyer, offer, tax_id=tax_id, business_name="Ada's Club")
+
+        assert found == ("active", 12_000)
+        assert self.held(world, buyer) == [("sold", 1)]
+
+
 def test_the_page_offers_nothing_that_the_offer_does_not_say(world: World, buyer: str) -> None:
     page = session(world, world.buy("day_pass", customer=buyer).json["token"])
 
