@@ -1,5 +1,6 @@
 """Managing a subscription: customers change, cancel, resume and mend it, and whatever they do twice is done once."""
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from paidup.model.offer import Interval, Kind, Offer
 
 from tests.functions.merchant import DAY, GRACE
 from tests.functions.story import ASKS_ALWAYS, CARD, DECLINED_LATER, MOMENT_S, Story
-from tests.functions.wire import Wire, lose_the_answer
+from tests.functions.wire import Exchange, Wire, lose_the_answer
 from tests.handlers import Answer, request
 from tests.world import World
 
@@ -330,6 +331,50 @@ class TestAChangeThatTheBankAsksAbout:
 
         assert (story.purchase["offer_id"], story.purchase["mend_url"]) == ("monthly", None)
         assert story.access == {"monthly": story.period_end() + GRACE}
+
+
+def spoiled(**fields: Any) -> Any:
+    """Return how a request fares that Stripe answers with *fields* in the place of its own."""
+
+    def answer(exchange: Exchange) -> None:
+        status, headers, body = exchange.forward()
+        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        exchange.answer(status, kept, json.dumps(json.loads(body) | fields).encode())
+
+    return answer
+
+
+class TestAnAnswerOfStripesThatCannotBeRead:
+    """It is an outage of Stripe's, and no crash of ours."""
+
+    @pytest.mark.parametrize(
+        ("act", "asked", "fields"),
+        [
+            ({"preview": "true"}, "POST /v1/invoices/create_preview", {"lines": {"object": "list", "data": []}}),
+            ({"preview": "true"}, "GET /v1/subscriptions/", {"items": None}),
+            ({}, "GET /v1/subscriptions/", {"items": {"object": "list", "data": []}}),
+            ({}, "POST /v1/subscriptions/", {"status": "asleep"}),
+        ],
+    )
+    def test_about_a_change(
+        self, monthly: Story, wire: Wire, act: dict[str, Any], asked: str, fields: dict[str, Any]
+    ) -> None:
+        wire.inject(asked, spoiled(**fields))
+
+        assert change(monthly, "big", **act).status in (502, 503)
+
+    @pytest.mark.parametrize("what", ["cancel", "resume"])
+    def test_about_an_end(self, monthly: Story, wire: Wire, what: str) -> None:
+        if what == "resume":
+            manage(monthly, "cancel")
+        wire.inject("POST /v1/subscriptions/", spoiled(items=None))
+
+        assert manage(monthly, what).status in (502, 503)
+
+    def test_but_for_an_invoice_that_there_need_not_be(self, monthly: Story, wire: Wire) -> None:
+        wire.inject("GET /v1/subscriptions/", spoiled(latest_invoice=None))
+
+        assert change(monthly, "big").status == 200
 
 
 class TestAPreview:

@@ -261,9 +261,7 @@ class TestWhatTheBuyerChoosesOnThePage:
     """What is paid differs from what was asked for, and is right all the same: it is granted, and no case opens."""
 
     def bought(self, world: World, buyer: str, offer: Offer, asked: int = 1, **choice: str) -> tuple[str, int]:
-        """Let the buyer pay for *offer* with their *choice* on the page. Return what the poll says then, and what Stripe
-        took.
-        """
+        """Let the buyer pay for *offer* with their *choice* on the page. Return the poll's state, and what was paid."""
         with on_sale(world, offer):
             token = world.buy("sold", customer=buyer, quantity=asked).json
             page = world.http.post(token["url"], data={"card": "4242424242424242", **choice})

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -358,6 +359,23 @@ class TestReplayingAll:
             (three[2], "failed"),
         ]
         assert {an_id: one["attempts"] for an_id, one in listed().items()} == {three[0]: 2, three[2]: 2}
+
+    def test_goes_on_after_one_that_stripe_does_not_give(
+        self, three: list[str], fresh_world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        table = fresh_world.services.table
+        first = table.event("stripe", three[0])
+        assert first
+        table.log(replace(first, body=""))
+        with wire_to(f"{fresh_world.fakes.url}/stripe") as refusing:
+            refusing.inject("GET /v1/events/", forbidden)
+            monkeypatch.setenv("PAIDUP_STRIPE_API_BASE", refusing.url)
+            done = self.run(dry_run=False)
+
+        assert [(one["event_id"], one["status"]) for one in done["events"]][:2] == [
+            (three[0], "failed"),
+            (three[1], "settled"),
+        ]
 
     def test_stops_at_its_cap_and_goes_on_without_those_that_failed_again(
         self, three: list[str], fresh_world: World

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 from paidup.model.access import PurchaseStatus
-from paidup.model.fact import Fact, InvoiceStatus, Line, Payment, PaymentStatus, Price, Refund, SubscriptionStatus
+from paidup.model.fact import (
+    Dispute,
+    DisputeStatus,
+    Fact,
+    InvoiceStatus,
+    Line,
+    Payment,
+    PaymentStatus,
+    Price,
+    Refund,
+    SubscriptionStatus,
+)
 from paidup.model.offer import Kind
 from paidup.model.policy import DAY_S, Policy
 from paidup.model.purchase import Purchase
@@ -397,6 +408,15 @@ class TestMadeAnew:
         purchase = told(ACTIVE, *facts, fact(back, end + 1, about="pi_4"))
 
         assert granted(purchase, end + 2)["yearly"] == 1
+
+    def test_what_is_known_of_a_payment_depends_on_no_order_of_arrival(self) -> None:
+        refund = Refund(amount=12_000, refunded=4_000, currency="eur", invoice="in_1", period=T0)
+        dispute = Dispute(status=DisputeStatus.LOST, amount=8_000, currency="eur", payment="pi_1")
+        news = (fact(refund, T0 + 5, about="pi_1"), fact(dispute, T0 + 6, about="dp_1"))
+
+        found = [told(PAID, ACTIVE, *order).reversals for order in permutations(news)]
+
+        assert found[0] == found[1]
 
     def test_what_went_back_for_the_one_that_runs_is_not_granted(self) -> None:
         first = fact(plan(SubscriptionStatus.CANCELED, invoice="in_1"), self.LATER, about="sub_1")

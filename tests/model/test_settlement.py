@@ -603,6 +603,30 @@ class TestASubscription:
 
         assert change.account.access == ()
 
+    def test_that_renews_for_years_keeps_the_channels_of_what_matters_alone(self) -> None:
+        (item,) = PLAN.items
+        month, snapshot = item.period_end - item.period_start, Snapshot(account=an_account())
+        for n in range(24):
+            begins = item.period_start + n * month
+            bill = Invoice(
+                status=InvoiceStatus.PAID,
+                subscription=PLAN.ref,
+                amount=4_900,
+                subtotal=4_900,
+                currency="eur",
+                made_at=begins,
+                due_at=begins,
+                lines=(Line(price=item.price, quantity=1, start=begins, end=begins + month),),
+            )
+
+            change = settled(snapshot, a_fact(bill, at=begins, cart=MONTHLY, about=f"in_{n:02}"))
+
+            snapshot = Snapshot(account=change.account, purchase=change.purchase("co_1"))
+
+        purchase = snapshot.purchase
+        assert purchase
+        assert set(purchase.channels) == set(purchase.registers) == {"invoice#in_23"}
+
     def test_that_renews_moves_the_end_of_access(self) -> None:
         purchase = a_purchase(cart=MONTHLY).merge(a_fact(PLAN, cart=MONTHLY, at=NOW - 40))
         snapshot = Snapshot(account=an_account(purchase), purchase=purchase)

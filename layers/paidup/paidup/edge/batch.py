@@ -16,14 +16,21 @@ def each_record(event: dict[str, Any], work: Callable[[Record], None]) -> dict[s
     failed = []
     for record in event["Records"]:
         try:
-            work(record)
-        except SecondNotOver:
-            open_services().webhooks().return_in(record["receiptHandle"], AGAIN_IN_S)
-            failed.append({"itemIdentifier": record["messageId"]})
+            _worked_on(record, work)
         except Refusal as refusal:
-            logger.warning("message.failed", message_id=record["messageId"], why=refusal.slug)
-            failed.append({"itemIdentifier": record["messageId"]})
+            if not isinstance(refusal, SecondNotOver):
+                logger.warning("message.failed", message_id=record["messageId"], why=refusal.slug)
+            failed.append(record)
         except Exception:  # a mistake of ours, or an outage of AWS: the traceback is all that there will be
             logger.exception("message.failed", message_id=record["messageId"])
-            failed.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failed}
+            failed.append(record)
+    return {"batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in failed]}
+
+
+def _worked_on(record: Record, work: Callable[[Record], None]) -> None:
+    """Let *work* deal with *record*. One whose second is not over comes back in two seconds."""
+    try:
+        work(record)
+    except SecondNotOver:
+        open_services().webhooks().return_in(record["receiptHandle"], AGAIN_IN_S)
+        raise

@@ -79,7 +79,7 @@ def _note(account: Account, table: Table, *, now: int, purge_at: int) -> None:
         with all_within(NOTE_WITHIN_S):
             table.note_token(token_issued(account, now=now, purge_at=purge_at))
     except Exception as error:
-        logger.warning("token.unnoted", customer_id=account.customer_id, why=type(error).__name__)
+        logger.warning("token.unnoted", customer_id=account.customer_id, why=type(error).__name__, exc_info=True)
         return
     if len(_noted) >= MOST_NOTED:
         _noted.clear()

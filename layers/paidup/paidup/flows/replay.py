@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from paidup.flows.events import event_record, process_event, record_failure
 from paidup.flows.services import Services
 from paidup.flows.support import Decision, note
-from paidup.model.errors import BrokenJson, NotFound, ObjectMissing, SecondNotOver
+from paidup.model.errors import BrokenJson, NotFound, ObjectMissing, Refusal, SecondNotOver
 from paidup.model.event import EventRecord, EventStatus
 from paidup.model.fact import Channel
 from paidup.model.provider import WebhookEvent
@@ -89,7 +89,7 @@ def replay_failed(
             break
         try:
             done.append(replay(record.provider, record.event_id, services, decision))
-        except (SecondNotOver, NotFound, BrokenJson) as refusal:
+        except Refusal as refusal:
             done.append(replace(record, error=str(refusal)))
     return ReplayRun(begun_at=begun_at, events=tuple(done), more=more)
 

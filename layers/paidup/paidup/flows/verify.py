@@ -42,7 +42,7 @@ class Told:
         """Take in *facts*."""
         for fact in facts:
             known = self._newest[fact.purchase_id].get(fact.register)
-            if known is None or known.entry.at <= fact.entry.at:
+            if known is None or known.entry.rank <= fact.entry.rank:
                 self._newest[fact.purchase_id][fact.register] = fact
 
     def read(self, reports: Iterable[Report], customer_id: str | None = None) -> None:

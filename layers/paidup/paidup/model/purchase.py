@@ -396,11 +396,11 @@ class Purchase:
         return bill.status is InvoiceStatus.PAID and at > heard_at and sells_more
 
     def _heard_at(self, plan: Subscription) -> int:
-        return max(entry.at for entry in self.registers.values() if entry.value == plan)
+        return max(entry.at for entry in self.registers.values() if entry.value is plan)
 
     def _since(self, value: Value) -> int:
         """Return when *value* was heard first, by our clock. It is heard again each time that the provider is asked."""
-        name, entry = next((name, entry) for name, entry in self.registers.items() if entry.value == value)
+        name, entry = next((name, entry) for name, entry in self.registers.items() if entry.value is value)
         return self.channels[name].at if name in self.channels else entry.at
 
     def status_at(self, *, now: int, policy: Policy) -> Status:
@@ -440,7 +440,7 @@ class Purchase:
         if not self.subscriptions:
             return (self._access(self.offer_id, self._paid_quantity, status.until, status.state),)
         granted: dict[tuple[str, int], Access] = {}
-        for covered in self._coverages(policy):
+        for covered in self._coverages(policy).values():
             for one in covered.holdings:
                 if one.until <= now:
                     continue
@@ -463,21 +463,21 @@ class Purchase:
 
     def _by_plans(self, policy: Policy, *, now: int) -> Status:
         """Return the status by the subscription that grants longest, or else by the one that runs."""
-        plan = self.subscription
         covered = self._coverages(policy)
-        best = max(covered, key=lambda one: one.until)
+        best = max(covered.values(), key=lambda one: one.until)
         if best.until > now:
             return Status(state=best.state, until=best.until)
-        return Status(state=cover(self._books(plan), policy).then if plan else best.then)
+        plan = self.subscription
+        return Status(state=covered[plan.ref].then if plan else best.then)
 
-    def _coverages(self, policy: Policy) -> list[Coverage]:
-        """Return what each subscription grants. One whose payment was taken back grants nothing."""
+    def _coverages(self, policy: Policy) -> dict[str, Coverage]:
+        """Return what each subscription grants, by its id. One whose payment was taken back grants nothing."""
         taken, invoices = self.reversals, self.invoices
         states = [taken.of(plan, self._periods(plan), invoices) for plan in self.subscriptions]
-        return [
-            Coverage(then=state) if state else cover(self._books(plan), policy)
+        return {
+            plan.ref: Coverage(then=state) if state else cover(self._books(plan), policy)
             for plan, state in zip(self.subscriptions, states, strict=True)
-        ]
+        }
 
     def _books(self, plan: Subscription) -> Books:
         return Books(

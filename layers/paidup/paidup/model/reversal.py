@@ -84,7 +84,7 @@ def reversals(
     """
     taken: dict[str, Taken] = defaultdict(Taken)
     refunded, of_changes = 0, 0
-    for name, entry in registers.items():
+    for name, entry in sorted(registers.items()):  # what is known of one payment depends on no order of arrival
         value = entry.value
         if not isinstance(value, Refund | Dispute):
             continue

@@ -74,7 +74,7 @@ def merged(snapshot: Snapshot, facts: Sequence[Fact], *, channel: Channel, now: 
         newest, known = purchase.registers.get(fact.register), before.registers.get(fact.register)
         if newest and (known is None or newest.value != known.value):
             provenance = Provenance(channel=channel, at=now)
-            purchase = replace(purchase, channels={**before.channels, fact.register: provenance})
+            purchase = replace(purchase, channels={**purchase.channels, fact.register: provenance})
     if purchase and snapshot.checkout:
         cart = snapshot.checkout.cart
         asked = Price(amount=cart.amount, currency=cart.currency)

@@ -36,8 +36,8 @@ LATE = "the caller's deadline has passed"
 # Stripe's library logs addresses and parameters, such as e-mail addresses.
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
-_took_s: ContextVar[float] = ContextVar("took_s", default=0.0)
-_not_before: ContextVar[int] = ContextVar("told_at", default=0)
+TOOK_S = "paidup-took-s"  # a header of ours on each answer: how many seconds its request took
+_not_before: ContextVar[int] = ContextVar("not_before", default=0)
 
 
 class Unreadable(ProviderRefused):
@@ -62,8 +62,9 @@ class WithinDeadline(HTTPAdapter):
             if remaining(READ_S) <= PAUSE_S:
                 raise requests.exceptions.RequestException(LATE) from error
             raise
-        _took_s.set(time.monotonic() - began)
-        metrics.time("ProviderTime", _took_s.get() * 1000)
+        took_s = time.monotonic() - began
+        answer.headers[TOOK_S] = str(took_s)
+        metrics.time("ProviderTime", took_s * 1000)
         if answer.status_code == TOO_MANY or answer.status_code >= OUTAGE:
             metrics.count("ProviderFailed", reason="rate-limited" if answer.status_code == TOO_MANY else "outage")
         if answer.status_code == TOO_MANY:
@@ -107,8 +108,8 @@ def translate_errors(what: str) -> Iterator[None]:
     """Turn Stripe's errors into refusals. *what* ends the sentence "stripe did not answer: it was asked …".
 
     After a time-out, 409 (the idempotency key is in use), 429 (RateLimited) or 5xx, trying again helps:
-    ProviderUnavailable. After a
-    bad API key or a refused parameter it does not: ProviderRefused. An answer that cannot be read is Unreadable.
+    ProviderUnavailable. After a bad API key or a refused parameter it does not: ProviderRefused. An answer that cannot
+    be read is Unreadable.
     """
     try:
         yield
@@ -156,7 +157,8 @@ def stamp(answer: stripe.StripeObject) -> int:
     if response is None:
         raise ValueError("a Stripe object that was not fetched has no time of its own")
     answered_at = int(parsedate_to_datetime(response.headers["Date"]).timestamp())
-    return max(answered_at - math.ceil(_took_s.get()), min(_not_before.get(), answered_at))
+    took_s = float(response.headers.get(TOOK_S, 0))
+    return max(answered_at - math.ceil(took_s), min(_not_before.get(), answered_at))
 
 
 def fetched(answer: stripe.StripeObject) -> Observed:

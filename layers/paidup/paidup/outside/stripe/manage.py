@@ -46,19 +46,20 @@ class Plans(Objects):
         that was declined is given up by voiding its invoice: Stripe would try to charge it again for up to 23 hours.
         Source: https://docs.stripe.com/billing/subscriptions/pending-updates
         """
-        plan, observed = self._current(purchase)
-        item = self._item(plan, purchase, cart)
-        if plan["status"] in ENDED:
-            return self._changed(ChangeOutcome.MADE, plan, observed, purchase, cart)
-        if not item:  # a change that waits is not wanted any more
-            self._give_up(plan)
-            return self._changed(ChangeOutcome.MADE, *self._current(purchase), purchase, cart)
-        if not _waits_for(plan, item):
-            try:
-                plan, observed = self._update(plan, item, purchase, cart, key)
-            except _Refused as refusal:
-                return self._changed(refusal.outcome, *self._current(purchase), purchase, cart)
-        return self._outcome(plan, observed, purchase, cart)
+        with translate_errors("to change a subscription"):
+            plan, observed = self._current(purchase)
+            item = self._item(plan, purchase, cart)
+            if plan["status"] in ENDED:
+                return self._changed(ChangeOutcome.MADE, plan, observed, purchase, cart)
+            if not item:  # a change that waits is not wanted any more
+                self._give_up(plan)
+                return self._changed(ChangeOutcome.MADE, *self._current(purchase), purchase, cart)
+            if not _waits_for(plan, item):
+                try:
+                    plan, observed = self._update(plan, item, purchase, cart, key)
+                except _Refused as refusal:
+                    return self._changed(refusal.outcome, *self._current(purchase), purchase, cart)
+            return self._outcome(plan, observed, purchase, cart)
 
     def _update(
         self, plan: Object, item: Any, purchase: Purchase, cart: Cart, key: str | None
@@ -71,42 +72,41 @@ class Plans(Objects):
             "expand": WHOLE,
         }
         how: Any = {"idempotency_key": _key(key, plan, cart)} if key else {}
-        with translate_errors("to change a subscription"):
-            try:
-                answer = self.api.v1.subscriptions.update(plan["id"], asked, how)
-            except stripe.CardError as error:
+        try:
+            answer = self.api.v1.subscriptions.update(plan["id"], asked, how)
+        except stripe.CardError as error:
+            raise _Refused(ChangeOutcome.DECLINED) from error
+        except stripe.InvalidRequestError as error:
+            if error.code == NO_CARD and not error.param:
                 raise _Refused(ChangeOutcome.DECLINED) from error
-            except stripe.InvalidRequestError as error:
-                if error.code == NO_CARD and not error.param:
-                    raise _Refused(ChangeOutcome.DECLINED) from error
-                if error.param == "payment_behavior":  # a debit or an invoice, which no change can wait for
-                    raise _Refused(ChangeOutcome.IMPOSSIBLE) from error
-                raise
-            return self._current(purchase) if _replayed(answer) else (answer.to_dict(), fetched(answer))
+            if error.param == "payment_behavior":  # a debit or an invoice, which no change can wait for
+                raise _Refused(ChangeOutcome.IMPOSSIBLE) from error
+            raise
+        return self._current(purchase) if _replayed(answer) else (answer.to_dict(), fetched(answer))
 
     def preview_change(self, purchase: Purchase, cart: Cart) -> ChangePreview:
         """See `Provider.preview_change`. Stripe is asked twice: with the proration, and without it."""
-        plan, _ = self._current(purchase)
-        item = self._item(plan, purchase, cart)
-        changes: Any = {"items": [item]} if item else {}
         with translate_errors("for a preview"):
+            plan, _ = self._current(purchase)
+            item = self._item(plan, purchase, cart)
+            changes: Any = {"items": [item]} if item else {}
             due, at = self._preview(plan, {**changes, "proration_behavior": "always_invoice"} if changes else {})
             later, _ = self._preview(plan, {**changes, "proration_behavior": "none"} if changes else {})
-        is_now = any(facts.prorated(line) or line["period"]["start"] <= at for line in due["lines"]["data"])
-        starts = min(line["period"]["start"] for line in later["lines"]["data"])
-        ends = max(line["period"]["end"] for line in later["lines"]["data"])
-        return ChangePreview(
-            due_now=due["amount_due"] if is_now else 0,
-            credited=max(0, -due["total"]) if is_now else 0,
-            next_amount=max(0, later["total"]),
-            next_at=starts if starts > at else ends,
-            currency=plan["currency"],
-        )
+            is_now = any(facts.prorated(line) or line["period"]["start"] <= at for line in due["lines"]["data"])
+            starts = min(line["period"]["start"] for line in later["lines"]["data"])
+            ends = max(line["period"]["end"] for line in later["lines"]["data"])
+            return ChangePreview(
+                due_now=due["amount_due"] if is_now else 0,
+                credited=max(0, -due["total"]) if is_now else 0,
+                next_amount=max(0, later["total"]),
+                next_at=starts if starts > at else ends,
+                currency=plan["currency"],
+            )
 
     def cancel_plan(self, purchase: Purchase, *, at_once: bool) -> list[Fact]:
         """See `Provider.cancel_plan`."""
-        plan, observed = self._current(purchase)
-        with translate_errors("to cancel a subscription"), not_before(observed.at):
+        with translate_errors("to cancel a subscription"):
+            plan, observed = self._current(purchase)
             answer: Any = None
             if plan["status"] in ENDED:
                 pass
@@ -116,20 +116,21 @@ class Plans(Objects):
                 ending: Any = {"cancel_at_period_end": True, "expand": WHOLE}
                 answer = self.api.v1.subscriptions.update(plan["id"], ending)
             if answer is not None:
-                plan, observed = answer.to_dict(), fetched(answer)
-        return self._facts(plan, observed, purchase)
+                with not_before(observed.at):
+                    plan, observed = answer.to_dict(), fetched(answer)
+            return self._facts(plan, observed, purchase)
 
     def resume_plan(self, purchase: Purchase) -> list[Fact]:
         """See `Provider.resume_plan`. Stripe takes back an end at a date otherwise than one with the period."""
-        plan, observed = self._current(purchase)
-        runs = plan["status"] not in ENDED
-        if runs and plan["cancel_at"] is not None:
-            asked: Any = {"cancel_at_period_end": False} if plan["cancel_at_period_end"] else {"cancel_at": ""}
-            asked["expand"] = WHOLE
-            with translate_errors("to resume a subscription"), not_before(observed.at):
+        with translate_errors("to resume a subscription"):
+            plan, observed = self._current(purchase)
+            if plan["status"] not in ENDED and plan["cancel_at"] is not None:
+                asked: Any = {"cancel_at_period_end": False} if plan["cancel_at_period_end"] else {"cancel_at": ""}
+                asked["expand"] = WHOLE
                 answer = self.api.v1.subscriptions.update(plan["id"], asked)
-                plan, observed = answer.to_dict(), fetched(answer)
-        return self._facts(plan, observed, purchase)
+                with not_before(observed.at):
+                    plan, observed = answer.to_dict(), fetched(answer)
+            return self._facts(plan, observed, purchase)
 
     def open_portal(self, customer_ref: str, *, return_url: str) -> str:
         """See `Provider.open_portal`."""
@@ -249,10 +250,8 @@ def _replayed(answer: stripe.StripeObject) -> bool:
 
 def _waits_for(plan: Object, item: Object) -> bool:
     """Whether the subscription waits for the payment of that same change of *item*: its invoice is open."""
-    if plan["latest_invoice"]["status"] != "open":
-        return False
     waiting = (plan.get("pending_update") or {}).get("subscription_items") or []
     found = next((one for one in waiting if one["id"] == item["id"]), None)
-    if found is None or found["quantity"] != item["quantity"]:
+    if found is None or found["quantity"] != item["quantity"] or plan["latest_invoice"]["status"] != "open":
         return False
     return "price" not in item or id_of(found["price"]) == item["price"]

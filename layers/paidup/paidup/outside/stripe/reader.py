@@ -192,9 +192,9 @@ class Reader(Owners):
         plans = [ref for ref in purchase.refs if ref.startswith(f"{NAME}#sub_")]
         found: list[Fact] = []
         for ref in plans:
-            plan, observed = self._plan(ref.removeprefix(f"{NAME}#"))
-            found += self._of_plan(plan, observed, sale, None)
-            with translate_errors("for a subscription's invoices"):
+            with translate_errors("for a subscription and its invoices"):
+                plan, observed = self._plan(ref.removeprefix(f"{NAME}#"))
+                found += self._of_plan(plan, observed, sale, None)
                 found += self._paid_before(plan, sale)
         known = {fact.about for fact in found} | set(purchase.invoices)
         with translate_errors("for a payment"):
