@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from paidup.model.offer import Interval, Kind, Offer
 
+from tests.alarms import ALARMS, ringing
+from tests.emf import samples, values
 from tests.functions.merchant import (
     DAY,
     GRACE,
@@ -423,9 +425,16 @@ class TestAnotherProductOnTheSameAccount:
         assert len(wire.asked) - first == 0, wire.asked
         assert first <= 1, wire.asked
 
-    def test_is_counted_once(self, story: Story, foreign: list[dict[str, Any]]) -> None:
+    def test_is_counted_once_and_rings_no_alarm(
+        self, story: Story, foreign: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        capsys.readouterr()
+        deliver(story, *foreign)
         deliver(story, *foreign)
 
-        said = {one["id"] for one in foreign if one["type"] == f"{PLAN}.created"}
+        found = samples(capsys.readouterr().out)
         table = story.world.services.table
-        assert [str(table.event("stripe", an_id).status) for an_id in said] == ["ignored"]  # type: ignore[union-attr]
+        records = [record for one in foreign if (record := table.event("stripe", one["id"]))]
+        assert {str(one.status) for one in records} == {"ignored"}
+        assert values(found, "EventIgnored") == [1.0] * len(records)
+        assert ringing(found, among=[name for name in ALARMS if name.startswith(("Event", "Webhook", "Case"))]) == set()

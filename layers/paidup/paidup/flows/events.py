@@ -120,6 +120,7 @@ def process_event(
             customer_id=facts[0].customer_id,
         )
     else:
+        metrics.count("EventIgnored")
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
     services.table.log(record)
     return bool(facts)

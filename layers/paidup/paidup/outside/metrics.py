@@ -28,6 +28,7 @@ UNITS: Mapping[str, MetricUnit] = MappingProxyType(
         "CaseOpened": COUNT,  # review cases; reason: why
         "WebhookDelivery": COUNT,  # outcome: success, refused (4xx), failure (5xx)
         "EventFailed": COUNT,  # tries to settle an event
+        "EventIgnored": COUNT,  # events of another product on the same account, each once
         "EventUntold": COUNT,  # events of the provider's list that no webhook told
         "EndpointFault": COUNT,  # of the webhook endpoint at a provider; reason
         "RefundStuck": COUNT,  # failed tries to refund, from the sixth on
