@@ -118,6 +118,7 @@ build: .venv/.sam
 RUNS ?= 20
 bench: setup
 	.venv/bin/python -m tools.bench.functions
+	.venv/bin/python -m tools.bench.gate
 	.venv/bin/python -m tools.bench.purchases
 	.venv/bin/python -m tools.bench.sweep
 	.venv/bin/python -m tools.bench.tabs
