@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests import patient
@@ -31,24 +32,20 @@ def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background
         yield running
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/api.md"])
-def test_the_commands_of_a_document_work_in_their_order(document: str, local_stack: Background) -> None:
-    if not shutil.which("curl"):
-        skip("there is no curl on this machine: apt install curl")
-    commands = "\n".join(blocks(ROOT / document, "bash"))
-    commands = commands.replace("http://127.0.0.1:8787", local_stack.url).replace(
-        "http://127.0.0.1:8788", local_stack.fakes_url
-    )
+def test_the_readmes_first_purchase_is_active(local_stack: Background) -> None:
+    assert '"state":"active"' in run("README.md", local_stack).replace(": ", ":")
 
-    done = subprocess.run(  # noqa: S603 - what it runs stands in our own documents
-        ["bash", "-c", PREAMBLE + commands],  # noqa: S607 - wherever the reader has it
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert '"state":"active"' in done.stdout.replace(": ", ":")
+def test_the_commands_of_the_api_work_in_their_order_and_charge_what_they_say(local_stack: Background) -> None:
+    """A second subscription is refused, and charges nothing. A change leaves one subscription, with one proration."""
+    printed = run("docs/api.md", local_stack).replace(": ", ":")
+
+    assert '"state":"active"' in printed
+    assert '"type":"urn:paidup:problem:already-subscribed"' in printed
+    (plan,) = at_stripe(local_stack, "subscriptions", status="all")
+    assert plan["items"]["data"][0]["price"]["recurring"]["interval"] == "year"
+    bills = [one["billing_reason"] for one in at_stripe(local_stack, "invoices")]
+    assert bills == ["subscription_update", "subscription_create"]
 
 
 def test_the_doctor_finds_the_local_stack_well_and_the_report_is_drawn(local_stack: Background, tmp_path: Path) -> None:
@@ -66,6 +63,29 @@ def test_the_doctor_finds_the_local_stack_well_and_the_report_is_drawn(local_sta
     code, told = asked(local_stack, "report", "--picture", str(tmp_path / "month.svg"))
     assert (code, told["cases_opened"]) == (0, 0)
     assert (tmp_path / "month.svg").read_text().startswith("<svg")
+
+
+def run(document: str, stack: Background) -> str:
+    """Run the commands of *document* against the stack, and return what they print."""
+    if not shutil.which("curl"):
+        skip("there is no curl on this machine: apt install curl")
+    commands = "\n".join(blocks(ROOT / document, "bash")).replace("http://127.0.0.1:8787", stack.url)
+    commands = commands.replace("http://127.0.0.1:8788", stack.fakes_url)
+    done = subprocess.run(  # noqa: S603 - what it runs stands in our own documents
+        ["bash", "-c", PREAMBLE + commands],  # noqa: S607 - wherever the reader has it
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def at_stripe(stack: Background, things: str, **asked: str) -> list[Any]:
+    """Return the newest *things* at the stack's Stripe, the newest first."""
+    url, key = f"{stack.fakes_url}/stripe/v1/{things}", ("sk_test_local", "")
+    found: list[Any] = httpx.get(url, params={"limit": "100", **asked}, auth=key).json()["data"]
+    return found
 
 
 def asked(stack: Background, *words: str) -> tuple[int, Any]:
