@@ -115,6 +115,18 @@ class TestATicket:
         assert sockets.since(connection_id)["access"] == []
         assert sockets.known(story.buyer) == set()
 
+    @pytest.mark.parametrize("ticket_first", [True, False])
+    def test_of_another_is_refused_beside_ones_own_token(
+        self, sockets: Sockets, world: World, buyer: str, ticket_first: bool
+    ) -> None:
+        stranger = world.customer()
+        both = [f"ticket.{sockets.ticket(stranger)}", f"bearer.{sockets.token(buyer)}"]
+
+        refused = sockets.refused("paidup.v1", *(both if ticket_first else reversed(both)))
+
+        assert slug(refused) == (401, "invalid-token")
+        assert (sockets.known(buyer), sockets.known(stranger)) == (set(), set())
+
     def test_is_given_to_one_of_many_at_once(self, sockets: Sockets, buyer: str) -> None:
         ticket = sockets.ticket(buyer)
 

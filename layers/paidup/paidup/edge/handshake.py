@@ -12,7 +12,7 @@ from paidup.edge.realtime import SocketAnswer, SocketEvent, begin, open_realtime
 from paidup.flows import notify
 from paidup.flows.notify import Realtime
 from paidup.model.connection import Connection
-from paidup.model.errors import Refusal, Unauthorized
+from paidup.model.errors import InvalidToken, Refusal, Unauthorized
 from paidup.outside import metrics
 
 SETTINGS = (*realtime.SETTINGS, *IDENTITY_SETTINGS)
@@ -73,15 +73,20 @@ def _check_origin(event: SocketEvent) -> None:
 
 
 def _admitted(event: SocketEvent, services: Realtime, *, now: int) -> Connection:
-    """Return the connection that the client may open. Raises Unauthorized, InvalidToken or IdentityUnavailable."""
-    connection_id = event["requestContext"]["connectionId"]
-    for one in _offered(event):
-        if token := _after(one, BEARER):
-            claims = verified(token, now=now)
-            return Connection.opened(connection_id, claims["sub"], token_ends_at=int(claims["exp"]), now=now)
-        if secret := _after(one, TICKET):
-            ticket = notify.redeem_ticket(secret, services, now=now)
-            return Connection.opened(connection_id, ticket.customer_id, token_ends_at=ticket.token_ends_at, now=now)
+    """Return the connection that the client may open. Raises Unauthorized, InvalidToken or IdentityUnavailable.
+
+    A ticket speaks for its customer. Beside the identity token of another one, it is refused.
+    """
+    connection_id, offered = event["requestContext"]["connectionId"], _offered(event)
+    token, secret = _named(offered, BEARER), _named(offered, TICKET)
+    claims = verified(token, now=now) if token else None
+    if secret:
+        ticket = notify.redeem_ticket(secret, services, now=now)
+        if claims and claims["sub"] != ticket.customer_id:
+            raise InvalidToken("The ticket is another customer's.")
+        return Connection.opened(connection_id, ticket.customer_id, token_ends_at=ticket.token_ends_at, now=now)
+    if claims:
+        return Connection.opened(connection_id, claims["sub"], token_ends_at=int(claims["exp"]), now=now)
     raise Unauthorized("The handshake carries neither an identity token nor a ticket.")
 
 
@@ -96,5 +101,6 @@ def _header(event: SocketEvent, name: str) -> list[str]:
     return [line for key, lines in given.items() if key.lower() == name.lower() for line in lines]
 
 
-def _after(text: str, prefix: str) -> str:
-    return text.removeprefix(prefix) if text.startswith(prefix) else ""
+def _named(offered: list[str], prefix: str) -> str:
+    """Return the first credential in *offered* that begins with *prefix*, without that, or an empty text."""
+    return next((one.removeprefix(prefix) for one in offered if one.startswith(prefix)), "")
