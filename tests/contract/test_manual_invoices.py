@@ -135,6 +135,17 @@ def test_a_renewal_takes_what_is_pending_for_its_customer(driver: Driver) -> Non
     assert sorted(one.amount for one in newest.lines.data) == [1_500, 2_500]
 
 
+def test_a_page_makes_an_invoice_for_a_guest_too(driver: Driver) -> None:
+    session = driver.session(invoice_creation={"enabled": True})
+
+    assert driver.pay(session, email="guest@example.com").status_code == 303
+
+    paid = driver.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["invoice"]})
+    assert paid.customer
+    assert isinstance(paid.invoice, stripe.Invoice)
+    assert (paid.invoice.status, paid.invoice.amount_paid, paid.invoice.billing_reason) == ("paid", 1_500, "manual")
+
+
 class TestWhatStripeRefuses:
     def refused(self, driver: Driver, **params: Any) -> stripe.InvalidRequestError:
         with pytest.raises(stripe.InvalidRequestError) as told:
@@ -173,6 +184,17 @@ class TestWhatStripeRefuses:
 
         with pytest.raises(stripe.InvalidRequestError, match="no longer editable"):
             add(driver, who, price(driver), invoice=invoice.id)
+
+    def test_paying_or_voiding_one_that_a_debit_is_paying(self, driver: Driver) -> None:
+        session = driver.bought("subscription", "delayed_success")
+        assert isinstance(session.subscription, str)
+        invoice = driver.client.v1.subscriptions.retrieve(session.subscription).latest_invoice
+        assert isinstance(invoice, str)
+
+        with pytest.raises(stripe.InvalidRequestError, match="processed"):
+            driver.client.v1.invoices.pay(invoice)
+        with pytest.raises(stripe.InvalidRequestError, match="processed"):
+            driver.client.v1.invoices.void_invoice(invoice)
 
     def test_sending_one_that_is_charged(self, driver: Driver) -> None:
         invoice = draft(driver, customer(driver))

@@ -34,13 +34,6 @@ def forget(story: Story) -> None:
             table.client.delete_item(TableName=table.name, Key={"pk": item["pk"], "sk": item["sk"]})
 
 
-def a_page(customer: str) -> Any:
-    """Return what a checkout session is made of that paidup has nothing to do with."""
-    price = {"currency": "eur", "unit_amount": 100, "product_data": {"name": "Something else"}}
-    lines = [{"price_data": price, "quantity": 1}]
-    return {"mode": "payment", "customer": customer, "success_url": "http://127.0.0.1/", "line_items": lines}
-
-
 class TestWhatWebhooksLost:
     def test_is_found_when_it_is_a_pass(self, story: Story) -> None:
         story.buys("ten_class_pass")

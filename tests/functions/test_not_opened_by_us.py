@@ -205,6 +205,18 @@ class TestTheDashboard:
         assert [one["offer_id"] for one in story.account["access"]] == ["ten_class_pass"]
         assert len(story.account["purchases"]) == 1
 
+    def test_sells_once_what_a_debit_pays_days_later(self, story: Story) -> None:
+        sold = price(story, 12_000, every=None, sells="ten_class_pass")
+        session = self.session(story, sold, "payment", **{"invoice_creation[enabled]": "true"})
+        story.world.pay(session["url"], "delayed_success")
+        story.hear()
+        assert story.access == {}
+
+        story.world.pass_time(6 * DAY)
+        assert "invoice.paid" in story.hear()
+
+        assert [one["offer_id"] for one in story.account["access"]] == ["ten_class_pass"]
+
     def test_sells_what_names_nothing_to_a_case(self, story: Story) -> None:
         session = self.session(story, price(story, 12_000, every=None), "payment")
 

@@ -106,7 +106,7 @@ def details(email: str | None, customer: Obj) -> Obj:
 
 def _session(world: World, params: dict[str, Any], mode: str, currency: str) -> Obj:
     customer, email = world.store.get(params.get("customer")), params.get("customer_email")
-    invoiced = _invoice_creation(params, mode)
+    invoiced = _invoice_creation(world, params, mode)
     wanted = "always" if invoiced else params.get("customer_creation", "if_required")
     creation = wanted if mode == "payment" and not customer else None
     session = world.draft(
@@ -130,15 +130,18 @@ def _session(world: World, params: dict[str, Any], mode: str, currency: str) -> 
     return session | {"url": f"{world.seen_as}/stripe/pay/{session['id']}"}
 
 
-def _invoice_creation(params: dict[str, Any], mode: str) -> Obj | None:
+def _invoice_creation(world: World, params: dict[str, Any], mode: str) -> Obj | None:
     """Return what a session shows of the invoice that it makes when it is paid, if *params* ask for one."""
     if not params.get("invoice_creation", {}).get("enabled"):
         return None
     if mode != "payment":
         message = "You can only enable invoice creation when `mode` is set to `payment`."
         raise Refusal(message, param="invoice_creation")
-    for name in ("discounts", "automatic_tax", "allow_promotion_codes"):
-        if params.get(name):
+    customer = world.store.get(params.get("customer"))
+    beside = {"customer balance": customer and customer["balance"]}
+    beside |= {name: params.get(name) for name in ("discounts", "automatic_tax", "allow_promotion_codes")}
+    for name, given in beside.items():
+        if given:
             message = f"The stand-in does not model `{name}` beside `invoice_creation`; real Stripe does."
             raise Refusal(message, code="not_modelled_by_stand_in", param=name)
     names = ("account_tax_ids", "custom_fields", "description", "footer", "issuer", "rendering_options")

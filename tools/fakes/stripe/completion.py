@@ -46,9 +46,8 @@ def complete(world: World, session: Obj, method: Obj, email: str | None, *, paid
         world.change(intent, customer=customer["id"])
     if session["mode"] == "subscription":
         _begin_subscription(world, session, customer, method, intent)
-    elif intent and paid and session["invoice_creation"]:
-        invoice = manual_invoices.of_session(world, session, checkout.lines_of(world, session), intent)
-        world.change(session, invoice=invoice["id"])
+    elif intent and paid:
+        _invoice(world, session, intent)
     status = "unpaid" if not paid else "paid" if intent else "no_payment_required"
     fields = {"status": "complete", "payment_status": status, "url": None}
     details = checkout.details(email, customer) | choices.collected(world, session)
@@ -72,8 +71,16 @@ def settle_delayed(world: World, intent_id: str) -> None:
     if session is None or session["payment_status"] == "paid":
         return
     if good:
+        _invoice(world, session, intent)
         world.change(session, payment_status="paid")
     world.emit(f"checkout.session.async_payment_{'succeeded' if good else 'failed'}", session)
+
+
+def _invoice(world: World, session: Obj, intent: Obj) -> None:
+    """Make the invoice of a *session* that *intent* has paid, if it asked for one."""
+    if session["invoice_creation"]:
+        invoice = manual_invoices.of_session(world, session, checkout.lines_of(world, session), intent)
+        world.change(session, invoice=invoice["id"])
 
 
 def _session_of(world: World, intent: Obj) -> Obj | None:
@@ -117,7 +124,7 @@ def _customer(world: World, session: Obj, method: Obj, email: str | None) -> Obj
     known = session["customer"]
     if known:
         customer = world.store.need(session["customer"])
-    elif session["mode"] == "subscription" or session["customer_creation"] == "always":
+    elif session["mode"] == "subscription" or session["customer_creation"] == "always" or session["invoice_creation"]:
         customer = customers.create_customer(world, {"email": email} if email else {})
         world.change(session, customer=customer["id"])
     else:

@@ -26,6 +26,7 @@ def _pay(world: World, params: dict[str, Any], id_: str) -> Obj:
         invoices.finalize(world, invoice)
     if invoice["status"] not in UNSETTLED:
         raise world.conflict("Invoice is already paid" if invoice["status"] == "paid" else "Invoice is not open")
+    _check_free(world, invoice)
     subscription = invoices.subscription_of(world, invoice)
     customer = world.store.need(invoice["customer"])
     if params.get("paid_out_of_band"):
@@ -43,6 +44,12 @@ def _pay(world: World, params: dict[str, Any], id_: str) -> Obj:
     return invoice
 
 
+def _check_free(world: World, invoice: Obj) -> None:
+    """Refuse to pay or void an *invoice* that a debit is paying already."""
+    if invoices.under_way(world, invoice):
+        raise world.conflict("A payment of this invoice is being processed.")
+
+
 def _default_method(world: World, invoice: Obj) -> Obj | None:
     subscription = invoices.subscription_of(world, invoice)
     if subscription is None:
@@ -54,6 +61,7 @@ def pay_as_buyer(world: World, invoice: Obj, number: str, *, agrees: bool) -> Ob
     """Let the buyer pay an open *invoice* on its page with the test card *number*, and answer their bank."""
     if invoice["status"] not in UNSETTLED:
         raise world.conflict("Invoice is already paid" if invoice["status"] == "paid" else "Invoice is not open")
+    _check_free(world, invoice)
     card, customer = cards.read(number), world.store.need(invoice["customer"])
     method = cards.save(world, card, email=customer["email"], customer=customer["id"])
     invoices.collect(world, invoice, method, buyer_agrees=agrees)
@@ -69,8 +77,7 @@ def _finalize(world: World, params: dict[str, Any], id_: str) -> Obj:
         raise world.conflict("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     advances = bool(params.get("auto_advance", invoice["auto_advance"]))
     subscription = invoices.subscription_of(world, invoice)
-    if advances:
-        world.change(invoice, auto_advance=True)
+    world.change(invoice, auto_advance=advances)
     if subscription is None:
         return manual_invoices.finalize(world, invoice, advances=advances)
     if advances:
@@ -83,6 +90,7 @@ def _void(world: World, _: dict[str, Any], id_: str) -> Obj:
     invoice = world.named(id_, "invoice")
     if invoice["status"] not in UNSETTLED:
         raise world.conflict("You can only pass in open invoices. This invoice isn't open.")
+    _check_free(world, invoice)
     invoices.void(world, invoice)
     subscription = invoices.subscription_of(world, invoice)
     if subscription and subscription["status"] == "incomplete":
