@@ -85,7 +85,7 @@ type Measured = Callable[..., list[Sample]]
 
 
 @pytest.fixture
-def measured(world: World, capsys: pytest.CaptureFixture[str]) -> Measured:
+def measured_of(world: World, capsys: pytest.CaptureFixture[str]) -> Measured:
     """Tells what pages saw, and returns what was measured by that."""
 
     def tell_all(*seen: dict[str, Any]) -> list[Sample]:
@@ -106,26 +106,26 @@ class TestAnAlarm:
     def test_is_silent_without_data(self, name: str) -> None:
         assert not rings(name)
 
-    def test_of_payments_rings_under_95_percent_of_twenty(self, measured: Measured) -> None:
-        assert not rings("PaymentSuccessAlarm", measured(*[self.BAD] * 10, *[self.LATE] * 9))
-        assert rings("PaymentSuccessAlarm", measured(*[self.BAD] * 20))
-        assert not rings("PaymentSuccessAlarm", measured(*[saw()] * 95, *[self.BAD] * 5))
-        assert rings("PaymentSuccessAlarm", measured(*[saw()] * 94, *[self.BAD] * 3, *[self.LATE] * 3))
+    def test_of_payments_rings_under_95_percent_of_twenty(self, measured_of: Measured) -> None:
+        assert not rings("PaymentSuccessAlarm", measured_of(*[self.BAD] * 10, *[self.LATE] * 9))
+        assert rings("PaymentSuccessAlarm", measured_of(*[self.BAD] * 20))
+        assert not rings("PaymentSuccessAlarm", measured_of(*[saw()] * 95, *[self.BAD] * 5))
+        assert rings("PaymentSuccessAlarm", measured_of(*[saw()] * 94, *[self.BAD] * 3, *[self.LATE] * 3))
 
-    def test_of_sessions_rings_over_one_percent_of_a_hundred(self, measured: Measured) -> None:
+    def test_of_sessions_rings_over_one_percent_of_a_hundred(self, measured_of: Measured) -> None:
         good, bad, late = (saw("session_refresh", outcome) for outcome in ("success", "failure", "timeout"))
 
-        assert not rings("SessionRefreshAlarm", measured(*[bad] * 99))
-        assert not rings("SessionRefreshAlarm", measured(*[good] * 99, bad))
-        assert rings("SessionRefreshAlarm", measured(*[good] * 98, bad, late))
+        assert not rings("SessionRefreshAlarm", measured_of(*[bad] * 99))
+        assert not rings("SessionRefreshAlarm", measured_of(*[good] * 99, bad))
+        assert rings("SessionRefreshAlarm", measured_of(*[good] * 98, bad, late))
 
-    def test_of_the_time_rings_over_five_seconds_on_average_of_twenty(self, measured: Measured) -> None:
-        assert not rings("PaymentTimeAlarm", measured(*[saw(ms=60_000)] * 19))
-        assert not rings("PaymentTimeAlarm", measured(*[saw(ms=5_000)] * 20))
-        assert rings("PaymentTimeAlarm", measured(*[saw(ms=5_000)] * 19, saw(ms=5_020)))
+    def test_of_the_time_rings_over_five_seconds_on_average_of_twenty(self, measured_of: Measured) -> None:
+        assert not rings("PaymentTimeAlarm", measured_of(*[saw(ms=60_000)] * 19))
+        assert not rings("PaymentTimeAlarm", measured_of(*[saw(ms=5_000)] * 20))
+        assert rings("PaymentTimeAlarm", measured_of(*[saw(ms=5_000)] * 19, saw(ms=5_020)))
 
-    def test_of_time_outs_rings_over_ten_of_all_kinds(self, measured: Measured) -> None:
+    def test_of_time_outs_rings_over_ten_of_all_kinds(self, measured_of: Measured) -> None:
         kinds = [saw(name, "timeout") for name in ("payment", "session_refresh", "token_refresh", "confirm")]
 
-        assert not rings("ClientTimeoutsAlarm", measured(*[kinds[0]] * 5, *[kinds[3]] * 5))
-        assert rings("ClientTimeoutsAlarm", measured(*[kinds[0]] * 5, kinds[1], kinds[2], *[kinds[3]] * 4))
+        assert not rings("ClientTimeoutsAlarm", measured_of(*[kinds[0]] * 5, *[kinds[3]] * 5))
+        assert rings("ClientTimeoutsAlarm", measured_of(*[kinds[0]] * 5, kinds[1], kinds[2], *[kinds[3]] * 4))

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests import patient
@@ -84,7 +83,7 @@ def run(document: str, stack: Background) -> str:
 def at_stripe(stack: Background, things: str, **asked: str) -> list[Any]:
     """Return the newest *things* at the stack's Stripe, the newest first."""
     url, key = f"{stack.fakes_url}/stripe/v1/{things}", ("sk_test_local", "")
-    found: list[Any] = httpx.get(url, params={"limit": "100", **asked}, auth=key).json()["data"]
+    found: list[Any] = patient.get(url, params={"limit": "100", **asked}, auth=key).json()["data"]
     return found
 
 

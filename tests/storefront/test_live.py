@@ -68,7 +68,7 @@ class Socket:
 
 @pytest.fixture
 def customer(chromium: Any, web: Web) -> Iterator[Callable[..., BrowserContext]]:
-    """Give browsers of Ada's whose clock stands still, with an identity token that has so much time left."""
+    """Give browsers of Ada's whose clock a test may move on, with an identity token that has so much time left."""
     opened = ExitStack()
 
     def browser(*, left_s: int = 3_000, socket: Socket | None = None, script: str = "") -> BrowserContext:
@@ -202,6 +202,59 @@ def test_without_a_socket_the_account_is_asked_every_fifteen_seconds(customer: A
     page.clock.run_for(16_000)
 
     expect(page.get_by_role("listitem").filter(has_text="Monthly membership")).to_contain_text("Unpaid")
+
+
+FAILS = Answer(status=500, body={})
+TRIES = 4  # of one call, in calls.js
+
+
+def test_an_account_that_could_not_be_read_after_a_change_is_read_again(
+    customer: Any, web: Web, socket: Socket
+) -> None:
+    web.answers["GET /subscription-status"] = account(a_purchase(), access=[MONTHLY])
+    page = customer(socket=socket).new_page()
+    page.goto("/account")
+    card = page.get_by_role("listitem").filter(has_text="Monthly membership")
+    expect(card).to_contain_text("Active")
+    page.clock.fast_forward(120_000)  # by then it looks because of a change alone
+
+    unpaid = account(a_purchase(status="unpaid"), billing_version=2)
+    web.answers["GET /subscription-status"] = [*[FAILS] * TRIES, unpaid]
+    socket.tell(2)
+
+    expect(card).to_contain_text("Unpaid")
+
+
+@pytest.mark.parametrize("was_member", [False, True])
+def test_a_members_page_that_could_not_look_looks_again(
+    customer: Any, web: Web, socket: Socket, *, was_member: bool
+) -> None:
+    yearly = access("co_2", "yearly", until=None)
+    is_member(web, 1, *[yearly] * was_member)
+    page = customer(socket=socket).new_page()
+    page.goto("/members-area")
+    titled(page, "Welcome, member" if was_member else "Members only")
+
+    is_member(web, 2, MONTHLY)
+    then = refusal(403, "access-required") if was_member else members(2, MONTHLY)
+    web.answers["GET /members"] = [*[LOST] * TRIES, then]
+    socket.tell(2, MONTHLY)
+
+    titled(page, "Members only" if was_member else "Welcome, member")
+
+
+def test_names_that_could_not_be_read_at_first_are_read_later(customer: Any, web: Web) -> None:
+    web.answers["GET /subscription-status"] = account(a_purchase(), access=[MONTHLY])
+    offers = web.answers["GET /offers"]
+    web.answers["GET /offers"] = FAILS
+    page = customer().new_page()
+    page.goto("/account")
+    expect(page.get_by_role("heading", name="monthly", exact=True)).to_be_visible()
+
+    web.answers["GET /offers"] = offers
+    page.clock.fast_forward(3_000)
+
+    expect(page.get_by_role("heading", name="Monthly membership")).to_be_visible()
 
 
 def test_a_purchase_is_confirmed_as_soon_as_its_customer_is_told(customer: Any, web: Web, socket: Socket) -> None:

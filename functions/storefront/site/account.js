@@ -31,7 +31,7 @@ let awaited = null;
 /** Until when the page looks again soon (milliseconds of `performance.now`). */
 let soonUntil = SOON_FOR_MS;
 
-/** What is for sale, asked for once. */
+/** What is for sale, asked for until it is known. */
 let sold;
 
 /** Counts what was asked for and done: an answer that something newer has overtaken is not shown. */
@@ -51,7 +51,7 @@ begin(async () => {
   watchConnection();
   paidup.onBilling((change) => {
     newest = change.billing_version;
-    if (!drawing && newest > known.account.billing_version) look();
+    if (!drawing && isBehind()) look();
   });
   document.addEventListener("visibilitychange", look);
   return undefined;
@@ -62,7 +62,10 @@ async function drawAnew() {
   await redraw(draw);
 }
 
-/** Look again for what is new, if anybody can see it. A look that fails changes nothing. */
+/** Whether a look at what was told of is still to come: it may have failed, or nobody may have seen the page. */
+const isBehind = () => newest > known.account.billing_version;
+
+/** Look again for what is new, if anybody can see it. A look that fails changes nothing, and keepLooking() tries anew. */
 const look = () => document.visibilityState === "visible" && draw().catch(() => {});
 
 async function draw() {
@@ -72,13 +75,16 @@ async function draw() {
   } finally {
     drawing -= 1;
   }
-  if (!drawing && newest > known.account.billing_version) look();
+  if (!drawing && isBehind()) look();
 }
 
 async function drawNow() {
   turn += 1;
   const own = turn;
-  sold ??= catalogue();
+  sold ??= catalogue().then((all) => {
+    if (!all.offers.length) sold = null;
+    return all;
+  });
   let [account, bookings, { offers, name }] = await Promise.all([paidup.account(), past(), sold]);
   const checkoutId = account.checkout?.checkout_id ?? remembered()?.checkoutId;
   const story = checkoutId ? await standing(checkoutId) : null;
@@ -90,6 +96,7 @@ async function drawNow() {
   if (known && own !== turn) return;
   const partly = !Array.isArray(bookings) || (checkoutId && !story);
   if (shown.size && partly) return; // what is shown already is better than a part of it
+  if (known && !known.offers.length && offers.length) shown.clear(); // everything gets its name
   known = { account, offers, name };
   const held = isBusy();
   const isAwaited = showAwaited();
@@ -205,7 +212,7 @@ async function keepLooking() {
   for (;;) {
     const soon = performance.now() < soonUntil;
     await new Promise((resolve) => setTimeout(resolve, soon ? LOOK_SOON_MS : LOOK_EVERY_MS));
-    if (soon || moving) await look();
+    if (soon || moving || isBehind()) await look();
   }
 }
 

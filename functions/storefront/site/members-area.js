@@ -3,6 +3,9 @@
 import { announce, begin, button, el, facts, find, link, offerNames, paidup, problem, session, show, signInButton, watchConnection } from "./page.js";
 import { day, many } from "./words.js";
 
+/** How soon a look that failed is tried again. */
+const AGAIN_MS = 10_000;
+
 /** What is shown now, so that the same is not drawn twice. */
 let shown = "";
 
@@ -30,7 +33,9 @@ async function look() {
     if (response.status === 403) return closed();
     throw new Error(`GET /members answered ${response.status}`);
   } catch (failure) {
-    if (own !== turn || shown === "open") return undefined; // it stays open until somebody says otherwise
+    if (own !== turn) return undefined;
+    setTimeout(() => own === turn && look(), AGAIN_MS);
+    if (shown === "open") return undefined; // it stays open until somebody says otherwise
     const again = button("Try again", "Looking…", look);
     return draw("problem", "Members", [], problem(failure, { ways: [again] }));
   }
