@@ -120,3 +120,23 @@ def written(world: World) -> Iterator[list[tuple[str, set[str]]]]:
         yield calls
     finally:
         events.unregister("before-parameter-build.dynamodb", note)
+
+
+READ = ("GetItem", "BatchGetItem", "Query", "Scan")
+
+
+@contextmanager
+def reading(world: World) -> Iterator[list[str]]:
+    """Write down each call that reads the table while the block runs."""
+    calls: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        if model.name in READ:
+            calls.append(model.name)
+
+    events = world.services.table.client.meta.events
+    events.register("before-call.dynamodb", note)
+    try:
+        yield calls
+    finally:
+        events.unregister("before-call.dynamodb", note)
