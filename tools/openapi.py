@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import update_wrapper
 from importlib import import_module
 from types import ModuleType
@@ -18,11 +18,14 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.openapi import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.params import Header as HeaderParam
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from paidup.edge.body import Body
+from paidup.edge import fields
+from paidup.edge.fields import Fields
 from paidup.edge.refusals import schema_name
 from paidup.edge.routes import Answer, Flag, Header, Parameter, Route, Routes, Text, Whole
+from paidup.edge.validated import Body
 from paidup.model.errors import Malformed, Refusal
 from paidup.model.gate import InvalidBillingToken
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from tools.local import template
 from tools.local.intrinsics import Resolver
@@ -116,11 +119,31 @@ def _parameter(one: inspect.Parameter, read: Parameter | None) -> inspect.Parame
         case Header(header=header, most=most):
             declared = HeaderParam(alias=header, min_length=1, max_length=most)
             return one.replace(annotation=Annotated[str | None, declared], default=None)
+        case Fields(make=make, fields=named):
+            return one.replace(annotation=_model(make, named))
         case Body(model, optional=True):
             return one.replace(annotation=model | None, default=None)
         case Body(model):
             return one.replace(annotation=model)
     return one
+
+
+def _model(made: Any, named: Mapping[str, fields.Field]) -> type[BaseModel]:
+    """Return the model that takes what the fields *named* so take, under the name and words of what is *made*."""
+    declared: dict[str, Any] = {name: _field(field) for name, field in named.items()}
+    return create_model(made.__name__, __doc__=made.__doc__, __config__=ConfigDict(extra="forbid"), **declared)
+
+
+def _field(field: fields.Field) -> tuple[Any, Any]:
+    match field:
+        case fields.String(least=least, most=most, required=required):
+            text = Field(... if required else None, min_length=least or None, max_length=most)
+            return str if required else str | None, text
+        case fields.Integer(least=least, most=most, default=default):
+            return int, Field(default, ge=least, le=most)
+        case fields.Object():
+            return dict[str, Any] | None, None
+    raise TypeError(f"{field} is a field that nobody has described yet")
 
 
 def _own(operation: dict[str, Any], path: str, method: str, module: ModuleType) -> dict[str, Any]:

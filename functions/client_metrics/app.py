@@ -1,10 +1,10 @@
 """POST /client-metrics: what a payment page saw of its calls, for the alarms that watch what customers live through."""
 
-from paidup.edge.body import Body
 from paidup.edge.client_metrics import ClientMetrics
 from paidup.edge.http import Event, lambda_handler
 from paidup.edge.refusals import refusals
 from paidup.edge.routes import Answer, Routes
+from paidup.edge.validated import Body
 
 app = Routes()
 

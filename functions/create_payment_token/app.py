@@ -1,12 +1,11 @@
 """POST /payment-tokens: open the buyer's checkout, or hand back the one already open for the same cart."""
 
 from paidup.edge import clock, settings
-from paidup.edge.body import Body
 from paidup.edge.caller import identify
 from paidup.edge.http import Event, lambda_handler
 from paidup.edge.measured import measured
 from paidup.edge.refusals import refusals
-from paidup.edge.requests import CartRequest
+from paidup.edge.requests import CART, CartRequest
 from paidup.edge.routes import IDEMPOTENCY_KEY, Answer, Routes
 from paidup.edge.services import SETTINGS, open_services
 from paidup.edge.views.payment_token import PaymentToken
@@ -26,7 +25,7 @@ ANSWERS = {
 @app.route(
     "POST /payment-tokens",
     responses=refusals(UnknownOffer, *REFUSALS) | ANSWERS,
-    cart=Body(CartRequest),
+    cart=CART,
     idempotency_key=IDEMPOTENCY_KEY,
 )
 def create_payment_token(request: Event, cart: CartRequest, idempotency_key: str | None) -> Answer[PaymentToken]:

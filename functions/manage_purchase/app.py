@@ -2,13 +2,13 @@
 
 from paidup.edge import clock, settings
 from paidup.edge import purchases as sent
-from paidup.edge.body import Body
 from paidup.edge.caller import HOST, SERVICE, identify
 from paidup.edge.http import Event, lambda_handler
 from paidup.edge.refusals import refusals
 from paidup.edge.returning import return_url
 from paidup.edge.routes import IDEMPOTENCY_KEY, Answer, Flag, Routes
 from paidup.edge.services import SETTINGS, open_services
+from paidup.edge.validated import Body
 from paidup.edge.views.purchase import PurchaseView
 from paidup.flows import manage, redeem
 from paidup.model import manage as refused

@@ -4,11 +4,11 @@ import time
 
 from paidup.edge import clock, settings
 from paidup.edge import desk as sent
-from paidup.edge.body import Body
 from paidup.edge.http import Event, lambda_handler
 from paidup.edge.refusals import refusals
 from paidup.edge.routes import Routes
 from paidup.edge.services import SETTINGS, dead_letters, open_services
+from paidup.edge.validated import Body
 from paidup.edge.views import desk as shown
 from paidup.flows import desk, replay, support
 from paidup.flows.move import move

@@ -32,7 +32,7 @@ FORBIDDEN = {
     "authorize": PROVIDER | VALIDATION | AWS,
     "bookings": PROVIDER | TOKENS,
     "client_metrics": PROVIDER | TOKENS | RESOLVER | AWS,
-    "create_payment_token": PROVIDER | TOKENS | RESOLVER | {"paidup.edge.views.account"},
+    "create_payment_token": PROVIDER | TOKENS | VALIDATION | {"paidup.edge.views.account"},
     "expire_sessions": PROVIDER | TOKENS | VALIDATION,
     "issue_billing_token": PROVIDER | OTHER_TOKENS | VALIDATION,
     "manage_checkout": PROVIDER | TOKENS,

@@ -7,10 +7,11 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.request import Request
 
-from paidup.edge.body import first_fault, read_json
+from paidup.edge.body import read_json
 from paidup.edge.caller import Identity, identify
 from paidup.edge.http import JSON
 from paidup.edge.services import open_services
+from paidup.edge.validated import first_fault
 from paidup.flows.services import Services as _Services
 from paidup.model.errors import NotFound, Refusal
 

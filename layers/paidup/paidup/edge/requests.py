@@ -1,41 +1,26 @@
 """What a buyer sends to buy something: a cart, with the caller's own state in it."""
 
-import json
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-
 from paidup.edge.caller import Identity
+from paidup.edge.fields import Fields, Integer, Object, String
 from paidup.edge.returning import return_url
 from paidup.model.offer import MAX_QUANTITY
 from paidup.model.order import Order
 
-CONTEXT_LIMIT = 4 * 1024
-DEEPEST = 32
 
-
-class CartRequest(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CartRequest:
     """What the buyer chose. `context` (JSON, at most 4 KB) is the caller's own state: kept, and given back."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    offer_id: str = Field(min_length=1, max_length=100)
-    quantity: int = Field(default=1, ge=1, le=MAX_QUANTITY)
-    provider: str | None = Field(default=None, min_length=1, max_length=50)
-    promotion_code: str | None = Field(default=None, min_length=1, max_length=100)
-    context: dict[str, Any] | None = None
-    success_url: str | None = Field(default=None, max_length=2_000)
-    cancel_url: str | None = Field(default=None, max_length=2_000)
-
-    @field_validator("context")
-    @classmethod
-    def fits(cls, context: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Refuse a context over 4 KB, or nested deeper than 32 levels."""
-        if _depth(context) > DEEPEST:
-            raise ValueError(f"must be nested at most {DEEPEST} levels deep")
-        if len(json.dumps(context, ensure_ascii=False).encode()) > CONTEXT_LIMIT:
-            raise ValueError(f"must be at most {CONTEXT_LIMIT} bytes of JSON")
-        return context
+    offer_id: str
+    quantity: int
+    provider: str | None
+    promotion_code: str | None
+    context: dict[str, Any] | None
+    success_url: str | None
+    cancel_url: str | None
 
     def ordered_by(self, buyer: Identity, *, key: str | None) -> Order:
         """Return *buyer*'s order for this cart; *key* is its Idempotency-Key. Raises Malformed for a foreign URL."""
@@ -54,10 +39,13 @@ class CartRequest(BaseModel):
         )
 
 
-def _depth(value: Any) -> int:
-    """Return how many maps and lists lie in one another at most."""
-    depth, level = 0, [value]
-    while level := [one for one in level if isinstance(one, dict | list)]:
-        depth += 1
-        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
-    return depth
+CART = Fields(
+    CartRequest,
+    offer_id=String(least=1, most=100, required=True),
+    quantity=Integer(least=1, most=MAX_QUANTITY, default=1),
+    provider=String(least=1, most=50),
+    promotion_code=String(least=1, most=100),
+    context=Object(most=4 * 1024, deepest=32),
+    success_url=String(most=2_000),
+    cancel_url=String(most=2_000),
+)

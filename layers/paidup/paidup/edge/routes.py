@@ -15,7 +15,7 @@ type Endpoint = Callable[..., Any]
 
 
 class Parameter(Protocol):
-    """What a route reads from its request; `edge.body.Body` is one more."""
+    """What a route reads from its request; `edge.fields.Fields` and `edge.validated.Body` are two more."""
 
     def read(self, name: str, event: Event, /) -> Any:
         """Return what *event* says as *name*. Raises a Refusal, most often Malformed."""

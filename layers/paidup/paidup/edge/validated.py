@@ -1,14 +1,13 @@
-"""JSON bodies, read strictly and held against a pydantic model; only functions that read one load pydantic."""
+"""JSON bodies held against a pydantic model; only functions that read one so load pydantic."""
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from paidup.edge.http import Event, raw_body
+from paidup.edge.body import json_in
+from paidup.edge.http import Event
 from paidup.model.errors import BrokenJson, Malformed, Refusal
 
 PLACES = ("body", "query", "path", "header")
@@ -23,27 +22,10 @@ class Body[Model: BaseModel]:
 
     def read(self, name: str, event: Event) -> Model:  # noqa: ARG002 - every parameter of a route is read so
         """Return the body of *event*. Raises BrokenJson, and Malformed for the first field that is wrong."""
-        text = raw_body(event).decode() or ("{}" if self.optional else "")
-        if not text:
-            raise Malformed("body", "field required")
         try:
-            return self.model.model_validate(read_json(text))
-        except json.JSONDecodeError:
-            raise BrokenJson("The body is not valid JSON.") from None
+            return self.model.model_validate(json_in(event, optional=self.optional))
         except ValidationError as error:
             raise first_fault(error.errors(include_url=False)) from None
-
-
-def read_json(text: str) -> Any:
-    """Return the JSON in *text*; refuses what Python reads and others do not: NaN, infinities, bottomless nesting."""
-    try:
-        return json.loads(text, parse_constant=_no_json, parse_float=_finite)
-    except RecursionError:
-        raise BrokenJson("The body is nested too deeply.") from None
-    except json.JSONDecodeError:
-        raise
-    except ValueError:  # Python's limit
-        raise BrokenJson("The body holds a number of too many digits.") from None
 
 
 def first_fault(faults: Sequence[Mapping[str, Any]]) -> Refusal:
@@ -56,13 +38,3 @@ def first_fault(faults: Sequence[Mapping[str, Any]]) -> Refusal:
         return Malformed(".".join(where), "is not a field of this request")
     message = str(fault.get("msg", "is not as it must be"))
     return Malformed(".".join(where) or "body", message[:1].lower() + message[1:])
-
-
-def _finite(number: str) -> float:
-    if math.isinf(found := float(number)):
-        raise BrokenJson("The body holds a number that is too large.")
-    return found
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise BrokenJson(f"The body is not valid JSON: {constant} is no JSON.")
