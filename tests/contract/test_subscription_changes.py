@@ -203,6 +203,19 @@ class TestAChangeOfPlan:
         assert now(driver, yearly).latest_invoice.amount_due == 0
         assert driver.client.v1.customers.retrieve(customer.id).balance == -4_000
 
+    def test_that_costs_too_little_to_be_charged_is_paid_with_the_next_period(self, driver: Driver) -> None:
+        subscription: Any = driver.subscribed()
+        half_way(driver, subscription)
+        items = [{"id": item(subscription).id, "price": price(driver, 1_540)}]
+
+        update(driver, subscription, items=items, proration_behavior="always_invoice")
+
+        billed = now(driver, subscription).latest_invoice
+        assert (billed.status, billed.total, billed.amount_due, billed.ending_balance) == ("paid", 20, 0, 20)
+        assert driver.client.v1.customers.retrieve(subscription.customer).balance == 20
+        driver.advance(MONTH)
+        assert now(driver, subscription).latest_invoice.amount_due == 1_560
+
     def test_of_seats_is_prorated_too(self, driver: Driver) -> None:
         subscription: Any = driver.subscribed()
         half_way(driver, subscription)

@@ -33,6 +33,7 @@ def on_offer(world: World) -> None:
         SEATS,
         BIG,
         replace(BIG, offer_id="quarterly", amount=12_000, interval_count=3),
+        replace(BIG, offer_id="a_little_more", amount=4_930),
         replace(BIG, offer_id="dollars", currency="usd"),
         replace(BIG, offer_id="magazine", group="magazines"),
         replace(BIG, offer_id="elsewhere", providers=("memory",)),
@@ -148,6 +149,18 @@ class TestChanging:
 
         assert (found.status, found.json["offer_id"]) == (200, "monthly")
         assert paid(story) == before
+
+    def test_to_so_little_more_that_it_cannot_be_charged_is_paid_with_the_renewal(self, monthly: Story) -> None:
+        told = change(monthly, "a_little_more", preview="true").json
+        found = change(monthly, "a_little_more")
+
+        assert (told["due_now"], told["next_amount"]) == (0, 4_930)
+        assert (found.status, found.json["state"], found.json["status"]) == (200, "changed", "active")
+        assert monthly.access == {"a_little_more": monthly.period_end() + GRACE}
+        monthly.world.pass_time(30 * DAY)
+        monthly.hear()
+        assert 4_930 < invoices(monthly)[0]["amount_paid"] < 4_930 + 50
+        assert monthly.access == {"a_little_more": monthly.period_end() + GRACE}
 
     def test_and_back_sells_the_first_offer_again(self, monthly: Story) -> None:
         change(monthly, "big")

@@ -85,6 +85,15 @@ def check_amount(amount: int, currency: str, param: str) -> None:
         raise Refusal(message, code="parameter_invalid_integer", param=param)
 
 
+def due(rest: int, currency: str) -> int:
+    """Return what an invoice charges of the *rest* that is left to pay: nothing of what is too little to be charged.
+
+    Stripe keeps that in the customer's balance, for the next invoice. See `amount_due` in
+    https://docs.stripe.com/api/invoices/object.
+    """
+    return rest if rest >= LEAST.get(currency, 1) else 0
+
+
 def check_total(total: int, currency: str) -> None:
     """Refuse a page whose *total* is too small or too large to be charged. Nothing at all is fine."""
     if 0 < total < (least := LEAST.get(currency, 1)):

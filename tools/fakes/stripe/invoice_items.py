@@ -3,7 +3,7 @@
 from typing import Any
 
 from tools.fakes.store import Obj, new_id
-from tools.fakes.stripe import catalog, views
+from tools.fakes.stripe import catalog, currencies, views
 from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.operation import merged_metadata
 from tools.fakes.stripe.wire import Refusal, missing
@@ -97,7 +97,7 @@ def take(world: World, items: list[Obj], invoice: Obj) -> list[Obj]:
 def totals(invoice: Obj, lines: list[Obj], customer: Obj) -> Obj:
     """Return what an *invoice* written by hand adds up to with these *lines*. It knows no discount and no tax."""
     total = sum(one["amount"] for one in lines)
-    due = max(0, total + customer["balance"])
+    due = currencies.due(total + customer["balance"], invoice["currency"])
     sums = dict.fromkeys(("subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"), total)
     listed = views.listed(lines, f"/v1/invoices/{invoice['id']}/lines")
     return {"amount_due": due, "amount_remaining": due, "lines": listed, **sums}

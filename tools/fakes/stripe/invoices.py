@@ -1,7 +1,7 @@
 """Invoices: those of subscriptions are drafted here, and all are finalized, collected, paid, voided or written off."""
 
 from tools.fakes.store import Obj, new_id
-from tools.fakes.stripe import cards, invoice_items, payments, prorations, totals, views
+from tools.fakes.stripe import cards, currencies, invoice_items, payments, prorations, totals, views
 from tools.fakes.stripe.objects import made
 from tools.fakes.stripe.world import World
 
@@ -44,7 +44,7 @@ def draft(world: World, subscription: Obj, reason: str, lines: list[Obj], *, fin
         each["invoice"] = invoice["id"]
     invoice["lines"] = views.listed(lines, f"/v1/invoices/{invoice['id']}/lines")
     invoice |= totals.of_invoice(world, subscription, lines)
-    due = max(0, invoice["total"] + customer["balance"])
+    due = currencies.due(invoice["total"] + customer["balance"], invoice["currency"])
     invoice |= {"amount_due": due, "amount_remaining": due}
     if finalizes:
         world.store.schedule(world.now() + DRAFT_FOR_S, "invoice.finalize", invoice["id"])
@@ -64,7 +64,8 @@ def finalize(world: World, invoice: Obj) -> Obj:
     customer, now = world.store.need(invoice["customer"]), world.now()
     balance = customer["balance"]
     rest = invoice["total"] + balance
-    due, ending = max(0, rest), min(0, rest)
+    due = currencies.due(rest, invoice["currency"])
+    ending = rest - due
     number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04}"
     world.change(customer, next_invoice_sequence=customer["next_invoice_sequence"] + 1)
     world.change(customer, "customer.updated", balance=ending)
