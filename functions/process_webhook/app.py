@@ -4,10 +4,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from paidup.edge import clock, settings
-from paidup.edge.batch import Record, each_record
+from paidup.edge.batch import each_record
 from paidup.edge.services import SETTINGS, open_services
 from paidup.flows.events import retry_event
 from paidup.model.fact import Channel
+from paidup.outside.queue import Delivery
 
 SPARE_S = 3.0
 
@@ -17,18 +18,17 @@ settings.require(*SETTINGS, "PAIDUP_WEBHOOK_QUEUE_URL")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Settle a batch, and name the records that must be tried again: those, too, that there was no time for."""
 
-    def settle(record: Record) -> None:
-        """Settle the event in *record*; the message says which channel brought it, and when."""
-        services, said = open_services(), record["messageAttributes"]
-        event = services.provider(said["provider"]["stringValue"]).read_event(record["body"])
+    def settle(delivery: Delivery) -> None:
+        """Settle the event that was delivered."""
+        services = open_services()
         retry_event(
-            event,
+            services.provider(delivery.provider).read_event(delivery.body),
             services,
             now=clock.now(),
-            attempt=int(record["attributes"]["ApproximateReceiveCount"]),
+            attempt=delivery.attempt,
             left_s=context.get_remaining_time_in_millis() / 1000 - SPARE_S,
-            channel=Channel(said["channel"]["stringValue"]),
-            heard_at=int(said["heard_at"]["stringValue"]),
+            channel=Channel(delivery.channel),
+            heard_at=delivery.heard_at,
         )
 
     return each_record(event, settle)

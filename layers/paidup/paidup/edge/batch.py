@@ -7,12 +7,13 @@ from paidup.edge.services import open_services
 from paidup.flows.events import AGAIN_IN_S
 from paidup.model.errors import Refusal, SecondNotOver
 from paidup.outside.log import logger
+from paidup.outside.queue import Delivery
 
 type Record = dict[str, Any]
 
 
-def each_record(event: dict[str, Any], work: Callable[[Record], None]) -> dict[str, Any]:
-    """Let *work* deal with every record of *event*, and return which of them the queue must hand out again."""
+def each_record(event: dict[str, Any], work: Callable[[Delivery], None]) -> dict[str, Any]:
+    """Let *work* deal with what every record of *event* delivers, and return which the queue must hand out again."""
     failed = []
     for record in event["Records"]:
         try:
@@ -27,10 +28,11 @@ def each_record(event: dict[str, Any], work: Callable[[Record], None]) -> dict[s
     return {"batchItemFailures": [{"itemIdentifier": one["messageId"]} for one in failed]}
 
 
-def _worked_on(record: Record, work: Callable[[Record], None]) -> None:
+def _worked_on(record: Record, work: Callable[[Delivery], None]) -> None:
     """Let *work* deal with *record*. One whose second is not over comes back in two seconds."""
+    delivery = Delivery.of(record)
     try:
-        work(record)
+        work(delivery)
     except SecondNotOver:
-        open_services().webhooks().return_in(record["receiptHandle"], AGAIN_IN_S)
+        open_services().webhooks().return_in(delivery.receipt, AGAIN_IN_S)
         raise

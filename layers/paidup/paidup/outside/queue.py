@@ -1,11 +1,11 @@
 """The queue of webhooks that were received, verified, and must not be lost."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from paidup.outside import aws
 
@@ -28,6 +28,34 @@ class Letter:
     provider: str
     body: str
     receipt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message as SQS hands it to a function, for the `attempt`-th time: what `Queue.put` was told, and its `receipt`.
+
+    `channel` brought the raw `body` of `provider` at `heard_at` (epoch seconds).
+    """
+
+    provider: str
+    body: str
+    channel: str
+    heard_at: int
+    attempt: int
+    receipt: str
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Return what is in one record of an event of SQS. Raises KeyError if `Queue.put` did not put it there."""
+        said = record["messageAttributes"]
+        return cls(
+            provider=said["provider"]["stringValue"],
+            body=record["body"],
+            channel=said["channel"]["stringValue"],
+            heard_at=int(said["heard_at"]["stringValue"]),
+            attempt=int(record["attributes"]["ApproximateReceiveCount"]),
+            receipt=record["receiptHandle"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,9 @@ class TableClient:
         try:
             self.client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]  # items are built, not literal
         except ClientError as error:
-            raise _race(error) or error from error
+            if race := _race(error):
+                raise race from error
+            raise
 
 
 def refuse_when_late(**_: Any) -> None:
