@@ -205,6 +205,35 @@ class TestARefusalOfStripes:
         answer = fresh_world.buy()
 
         assert (answer.status, answer.headers["retry-after"]) == (503, "7")
+        rationed.mend()
+        waits = fresh_world.sync()
+        assert (waits.status, waits.headers["retry-after"]) == (429, "7")
+
+    def test_of_one_object_that_another_request_holds_lets_nobody_wait(
+        self, fresh_world: World, lost: dict[str, str], rationed: Wire
+    ) -> None:
+        held = b'{"error": {"type": "invalid_request_error", "code": "lock_timeout", "message": "Busy."}}'
+        busy = [("Stripe-Should-Retry", "true"), ("Retry-After", "30")]
+        rationed.inject(PAGES, lambda exchange: exchange.answer(429, busy, held))
+        fresh_world.sweep()
+        rationed.mend()
+        fresh_world.pass_time(3)
+
+        assert fresh_world.sync(customer="buyer-3").status == 200
+
+    def test_of_a_webhook_lets_everybody_wait_too(
+        self, fresh_world: World, lost: dict[str, str], rationed: Wire
+    ) -> None:
+        token = fresh_world.buy("monthly", customer="eve").json
+        fresh_world.pay(token["url"])
+        (event,) = fresh_world.events(types=["checkout.session.completed"])[-1:]
+        rationed.inject("GET", lambda exchange: exchange.answer(429, [("Retry-After", "9")], b'{"error": {}}'))
+        fresh_world.deliver(of_another_version(event))
+        rationed.mend()
+
+        waits = fresh_world.sync(customer="buyer-3")
+
+        assert (waits.status, waits.headers["retry-after"]) == (429, "9")
 
 
 def test_no_webhook_waits_for_the_budget(fresh_world: World, lost: dict[str, str], rationed: Wire) -> None:

@@ -113,6 +113,7 @@ def test_refusals_in_a_row_double_the_pause_up_to_a_minute() -> None:
 def test_the_provider_may_say_how_long() -> None:
     assert FULL.refused(now=NOW, retry_after_s=30).closed_until == NOW + 30
     assert FULL.refused(now=NOW, retry_after_s=30).refused(now=NOW, retry_after_s=1).closed_until == NOW + 30
+    assert FULL.refused(now=NOW, retry_after_s=31_536_000).closed_until == NOW + 600
 
 
 def test_what_was_given_back_the_month_has_again_and_the_second_has_not() -> None:

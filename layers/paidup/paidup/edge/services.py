@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from paidup.edge import settings
+from paidup.edge import clock, settings
 from paidup.flows.services import Services
 from paidup.model.errors import NotFound
 from paidup.model.provider import Provider
-from paidup.outside import providers, queue, secrets
+from paidup.outside import allowance, providers, queue, secrets
 from paidup.outside.dynamo import budget, table
 from paidup.outside.queue import Queue
 
@@ -14,16 +14,21 @@ SETTINGS = ("PAIDUP_TABLE", "PAIDUP_STRIPE_SECRET")
 
 
 def open_services() -> Services:
-    """Return the services; clients are kept for the life of the process, secrets for five minutes."""
+    """Return the services; clients are kept for the life of the process, secrets for five minutes.
+
+    Whoever is refused by a provider, a purchase or a webhook too, lets all that ask on its read budget wait.
+    """
     policy = settings.policy()
     ours = table.connect(settings.text("PAIDUP_TABLE"))
+    budgets = budget.connect(ours.client, ours.name)
+    allowance.tell(lambda name, after_s: budgets.close(name, policy.reads, after_s, now=clock.now()))
     return Services(
         table=ours,
         provider=provider,
         providers=providers.NAMES,
         webhooks=lambda: queue.connect(settings.text("PAIDUP_WEBHOOK_QUEUE_URL")),
         policy=policy,
-        budgets=budget.connect(ours.client, ours.name),
+        budgets=budgets,
     )
 
 

@@ -11,6 +11,7 @@ from paidup.model.fact import Channel
 
 MONTH_S = 30 * 86_400
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2, 64
+MOST_SAID_S = 600  # a gateway that names another year must not stop everybody for so long
 PATIENT = frozenset({Channel.SYNC, Channel.SWEEP, Channel.RECONCILER})  # they wait, all others are answered at once
 # The shares of the month up to which a channel goes: nobody waits for these. Polls and syncs are for people.
 SHARES = {Channel.SWEEP: 0.8, Channel.RECONCILER: 1.0}
@@ -96,10 +97,11 @@ class Bucket:
     def refused(self, *, now: int, retry_after_s: int | None) -> "Bucket":
         """Return the bucket after the provider refused one request too many. Each refusal in a row doubles the pause.
 
-        If the provider says how long to wait (*retry_after_s*), that is the pause.
+        If the provider says how long to wait (*retry_after_s*), that is the pause, for ten minutes at most.
         """
         in_a_row = self.refusals if now < self.closed_until + LONGEST_PAUSE_S else 0
-        pause = min(FIRST_PAUSE_S * 2**in_a_row, LONGEST_PAUSE_S) if retry_after_s is None else retry_after_s
+        own = min(FIRST_PAUSE_S * 2**in_a_row, LONGEST_PAUSE_S)
+        pause = own if retry_after_s is None else min(retry_after_s, MOST_SAID_S)
         return replace(self, closed_until=max(self.closed_until, now + pause), refusals=in_a_row + 1)
 
     def with_sales(self, count: int) -> "Bucket":

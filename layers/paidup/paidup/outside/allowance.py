@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+type Refused = Callable[[str, int | None], None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
@@ -14,10 +16,11 @@ class Allowance:
     """
 
     spend: Callable[[str], None]
-    refused: Callable[[str, int | None], None]
+    refused: Refused
 
 
 _allowed: ContextVar[Allowance | None] = ContextVar("allowed", default=None)
+_told: ContextVar[Refused | None] = ContextVar("told", default=None)
 
 
 @contextmanager
@@ -30,6 +33,11 @@ def on(allowance: Allowance) -> Iterator[None]:
         _allowed.reset(token)
 
 
+def tell(refused: Refused) -> None:
+    """Let *refused* be told, from now on, of requests that were one too many outside of any such block."""
+    _told.set(refused)
+
+
 def spend(provider: str) -> None:
     """Take one request to *provider* from the allowance. Raises BudgetSpent."""
     if allowance := _allowed.get():
@@ -38,5 +46,6 @@ def spend(provider: str) -> None:
 
 def refused(provider: str, retry_after_s: int | None) -> None:
     """Tell that *provider* took a request for one too many, until *retry_after_s* seconds have passed."""
-    if allowance := _allowed.get():
-        allowance.refused(provider, retry_after_s)
+    allowance = _allowed.get()
+    if told := allowance.refused if allowance else _told.get():
+        told(provider, retry_after_s)

@@ -70,7 +70,7 @@ class Budgets(TableClient):
             raise BudgetSpent(provider, retry_after_s=wait_s)
 
         def refused(provider: str, retry_after_s: int | None) -> None:
-            self._close(provider, limits, retry_after_s, now=clock())
+            self.close(provider, limits, retry_after_s, now=clock())
 
         try:
             with on(Allowance(spend=spend, refused=refused)):
@@ -110,8 +110,11 @@ class Budgets(TableClient):
             if count:
                 self._tell(provider, partial(Bucket.given_back, unused=count), limits, now=now)
 
-    def _close(self, provider: str, limits: Limits, retry_after_s: int | None, *, now: int) -> None:
-        """Let everybody wait. What other instances hold is used up, or gone, within ten seconds."""
+    def close(self, provider: str, limits: Limits, retry_after_s: int | None, *, now: int) -> None:
+        """Let everybody wait, since *provider* took a request for one too many at *now* (epoch seconds).
+
+        What other instances hold is used up, or gone, within ten seconds.
+        """
         with self._lock:
             self._held.clear()
         self._tell(provider, lambda bucket: bucket.refused(now=now, retry_after_s=retry_after_s), limits, now=now)

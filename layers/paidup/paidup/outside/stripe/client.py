@@ -30,6 +30,7 @@ from paidup.outside.stripe.metadata import NAME
 
 CONNECT_S, READ_S, RETRIES = 2.0, 5.0, 2
 TOO_MANY, OUTAGE = 429, 500
+AT_ONCE = "Stripe-Should-Retry"  # "true" with a 429 that is about one object, which another request holds for a moment
 PAUSE_S = 0.5  # the library pauses this long before it tries again
 LATE = "the caller's deadline has passed"
 
@@ -67,7 +68,7 @@ class WithinDeadline(HTTPAdapter):
         metrics.time("ProviderTime", took_s * 1000)
         if answer.status_code == TOO_MANY or answer.status_code >= OUTAGE:
             metrics.count("ProviderFailed", reason="rate-limited" if answer.status_code == TOO_MANY else "outage")
-        if answer.status_code == TOO_MANY:
+        if answer.status_code == TOO_MANY and answer.headers.get(AT_ONCE) != "true":
             allowance.refused(NAME, _seconds(answer.headers))
         if not answer.ok and isinstance(_error_in(answer), str):
             raise requests.exceptions.ConnectionError("a gateway answered in Stripe's place")
