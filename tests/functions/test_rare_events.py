@@ -114,20 +114,40 @@ class TestADispute:
         assert set(story.access) == {"ten_class_pass"}
 
 
-class TestAnInvoiceThatIsVoided:
-    @pytest.mark.parametrize("alone", ["invoice.voided", f"{PLAN}.updated"])
-    def test_of_a_renewal_gives_no_grace(self, story: Story, alone: str) -> None:
+class TestAnInvoiceThatIsGivenUp:
+    @pytest.fixture
+    def overdue(self, story: Story) -> str:
+        """The invoice of a renewal that was declined a day ago, in its days of grace."""
         story.buys("monthly", DECLINED_LATER)
         story.hear()
         story.world.pass_time(story.period_end() + DAY - story.world.now())
         story.hear()
         assert set(story.access) == {"monthly"}
+        return str(invoice(story)["id"])
 
-        story.post(f"invoices/{invoice(story)['id']}/void")
+    @pytest.mark.parametrize(
+        ("how", "alone"),
+        [
+            ("void", "invoice.voided"),
+            ("void", f"{PLAN}.updated"),
+            ("mark_uncollectible", "invoice.marked_uncollectible"),
+        ],
+    )
+    def test_for_a_renewal_gives_no_grace(self, story: Story, overdue: str, how: str, alone: str) -> None:
+        story.post(f"invoices/{overdue}/{how}")
         story.hear(alone)
         story.is_swept()
 
         assert story.access == {}
+
+    def test_and_paid_after_all_gives_the_month(self, story: Story, overdue: str) -> None:
+        story.post(f"invoices/{overdue}/mark_uncollectible")
+        story.hear()
+
+        story.post(f"invoices/{overdue}/pay", paid_out_of_band="true")
+        story.hear()
+
+        assert story.access == {"monthly": story.period_end() + GRACE}
 
 
 class TestAnEventOfAnotherVersion:
