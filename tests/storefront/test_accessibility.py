@@ -142,7 +142,7 @@ def test_the_pages_of_a_customer_are_for_everybody(ada: Page, web: Web, scheme: 
     assert faults(ada) == []
     story = [{"what": "payment paid", "at": LATER, "channel": "webhook", "said_by": "stripe", "settled_at": LATER}]
     web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase(), moments=story)
-    visit(ada, "/success?checkout_id=co_1", "Your pass is active")
+    visit(ada, "/success?checkout_id=co_1", "Your subscription is active")
     ada.get_by_text("What happened").click()
     assert faults(ada) == []
 
@@ -198,5 +198,5 @@ def test_the_audit_sees_what_is_wrong(page: Page, web: Web) -> None:
 def test_nothing_turns_for_those_who_want_less_motion(ada: Page, web: Web) -> None:
     ada.emulate_media(reduced_motion="reduce")
     web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
-    visit(ada, "/success?checkout_id=co_1", "Your pass is active")
+    visit(ada, "/success?checkout_id=co_1", "Your subscription is active")
     assert ada.evaluate("document.getAnimations().length") == 0

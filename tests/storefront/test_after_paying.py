@@ -47,11 +47,11 @@ def test_a_purchase_is_confirmed_try_by_try_and_then_active(ada: Page, web: Web)
     ]
     ada.add_init_script(EVERY_TITLE)
     ada.goto("/success?checkout_id=co_1")
-    heading(ada, "Your pass is active")
+    heading(ada, "Your subscription is active")
     tries = [f"Confirming your purchase… {attempt}/15" for attempt in (1, 2, 3)]
-    assert ada.evaluate("titles")[-4:] == [*tries, "Your pass is active"]
+    assert ada.evaluate("titles")[-4:] == [*tries, "Your subscription is active"]
     expect(ada.get_by_role("heading", level=1)).to_be_focused()
-    expect(ada.get_by_role("status")).to_contain_text("Your pass is active")
+    expect(ada.get_by_role("status")).to_contain_text("Your subscription is active")
     expect(ada.get_by_role("main")).to_contain_text("Monthly membership")
     expect(ada.get_by_role("main")).to_contain_text("Next payment€49.50 on 15 January 2027")
     ada.get_by_text("What happened").click()
@@ -68,7 +68,7 @@ def test_a_lost_connection_does_not_end_the_confirming(ada: Page, web: Web) -> N
     ]
     ada.add_init_script(EVERY_TITLE)
     ada.goto("/success?checkout_id=co_1")
-    heading(ada, "Your pass is active")
+    heading(ada, "Your subscription is active")
     assert any("We cannot reach the shop. We keep trying" in text for text in ada.evaluate("announced"))
 
 
@@ -81,7 +81,7 @@ def test_what_is_not_confirmed_in_time_leaves_ways_on(ada: Page, web: Web) -> No
     ada.get_by_role("button", name="Missing a pass?").click()
     expect(ada.get_by_text("All that you paid for in the last 30 days is already here.")).to_be_visible()
     ada.get_by_role("button", name="Check again").click()
-    heading(ada, "Your pass is active")
+    heading(ada, "Your subscription is active")
 
 
 def test_a_hidden_tab_asks_nothing_until_it_is_seen_again(ada: Page, web: Web) -> None:
@@ -91,7 +91,7 @@ def test_a_hidden_tab_asks_nothing_until_it_is_seen_again(ada: Page, web: Web) -
     heading(ada, "Confirming your purchase… ")
     assert web.times("GET /subscription-status/co_1") == 0
     ada.evaluate("document.visibilityState = 'visible'; document.dispatchEvent(new Event('visibilitychange'))")
-    heading(ada, "Your pass is active")
+    heading(ada, "Your subscription is active")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_buyer_who_is_no_longer_signed_in_comes_back_to_the_same_purchase(page
     heading(page, "Sign in to see your purchase")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="Sign in as Ada").click()
-    heading(page, "Your pass is active")
+    heading(page, "Your subscription is active")
 
 
 def test_another_customers_purchase_is_not_shown_but_is_no_dead_end(ada: Page, web: Web) -> None:
@@ -147,7 +147,7 @@ def test_a_buyer_who_comes_back_by_another_way_is_remembered(ada: Page, web: Web
     expect(ada.get_by_role("heading", name="You were buying Monthly membership")).to_be_visible()
     web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     ada.get_by_role("link", name="I have paid").click()
-    heading(ada, "Your pass is active")
+    heading(ada, "Your subscription is active")
     ada.get_by_role("link", name="Back to the shop").click()
     expect(ada.get_by_role("button", name="Buy Ten classes")).to_be_visible()
     expect(ada.get_by_role("heading", name="You were buying Monthly membership")).to_have_count(0)

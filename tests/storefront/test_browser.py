@@ -21,7 +21,7 @@ def test_a_pass_and_a_subscription_are_bought_and_active(visitor: Page) -> None:
     choose(visitor, "Monthly membership")
     pay(visitor, ASKS_FIRST)
     visitor.get_by_role("button", name="Complete authentication").click()
-    title(visitor, "Your pass is active")
+    title(visitor, "Your subscription is active")
     expect(visitor.get_by_role("main")).to_contain_text("Monthly membership")
 
     visitor.get_by_role("link", name="See your account").click()
@@ -38,7 +38,7 @@ def test_without_any_webhook_the_page_that_asks_makes_it_active(visitor: Page, s
     choose(visitor, "Monthly membership")
     sign_in(visitor, "grace@example.com")
     pay(visitor)
-    title(visitor, "Your pass is active")
+    title(visitor, "Your subscription is active")
     visitor.get_by_text("What happened").click()
     expect(visitor.get_by_role("main")).to_contain_text("by poll")
 
@@ -74,7 +74,7 @@ def test_a_declined_card_and_a_way_back_lead_to_the_same_payment_page(visitor: P
     visitor.get_by_role("link", name="Continue to payment").click()
     expect(visitor).to_have_url(page)
     pay(visitor)
-    title(visitor, "Your pass is active")
+    title(visitor, "Your subscription is active")
 
 
 def test_a_payment_that_takes_days_is_active_when_the_buyer_comes_back_to_it(visitor: Page, stack: Stack) -> None:
@@ -143,7 +143,7 @@ def test_who_went_back_to_change_the_package_and_paid_in_the_old_tab_too_is_told
     main.get_by_role("link", name="Continue to payment").click()
     expect(visitor).to_have_url(page)
     pay(visitor)
-    title(visitor, "Your pass is active")
+    title(visitor, "Your subscription is active")
 
     stack.pass_time(2)  # of two payments in one second, either may be the later one
     pay(old)
@@ -174,7 +174,7 @@ def test_who_comes_back_the_next_day_goes_on_where_they_were(visitor: Page, stac
     assert visitor.url != page
     expect(visitor.get_by_role("main")).to_contain_text("Yearly membership")
     pay(visitor)
-    title(visitor, "Your pass is active")
+    title(visitor, "Your subscription is active")
 
 
 def test_a_live_session_that_nobody_accepts_gives_the_money_back(visitor: Page, stack: Stack) -> None:
@@ -222,7 +222,7 @@ def test_a_subscription_is_changed_cancelled_and_resumed_by_its_customer(visitor
     choose(visitor, "Monthly membership")
     sign_in(visitor, "hedy@example.com")
     pay(visitor)
-    title(visitor, "Your pass is active")
+    title(visitor, "Your subscription is active")
 
     visitor.get_by_role("link", name="Back to the shop").click()
     visitor.get_by_role("link", name="Change to Yearly membership").click()
@@ -252,7 +252,7 @@ def test_a_second_subscription_leads_to_the_change_of_the_first(visitor: Page) -
     other.goto("/")
     expect(other.get_by_role("button", name="Buy Yearly membership")).to_be_visible()
     pay(visitor)
-    title(visitor, "Your pass is active")
+    title(visitor, "Your subscription is active")
 
     other.get_by_role("button", name="Buy Yearly membership").click()
 
@@ -265,7 +265,7 @@ def test_a_renewal_that_fails_is_paid_on_the_page_that_the_account_leads_to(visi
     choose(visitor, "Monthly membership")
     sign_in(visitor, "hilde@example.com")
     pay(visitor, PAYS_ONCE)
-    title(visitor, "Your pass is active")
+    title(visitor, "Your subscription is active")
 
     stack.pass_time(32 * 86_400)
     visitor.goto("/account")
@@ -282,7 +282,7 @@ def test_cards_and_invoices_are_on_the_providers_page_which_leads_back(visitor: 
     choose(visitor, "Monthly membership")
     sign_in(visitor, "irene@example.com")
     pay(visitor)
-    title(visitor, "Your pass is active")
+    title(visitor, "Your subscription is active")
     visitor.goto("/account")
 
     visitor.get_by_role("button", name="Cards and invoices").click()
@@ -313,7 +313,7 @@ def test_the_members_page_opens_in_another_tab_as_soon_as_it_is_paid(visitor: Pa
     choose(other, "Monthly membership")
     pay(other)
 
-    title(other, "Your pass is active")
+    title(other, "Your subscription is active")
     title(visitor, "Welcome, member")
     expect(visitor.get_by_role("main")).to_contain_text("Monthly membership")
 

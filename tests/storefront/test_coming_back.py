@@ -98,7 +98,7 @@ def test_going_on_with_what_was_paid_already_shows_the_pass(ada: Page, web: Web)
     web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     ada.goto("/cancel?checkout_id=co_1")
     ada.get_by_role("button", name="Go on where you were").click()
-    heading(ada, "Your pass is active")
+    heading(ada, "Your subscription is active")
     expect(ada.get_by_role("main")).to_contain_text("You had paid for this already. Nothing more was charged.")
 
 
@@ -107,7 +107,7 @@ def test_buying_what_was_bought_in_another_tab_shows_the_pass(ada: Page, web: We
     web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     ada.goto("/")
     ada.get_by_role("button", name="Buy Monthly membership").click()
-    heading(ada, "Your pass is active")
+    heading(ada, "Your subscription is active")
     expect(ada.get_by_role("main")).to_contain_text("You had paid for this already.")
 
 

@@ -266,7 +266,7 @@ def test_a_purchase_is_confirmed_as_soon_as_its_customer_is_told(customer: Any, 
     web.answers["GET /subscription-status/co_1"] = purchase("active", a_purchase())
     socket.tell(2, MONTHLY)
 
-    titled(page, "Your pass is active")
+    titled(page, "Your subscription is active")
 
 
 def test_a_choice_that_the_buyer_must_make_is_no_failure_of_paying(customer: Any, web: Web) -> None:
@@ -287,7 +287,7 @@ def test_what_took_how_long_is_reported_as_numbers_alone(customer: Any, web: Web
     page = customer(left_s=240).new_page()
     page.goto("/success?checkout_id=co_1")
     passes(page, 5)
-    titled(page, "Your pass is active")
+    titled(page, "Your subscription is active")
 
     with page.expect_request("**/client-metrics") as asked:
         page.clock.run_for(10_000)

@@ -24,6 +24,13 @@ import { STATUS, meaning, purchaseFacts } from "./words.js";
 
 const TITLE = document.title;
 
+/** What is said of a purchase that can be used, by its kind. */
+const ACTIVE = {
+  live_session: "Your live session is paid for",
+  pass: "Your pass is active",
+  subscription: "Your subscription is active",
+};
+
 /** What became of the money of a purchase that does not count: its title. */
 const MONEY = {
   refunding: "Your money is on its way back",
@@ -90,7 +97,7 @@ function active(checkoutId, { purchase, timeline }, name) {
     : session ? "Thank you." : "Thank you. You can use it right away.";
   const next = session ? ["Your account shows whether somebody has accepted it, and how long they have left."] : [];
   const other = el("p", { class: "muted" });
-  outcome(session ? "Your live session is paid for" : "Your pass is active", [thanks, ...next], [toAccount("primary"), toShop()], {
+  outcome(ACTIVE[purchase.kind], [thanks, ...next], [toAccount("primary"), toShop()], {
     sign: "done",
     more: [other, facts(bought), story(timeline)],
   });
