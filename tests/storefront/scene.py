@@ -210,10 +210,15 @@ class Customer:
         patient.eventually(lambda: self.version > before)
 
     @property
+    def account(self) -> dict[str, Any]:
+        """The account as the API shows it."""
+        answer = patient.get(f"{self.stack.url}/subscription-status", headers=self._signed_in)
+        return dict(answer.raise_for_status().json())
+
+    @property
     def version(self) -> int:
         """The billing version of the account."""
-        answer = patient.get(f"{self.stack.url}/subscription-status", headers=self._signed_in)
-        return int(answer.raise_for_status().json()["billing_version"])
+        return int(self.account["billing_version"])
 
     # -- what is seen of it
 
