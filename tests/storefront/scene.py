@@ -19,11 +19,17 @@ from tests.storefront.whole import PAYS, Stack, pay, sign_in
 STEP_MS = 1_000
 QUIET_MS = 20
 KEPT = "paidup.session"
+TURNS = "navigator.locks.query().then(({ held, pending }) => held.length + pending.length)"
 SEEN = """(state) => {
     Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
     Object.defineProperty(document, 'hidden', { value: state === 'hidden', configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
 }"""
+
+
+def no_renewal_is_under_way(page: Page) -> None:
+    """Wait until no tab renews a token, or waits for its turn to do so."""
+    patient.eventually(lambda: page.evaluate(TURNS) == 0)
 
 
 class Line:

@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests import patient
 from tests.storefront.conftest import visiting
+from tests.storefront.scene import no_renewal_is_under_way
 from tests.storefront.whole import Stack, pay
 
 MINUTE_MS = 60_000
-TURNS = "navigator.locks.query().then(({ held, pending }) => held.length + pending.length)"
 PAGE = """<!doctype html><html lang="en"><title>An app</title>
 <button id="buy">Buy</button> <button id="look">Look inside</button> <button id="leave">Sign out</button>
 <p id="access" role="status"></p> <p id="told" role="alert"></p>
@@ -103,11 +103,6 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name).click()
 
 
-def no_turns(page: Page) -> None:
-    """Wait until no tab renews a token, or waits for its turn to do so."""
-    patient.eventually(lambda: page.evaluate(TURNS) == 0)
-
-
 def bought(page: Page) -> None:
     """Buy, and come back to the app."""
     press(page, "Buy")
@@ -148,10 +143,10 @@ def test_a_token_is_renewed_before_it_ends_and_no_sooner(own_app: App) -> None:
     says(page, "Guest")
 
     own_app.context.clock.fast_forward(53 * MINUTE_MS)
-    no_turns(page)
+    no_renewal_is_under_way(page)
     assert own_app.asked == [False]
     own_app.context.clock.fast_forward(2 * MINUTE_MS)
-    no_turns(page)
+    no_renewal_is_under_way(page)
 
     assert own_app.asked == [False, True]
 
