@@ -1,12 +1,14 @@
 """WebSockets on this machine: what API Gateway does between a client's socket and a function."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from websockets import ConnectionClosed, InvalidStatus, Origin, Subprotocol
 from websockets.sync.client import ClientConnection, connect
 
@@ -14,7 +16,11 @@ from tests import patient
 from tests.local.conftest import ECHO
 from tests.local.test_triggers import lines
 from tools.local import background
+from tools.local.__main__ import options
 from tools.local.background import Background
+from tools.local.gateway import Gateway
+from tools.local.template import SocketApi
+from tools.local.worker import Answer
 
 KB = 1024
 
@@ -179,6 +185,93 @@ class TestASocket:
             assert socket.close_code == 1001
 
         assert farewell(short_lived, connection_id) == "1001 Lived as long as a connection may"
+
+
+class StandingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock a test moves."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        """Return the second at which it stands."""
+        return self.now
+
+
+class Chat:
+    """The function behind every route: it agrees to all, and keeps the events."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    async def invoke(self, event: bytes, *, wait_s: float) -> Answer:
+        self.events.append(json.loads(event))
+        return Answer(payload=b'{"statusCode": 200}')
+
+
+class Tab:
+    """A socket of a gateway as it is started by default, in this process: the clock of both stands still."""
+
+    def __init__(self, loop: StandingLoop) -> None:
+        self.loop, self.chat, self.got = loop, Chat(), list[Any]()
+        self.says: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        routes = dict.fromkeys(("$connect", "$default", "$disconnect"), "chat")
+        api = SocketApi(api="", stage="", name="chat", selects="action", routes=routes, answered=frozenset())
+        functions: Any = {"chat": self.chat}
+        limits = options([]).sockets
+        gateway = Gateway(api, functions, policies={}, now=loop.time, tell=print, limits=limits)
+        scope = {"type": "websocket", "path": "/chat", "query_string": b"", "headers": [], "subprotocols": []}
+        self.says.put_nowait({"type": "websocket.connect"})
+        self.socket = loop.create_task(Starlette(routes=gateway.routes)(scope, self.says.get, self._get))
+
+    async def _get(self, message: Any) -> None:
+        self.got.append(message)
+
+    async def at(self, second: float, *, says: str | None = None) -> list[str]:
+        """Be at *second*, say that, and return what the gateway has done to the socket so far."""
+        self.loop.now = second
+        if says is not None:
+            self.says.put_nowait({"type": "websocket.receive", "text": says})
+        for _ in range(100):  # nothing waits for anything but the clock
+            await asyncio.sleep(0)
+        return [message["type"] for message in self.got]
+
+    async def end(self) -> None:
+        """Wait until the gateway is done with it."""
+        await self.socket
+
+    @property
+    def farewell(self) -> tuple[int, str]:
+        """With which code it was closed, and what the function was told of it."""
+        return self.got[-1]["code"], self.chat.events[-1]["requestContext"]["disconnectReason"]
+
+
+def lived(life: Callable[[Tab], Coroutine[Any, Any, None]]) -> Tab:
+    """Return a tab after *life*, which ends with its socket."""
+    loop = StandingLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        tab = Tab(loop)
+        runner.run(life(tab))
+        runner.run(tab.end())
+    return tab
+
+
+class TestWithoutASetting:
+    def test_a_socket_ends_after_ten_minutes_of_silence(self) -> None:
+        async def is_silent(tab: Tab) -> None:
+            assert await tab.at(0) == ["websocket.accept"]
+            await tab.at(300, says="still here")
+            assert await tab.at(899) == ["websocket.accept"]
+            assert await tab.at(900) == ["websocket.accept", "websocket.close"]
+
+        assert lived(is_silent).farewell == (1001, "Idle")
+
+    def test_a_socket_ends_after_two_hours_however_much_it_says(self) -> None:
+        async def goes_on(tab: Tab) -> None:
+            for second in (*range(0, 7_200, 300), 7_199):
+                assert await tab.at(second, says="still here") == ["websocket.accept"]
+            assert await tab.at(7_200) == ["websocket.accept", "websocket.close"]
+
+        assert lived(goes_on).farewell == (1001, "Lived as long as a connection may")
 
 
 def test_a_purchase_shows_in_every_open_tab(shop_stack: Background) -> None:

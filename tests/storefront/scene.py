@@ -19,11 +19,17 @@ from tests.storefront.whole import PAYS, Stack, pay, sign_in
 STEP_MS = 1_000
 QUIET_MS = 20
 KEPT = "paidup.session"
+TURNS = "navigator.locks.query().then(({ held, pending }) => held.length + pending.length)"
 SEEN = """(state) => {
     Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
     Object.defineProperty(document, 'hidden', { value: state === 'hidden', configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
 }"""
+
+
+def no_renewal_is_under_way(page: Page) -> None:
+    """Wait until no tab renews a token, or waits for its turn to do so."""
+    patient.eventually(lambda: page.evaluate(TURNS) == 0)
 
 
 class Line:
@@ -210,10 +216,15 @@ class Customer:
         patient.eventually(lambda: self.version > before)
 
     @property
+    def account(self) -> dict[str, Any]:
+        """The account as the API shows it."""
+        answer = patient.get(f"{self.stack.url}/subscription-status", headers=self._signed_in)
+        return dict(answer.raise_for_status().json())
+
+    @property
     def version(self) -> int:
         """The billing version of the account."""
-        answer = patient.get(f"{self.stack.url}/subscription-status", headers=self._signed_in)
-        return int(answer.raise_for_status().json()["billing_version"])
+        return int(self.account["billing_version"])
 
     # -- what is seen of it
 

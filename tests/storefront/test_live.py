@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
+from tests import patient
 from tests.storefront.conftest import forget, visiting
+from tests.storefront.scene import SEEN, no_renewal_is_under_way
 from tests.storefront.web import (
     ADA,
     LOST,
@@ -300,3 +302,127 @@ def test_what_took_how_long_is_reported_as_numbers_alone(customer: Any, web: Web
     ]
     assert all(set(one) == {"name", "outcome", "ms"} and isinstance(one["ms"], int) for one in reported)
     assert "Authorization" not in asked.value.headers
+
+
+AHEAD_S = 300
+JITTER_S = 60
+
+
+def stands_still(context: BrowserContext) -> None:
+    """Let the pages' time pass by the test alone from now on."""
+    context.clock.pause_at(context.pages[0].evaluate("Date.now() + 1000") / 1_000)
+
+
+def test_a_token_is_renewed_within_a_minute_before_its_last_five_and_no_sooner_by_one_tab_alone(
+    customer: Any, web: Web
+) -> None:
+    context = customer(left_s=AHEAD_S + JITTER_S + 60)
+    tabs = [context.new_page(), context.new_page()]
+    for tab in tabs:
+        tab.goto("/account")
+        expect(tab.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+    stands_still(context)
+    left_s = tabs[0].evaluate("(JSON.parse(localStorage['paidup.session']).until - Date.now()) / 1000")
+
+    context.clock.fast_forward(int((left_s - AHEAD_S - JITTER_S - 1) * 1_000))
+    no_renewal_is_under_way(tabs[0])
+    assert web.times("POST /pool/token") == 0
+    context.clock.fast_forward((JITTER_S + 2) * 1_000)
+    patient.eventually(lambda: web.times("POST /pool/token"))
+    no_renewal_is_under_way(tabs[0])
+
+    assert web.times("POST /pool/token") == 1
+    assert web.refresh_tokens == ["refresh-1", "refresh-2"]
+
+
+def test_a_click_returns_at_once_and_a_session_that_never_answers_is_told_in_time(customer: Any, web: Web) -> None:
+    context = customer(left_s=-1)
+    web.answers["POST /pool/token"] = SILENT
+    page = context.new_page()
+    page.clock.install()
+    page.goto("/", wait_until="commit")
+    page.clock.run_for(6_000)
+    button = page.get_by_role("button", name="Buy Ten classes")
+    expect(button).to_be_visible()
+    stands_still(context)
+
+    seen = button.evaluate("(node) => { node.click(); return [node.textContent, node.ariaDisabled, node.className]; }")
+    page.clock.run_for(10_000)
+
+    assert seen == ["Opening the payment page…", "true", "primary busy"]
+    expect(page.get_by_role("alert")).to_contain_text("This is taking too long")
+    expect(button).to_be_enabled()
+    assert json.loads(page.evaluate("sessionStorage['paidup.cart']"))["cart"]["offer_id"] == "ten"
+
+
+NEVER = """async (act) => {
+    const { connect } = await import('/assets/paidup.js');
+    const paidup = connect({ session: { getToken: () => new Promise(() => {}) }, metrics: false });
+    window.ended = null;
+    const acts = {
+        call: () => paidup.call('POST', '/sync'),
+        pay: () => paidup.pay({ offer_id: 'ten' }),
+    };
+    acts[act]().catch(({ reason }) => (window.ended = [reason, paidup.cart?.offer_id ?? null]));
+}"""
+
+
+@pytest.mark.parametrize(("act", "waits_ms", "cart"), [("call", 5_000, None), ("pay", 9_000, "ten")])
+def test_a_session_that_never_answers_is_waited_for_five_seconds_and_while_paying_for_nine(
+    customer: Any, act: str, waits_ms: int, cart: str | None
+) -> None:
+    page = customer().new_page()
+    page.goto("/assets/icon.svg")
+    stands_still(page.context)
+    page.evaluate(NEVER, act)
+
+    page.clock.run_for(waits_ms - 1)
+    assert page.evaluate("window.ended") is None
+    page.clock.run_for(1)
+
+    assert page.evaluate("window.ended") == ["timeout", cart]
+
+
+def seen_again(page: Page) -> None:
+    page.evaluate(SEEN, "hidden")
+    page.evaluate(SEEN, "visible")
+
+
+def online_again(page: Page) -> None:
+    page.evaluate("dispatchEvent(new Event('online'))")
+
+
+@pytest.mark.parametrize("comes_back", [seen_again, online_again])
+def test_a_tab_that_comes_back_looks_at_once(
+    customer: Any, web: Web, socket: Socket, comes_back: Callable[[Page], None]
+) -> None:
+    is_member(web, 1)
+    context = customer(socket=socket)
+    page = context.new_page()
+    page.goto("/members-area")
+    titled(page, "Members only")
+    patient.eventually(lambda: page.evaluate("true") and socket.heard)  # which lets the socket be heard
+    stands_still(context)
+    is_member(web, 2, MONTHLY)
+    socket.version, socket.access = 2, [MONTHLY]  # and nobody tells the page
+
+    comes_back(page)
+
+    titled(page, "Welcome, member")
+
+
+@pytest.mark.parametrize("comes_back", [seen_again, online_again])
+def test_a_tab_without_a_socket_that_comes_back_asks_at_once(
+    customer: Any, web: Web, comes_back: Callable[[Page], None]
+) -> None:
+    is_member(web, 1)
+    context = customer()
+    page = context.new_page()
+    page.goto("/members-area")
+    titled(page, "Members only")
+    stands_still(context)
+    is_member(web, 2, MONTHLY)
+
+    comes_back(page)
+
+    titled(page, "Welcome, member")

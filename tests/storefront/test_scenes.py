@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.storefront.conftest import visiting
 from tests.storefront.scene import SEEN, Customer
-from tests.storefront.whole import Stack, title
+from tests.storefront.whole import Stack, pay, title
 
 LONGEST_S = 10
 
@@ -183,3 +183,31 @@ def test_what_is_no_change_of_access_is_not_told_and_renews_nothing(regular: Cus
 
     assert regular.line.versions == [1]
     assert len(asked) == 1
+
+
+def test_a_webhook_that_comes_a_minute_after_the_poll_changes_nothing_and_pushes_nothing(
+    regular: Customer, stack: Stack
+) -> None:
+    with stack.standing_still():
+        stack.faults(delay_ms=60_000)
+        members, shop = regular.tab("/members-area"), regular.tab("/")
+        title(members, "Members only")
+        shop.get_by_role("button", name="Buy Monthly membership").click()
+        regular.sees(payment_page(shop))
+        pay(shop)
+        stack.pass_time(5)  # the poll asks the provider from the third second on
+        regular.sees(headed(shop, "Your pass is active"))
+        regular.sees(headed(members, "Welcome, member"))
+        shop.get_by_text("What happened").click()
+        expect(shop.get_by_role("main")).to_contain_text("by poll")
+        confirmed, late = regular.account, stack.undelivered()
+        regular.line.told.clear()
+
+        stack.pass_time(60)
+
+        assert [stack.outcome(event_id) for event_id in late] == ["settled"] * 3
+        assert regular.account == confirmed
+        stack.faults()
+        regular.buys("ten_class_pass")  # what is pushed comes in order
+        regular.until(lambda: regular.line.versions)
+        assert regular.line.versions == [confirmed["billing_version"] + 1]

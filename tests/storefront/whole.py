@@ -1,8 +1,12 @@
 """What buyers do in a browser on the whole local stack, and what a test can make happen to the stack."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from paidup.outside.stripe.webhook import HANDLED
 from playwright.sync_api import Page, expect
 
 from tests import patient
@@ -30,7 +34,27 @@ class Stack:
 
     def pass_time(self, seconds: int) -> None:
         """Let time pass for the providers and the functions alike."""
-        patient.post(f"{self.running.fakes_url}/dev/clock", json={"advance_s": seconds}).raise_for_status()
+        self._clock(advance_s=seconds)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let time pass for the providers and the functions by `pass_time` alone while the block runs."""
+        self._clock(stand_still=True)
+        yield
+        self._clock(stand_still=False)
+
+    def undelivered(self) -> list[str]:
+        """The ids of the provider's events that are on their way to the webhook, and that it does not ignore."""
+        answer = patient.get(f"{self.running.fakes_url}/dev/deliveries?status=pending").raise_for_status()
+        return [one["event"] for one in answer.json()["deliveries"] if one["type"] in HANDLED]
+
+    def outcome(self, event_id: str) -> str:
+        """Wait until the provider's event was processed, and return what became of it."""
+        who = {"sub": "supporter", "roles": ["support"]}
+        token = patient.post(f"{self.running.fakes_url}/identity/token", json=who).raise_for_status().json()["token"]
+        url, known = f"{self.url}/support/events/stripe/{event_id}", {"authorization": f"Bearer {token}"}
+        patient.eventually(lambda: patient.get(url, headers=known).is_success)
+        return str(patient.get(url, headers=known).json()["event"]["status"])
 
     def begin_a_minute(self) -> None:
         """Be at the beginning of a minute: the sweep has just run, and does not close a page for almost another."""
@@ -43,6 +67,9 @@ class Stack:
         event = (EVENTS / "expire_sessions.json").read_bytes()
         answer = self.running.functions.invoke(FunctionName="expire_sessions", Payload=event)
         assert "FunctionError" not in answer, answer["Payload"].read()
+
+    def _clock(self, **moves: Any) -> None:
+        patient.post(f"{self.running.fakes_url}/dev/clock", json=moves).raise_for_status()
 
 
 def choose(page: Page, offer: str) -> None:

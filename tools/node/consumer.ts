@@ -1,10 +1,13 @@
 /** A reader of the client's types: an app that compiles against them as its own would. */
 
-import { Problem, appSession, connect, type BillingChange, type Checkout, type Session } from "../../functions/storefront/client/paidup.js";
+import { Problem, connect, type BillingChange, type Checkout, type Session } from "../../functions/storefront/client/paidup.js";
+import { appSession } from "../../functions/storefront/client/app.js";
 import { openIdConnect } from "../../functions/storefront/client/openid.js";
 import { routes } from "../../functions/storefront/client/routes.js";
 
-const own: Session = appSession(async ({ fresh }) => (fresh ? null : "an.identity.token"));
+const own = appSession(async ({ fresh }) => (fresh ? null : "an.identity.token"));
+export const leave: () => void = own.forget;
+const asSession: Session = own;
 const session = openIdConnect({ issuer: "https://identity.example", clientId: "app" });
 const paidup = connect({ session, realtime: "wss://api.example/realtime" });
 
@@ -27,7 +30,7 @@ export const end: () => void = paidup.onBilling((change: BillingChange) => {
 });
 
 export const members = async (): Promise<number> => (await paidup.authorizedFetch("/members")).status;
-export const names = async (): Promise<string[]> => (await routes(connect({ session: own })).offers()).map((one) => one.name);
+export const names = async (): Promise<string[]> => (await routes(connect({ session: asSession })).offers()).map((one) => one.name);
 
 // @ts-expect-error: a cart names its offer
 paidup.pay({ quantity: 1 });

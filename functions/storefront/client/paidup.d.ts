@@ -118,7 +118,7 @@ export class Problem extends Error {
 /** The words of problems by slug, status or reason: `[title, detail, next]`. Add to them, or translate them. */
 export const WORDS: Record<string | number, [title: string, detail: string, next: string]>;
 
-/** Who is signed in. This is all that the client needs to know of an app's sign-in. */
+/** Who is signed in: openIdConnect() of openid.js, appSession() of app.js, or an object of the app's own. */
 export interface Session {
   /** The identity token that is good now, or null if nobody is signed in. `fresh`: the one before was refused. */
   getToken(options?: { fresh?: boolean }): Promise<string | null>;
@@ -127,9 +127,6 @@ export interface Session {
   /** Call *listener* when another customer is signed in, or nobody any more. */
   onChange?(listener: () => void): void;
 }
-
-/** The session of an app that signs people in itself: *load* gives its identity token, or null. It is asked by one tab at a time. */
-export function appSession(load: (options: { fresh: boolean }) => Promise<string | null> | string | null): Session;
 
 /** How long something took, and how it ended. */
 export interface Metric {

@@ -1,7 +1,7 @@
 /**
  * The browser client of paidup. It needs nothing but a browser, and knows nothing of a page.
  *
- *   const session = openIdConnect({ issuer, clientId }); // of openid.js, or appSession(…)
+ *   const session = openIdConnect({ issuer, clientId }); // of openid.js, or appSession(…) of app.js
  *   const paidup = connect({ session, realtime: "wss://…/realtime" });
  *   const { url } = await paidup.pay({ offer_id: "monthly" }, { onProgress });
  *   paidup.onBilling(() => show(paidup.has("monthly")));
@@ -148,7 +148,6 @@ export function connect({ session = { getToken: async () => null }, origin = loc
     return key;
   }
 
-
   return {
     get access() {
       return live.known?.access ?? null;
@@ -259,19 +258,6 @@ export function connect({ session = { getToken: async () => null }, origin = loc
     const kept = billing.place.get();
     return kept?.token !== token || kept.billing_version !== live.known?.billing_version;
   }
-}
-
-/** @type {typeof import("./paidup.js").appSession} */
-export function appSession(load) {
-  const tokens = keepFresh({
-    key: "paidup.app-session",
-    store: null,
-    async renew(kept) {
-      const token = await measured("session_refresh", () => inTime(load({ fresh: Boolean(kept) }), LIMIT_MS));
-      return token ? { token, at: Date.now(), until: Date.now() + lifetime(token) } : null;
-    },
-  });
-  return { getToken: async (options) => (await tokens.get(options))?.token ?? null };
 }
 
 /**
