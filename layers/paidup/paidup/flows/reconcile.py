@@ -1,6 +1,7 @@
 """Reconciling: what no webhook told is read from the providers' own lists of events, and settled."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -92,16 +93,17 @@ def _deal_with(event: WebhookEvent, services: Services, report: ReconcileReport,
 
     An event that can never be read is only recorded.
     """
+    started = time.monotonic()
     try:
         with within(min(SETTLE_WITHIN_S, left_s)):
             news = process_event(event, services, now=now, channel=Channel.RECONCILER)
     except BudgetSpent:
         raise  # the next run goes on with this event
     except Malformed as error:
-        record_failure(event, services, error, now=now, attempt=1)
+        record_failure(event, services, error, now=now, attempt=1, started=started)
         return
     except Exception as error:
-        record_failure(event, services, error, now=now, attempt=1)
+        record_failure(event, services, error, now=now, attempt=1, started=started)
         services.webhooks().put(event.provider, event.body, channel=Channel.RECONCILER, heard_at=now)
         report.queued += 1
         return

@@ -49,8 +49,7 @@ def replay(provider: str, event_id: str, services: Services, decision: Decision)
     except SecondNotOver:
         raise
     except Exception as error:
-        ms = int((time.monotonic() - started) * 1000)
-        failed = record_failure(event, services, error, now=decision.now, attempt=attempt, ms=ms)
+        failed = record_failure(event, services, error, now=decision.now, attempt=attempt, started=started)
         dead_at = known.dead_at if known else None
         return _signed(replace(failed, dead_at=dead_at), services, decision)
     if not event.relevant:
