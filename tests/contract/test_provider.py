@@ -532,6 +532,29 @@ class TestChanges:
         assert list(side.provider.changes(cursor.event_id, since=0)) == []
 
 
+class TestWhatWasNotDelivered:
+    def test_is_listed_in_order(self, side: Side) -> None:
+        side.listen("http://127.0.0.1:9/webhooks")
+        for n in range(3):
+            paid(side, f"co_{n}")
+
+        found = [one for one in side.provider.undelivered(since=side.now() - 60) if one.urgent]
+
+        bought = [side.provider.facts_of(one, Nothing())[0].purchase_id for one in found]
+        assert bought == ["co_0", "co_1", "co_2"]
+
+    def test_is_nothing_before_its_second(self, side: Side) -> None:
+        side.listen("http://127.0.0.1:9/webhooks")
+        paid(side)
+
+        assert list(side.provider.undelivered(since=side.now() + 60)) == []
+
+    def test_is_nothing_where_nobody_listens(self, side: Side) -> None:
+        paid(side)
+
+        assert list(side.provider.undelivered(since=side.now() - 60)) == []
+
+
 class TestAnEventById:
     def test_is_as_it_was_told(self, side: Side) -> None:
         paid(side)

@@ -11,11 +11,11 @@ from paidup.outside import secrets as kept
 from tests.alarms import ALARMS, dimensions_of, ringing, rings
 from tests.emf import Sample, samples, values
 from tests.functions.story import Story
-from tests.functions.wire import Wire, be_down, never_answer
+from tests.functions.wire import Exchange, Wire, be_down, never_answer
 from tests.handlers import Context, invoke, request, sample
 from tests.world import World
 
-LOST_S = 130
+LOST_S, HOUR = 130, 3_600
 OURS = [name for name, alarm in ALARMS.items() if "AWS/" not in json.dumps(alarm)]
 type Measured = Callable[[], list[Sample]]
 
@@ -141,6 +141,36 @@ def test_an_event_that_fails_for_the_first_time(story: Story, watched: Measured)
     story.world.work_queue()
 
     assert "EventFailedAlarm" in ringing(watched(), among=OURS)
+
+
+def amount_unreadable(exchange: Exchange) -> None:
+    """Answer as Stripe does, with amounts that are no numbers."""
+    status, headers, text = exchange.forward()
+    found = json.loads(text)
+    for session in found["data"]:
+        session["amount_total"] = "a lot"
+    exchange.answer(status, headers, json.dumps(found).encode())
+
+
+def test_an_object_that_cannot_be_settled(story: Story, watched: Measured, wire: Wire) -> None:
+    story.world.faults(lose=1)
+    story.buys("ten_class_pass")
+    story.world.faults()
+    wire.inject("GET /v1/checkout/sessions?", amount_unreadable)
+    story.world.pass_time(HOUR)
+    reconcile()
+
+    found = watched()
+    assert values(found, "ObjectUnsettled") != []
+    assert rings("ObjectUnsettledAlarm", found)
+    assert rings("ObjectUnsettledAlarm", found, ()), "rounds are over an hour apart"
+
+    wire.mend()
+    story.world.pass_time(HOUR)
+    reconcile()
+
+    assert set(story.access) == {"ten_class_pass"}
+    assert not rings("ObjectUnsettledAlarm", watched())
 
 
 def test_a_case_that_is_opened(story: Story, watched: Measured) -> None:

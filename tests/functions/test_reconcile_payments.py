@@ -1,12 +1,15 @@
 """Every webhook is lost, and nobody asks: the provider's own list of events leads to the same purchase."""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from tests.functions.merchant import GRACE, paid_with, price
 from tests.functions.story import Story
-from tests.functions.wire import Wire, be_down
+from tests.functions.wire import Exchange, Wire, be_down
 from tests.handlers import Context, invoke, sample
 from tests.world import World
 
@@ -116,6 +119,72 @@ def test_each_run_goes_on_where_the_last_one_ended(caught_up: Story) -> None:
     again = reconcile(caught_up.world)
 
     assert (again["found"], again["known"], again["unfinished"]) == (0, 0, False)
+
+
+@pytest.fixture
+def listening(world: World) -> Iterator[None]:
+    """An endpoint at Stripe, at an address where nobody is."""
+    asked: Any = {"url": "http://127.0.0.1:9/webhooks/stripe", "enabled_events": ["*"]}
+    made = world.stripe.v1.webhook_endpoints.create(asked)
+    yield
+    world.stripe.v1.webhook_endpoints.delete(made.id)
+
+
+@pytest.mark.usefixtures("listening")
+class TestAnEventThatStripeListsLate:
+    """Its own second lies before that of the event up to which everything is dealt with."""
+
+    @pytest.fixture
+    def passed(self, caught_up: Story, wire: Wire) -> Story:
+        """A story of a payment whose events were not listed yet when a run passed their second."""
+        another = caught_up.world.customer()
+        caught_up.buys("ten_class_pass")
+        late = {event["id"] for event in caught_up.news()}
+        caught_up.world.pass_time(1)
+        caught_up.world.pay(caught_up.world.buy("day_pass", customer=another).json["url"])
+        caught_up.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+
+        def leave_out(exchange: Exchange) -> None:
+            status, headers, text = exchange.forward()
+            found = json.loads(text)
+            found["data"] = [one for one in found["data"] if one["id"] not in late]
+            exchange.answer(status, headers, json.dumps(found).encode())
+
+        wire.inject("GET /v1/events", leave_out)
+        reconcile(caught_up.world)
+        wire.mend()
+        assert caught_up.access == {}
+        assert caught_up.world.account(customer=another)["access"]
+        return caught_up
+
+    def test_is_found_by_the_next_run_if_it_was_not_delivered(self, passed: Story) -> None:
+        report = reconcile(passed.world)
+
+        assert set(passed.access) == {"ten_class_pass"}
+        assert report["found"] >= 1
+        assert ("payment", "reconciler") in happened(passed)
+
+    def test_is_found_once(self, passed: Story) -> None:
+        reconcile(passed.world)
+
+        again = reconcile(passed.world)
+
+        assert (again["found"], again["known"], again["queued"]) == (0, 0, 0)
+
+    def test_is_not_queued_again_while_the_queue_tries_it(self, passed: Story, wire: Wire) -> None:
+        events = passed.world.services.table.client.meta.events
+
+        def away(**_: Any) -> None:
+            raise EndpointConnectionError(endpoint_url="the table's")
+
+        events.register("before-parameter-build.dynamodb.TransactWriteItems", away)
+        first = reconcile(passed.world)
+        second = reconcile(passed.world)
+        events.unregister("before-parameter-build.dynamodb.TransactWriteItems", away)
+
+        assert (first["queued"] >= 1, second["queued"]) == (True, 0)
+        assert passed.world.work_queue(100) == []
+        assert set(passed.access) == {"ten_class_pass"}
 
 
 def test_a_run_without_time_is_finished_by_the_next(caught_up: Story) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,13 +35,16 @@ class Lambda(BaseHTTPRequestHandler):
         self._answer({"Environment": {"Variables": settings}})
 
     def do_POST(self) -> None:
-        self._answer({"event": json.loads(self.rfile.read(int(self.headers["content-length"])))})
+        event = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self._answer({"event": event}, failed=isinstance(event, dict) and event.get("do") == "crash")
 
-    def _answer(self, body: Any) -> None:
+    def _answer(self, body: Any, *, failed: bool = False) -> None:
         there = "/functions/shop-" in self.path
         text = json.dumps(body if there else {"Message": f"Function not found: {self.path}"}).encode()
         self.send_response(200 if there else 404)
         self.send_header("content-length", str(len(text)))
+        if failed:
+            self.send_header("x-amz-function-error", "Unhandled")
         if not there:
             self.send_header("x-amzn-errortype", "ResourceNotFoundException")
         self.end_headers()
@@ -49,11 +54,33 @@ class Lambda(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def shop(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A world that is deployed as `shop`."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Lambda) as server:
+@contextmanager
+def deployed(made: World) -> Iterator[World]:
+    """Deploy the world *made* as `shop` while the block runs."""
+    with pytest.MonkeyPatch.context() as patch, ThreadingHTTPServer(("127.0.0.1", 0), Lambda) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
-        yield world
+        patch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
+        yield made
         server.shutdown()
+
+
+@pytest.fixture
+def shop(world: World) -> Iterator[World]:
+    """A world that is deployed as `shop`."""
+    with deployed(world) as made:
+        yield made
+
+
+@pytest.fixture
+def new_shop(fresh_world: World) -> Iterator[World]:
+    """A world that is deployed as `shop`, in which nothing has happened yet."""
+    with deployed(fresh_world) as made:
+        yield made
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let a command hear Ctrl-C, also if a shell has started the tests in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -211,14 +211,6 @@ def test_wrong_usage_is_another_failure_and_shows_the_right_one(
     said = capsys.readouterr().err
     assert said.startswith("Usage: paidup ")
     assert told in said
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let what the test starts hear Ctrl-C, also if a shell has started the tests in the background, deaf to it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -74,7 +74,8 @@ def told(shop: World, door: Door) -> Iterator[str]:
     made = shop.stripe.v1.webhook_endpoints.create({"url": f"{door.url}/webhooks/stripe", "enabled_events": ["*"]})
     hold(WEBHOOK_SECRET, str(made.secret))
     yield str(made.id)
-    shop.stripe.v1.webhook_endpoints.delete(made.id)
+    for one in shop.stripe.v1.webhook_endpoints.list().data:
+        shop.stripe.v1.webhook_endpoints.delete(one.id)
 
 
 def put(name: str, value: Any) -> None:
@@ -202,15 +203,46 @@ def test_a_signing_secret_that_was_wrong_for_five_minutes(well: World, capsys: p
     assert "newer ones came" in found["deliveries"]["found"]
 
 
-def test_an_endpoint_that_is_disabled_is_named_and_the_secret_is_not(
-    well: World, told: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("fault", "named", "todo"),
+    [
+        ("missing", "the provider has no webhook endpoint", "make one for {url} "),
+        ("wrong-url", "no endpoint at the provider has the URL {url}", "change the endpoint's URL"),
+        ("disabled", "the endpoint is disabled", "enable it"),
+        ("event-types", "the endpoint is not told of charge.dispute.closed, ", "subscribe it"),
+    ],
+)
+def test_an_endpoint_that_cannot_tell_is_named_with_what_to_do_and_the_secret_is_not(
+    well: World, told: str, door: Door, capsys: pytest.CaptureFixture[str], fault: str, named: str, todo: str
 ) -> None:
-    well.stripe.v1.webhook_endpoints.update(told, {"disabled": True})
+    endpoints, url = well.stripe.v1.webhook_endpoints, f"{door.url}/webhooks/stripe"
+    match fault:
+        case "missing":
+            endpoints.delete(told)
+        case "wrong-url":
+            endpoints.update(told, {"url": "https://old.example/webhooks/stripe"})
+        case "disabled":
+            endpoints.update(told, {"disabled": True})
+        case "event-types":
+            endpoints.update(told, {"enabled_events": ["checkout.session.completed"]})
 
     code, found = examined(capsys)
 
     assert (code, wrong(found)) == (1, {"webhook endpoint"})
-    assert "is disabled" in found["webhook endpoint"]["found"]
+    assert found["webhook endpoint"]["found"].startswith(named.format(url=url))
+    assert found["webhook endpoint"]["todo"].startswith(todo.format(url=url))
+    assert "checkout.session.completed" not in found["webhook endpoint"]["found"]
+
+
+def test_an_endpoint_that_was_mended_is_well_again(well: World, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    endpoints = well.stripe.v1.webhook_endpoints
+    url = str(endpoints.retrieve(told).url)
+    endpoints.update(told, {"url": "https://old.example/", "enabled_events": ["charge.refunded"], "disabled": True})
+    assert wrong(examined(capsys)[1]) == {"webhook endpoint"}
+
+    endpoints.update(told, {"url": url, "enabled_events": ["*"], "disabled": False})
+
+    assert examined(capsys)[0] == 0
 
 
 def test_an_api_that_answers_everybody_with_200(well: World, door: Door, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,6 +140,85 @@ def test_nothing_is_done_without_a_reason_and_a_refusal_is_answered_where_it_was
     assert sent(web, refused) == {"reason": WHY}
 
 
+@pytest.mark.parametrize(
+    ("step", "button", "done"),
+    [("grant", "Grant it", "co_1 is active."), ("refund", "Refund it", "co_1 is refunding.")],
+)
+def test_a_case_is_decided_and_is_gone(sam: Page, web: Web, step: str, button: str, done: str) -> None:
+    decided = f"POST /support/customers/usr_ada/purchases/co_1/{step}"
+    web.answers["GET /support/cases"] = [
+        Answer(body={"cases": [a_case()], "more": False}),
+        Answer(body={"cases": [], "more": False}),
+    ]
+    web.answers[decided] = Answer(body={"done": done})
+    sam.goto("/desk")
+    sam.get_by_role("button", name=button).click()
+    assert faults(sam) == []
+
+    sam.get_by_label("Reason").fill(WHY)
+    sam.get_by_role("button", name=button).click()
+
+    expect(sam.get_by_text(done, exact=True).first).to_be_visible()
+    expect(sam.get_by_text("No case is open.")).to_be_visible()
+    assert sent(web, decided) == {"reason": WHY}
+
+
+def test_a_refund_that_is_made_is_told_where_it_was_asked_and_shown(sam: Page, web: Web) -> None:
+    made = "POST /support/customers/usr_ada/purchases/co_1/refund"
+    after = a_purchase(refs=[], registers=[], open_cases=[], paid_at=LATER, status="refunded", refunded=4950)
+    web.answers["GET /support/customers/usr_ada"] = [a_file(), a_file(purchases=[after])]
+    web.answers[made] = Answer(body={"done": "co_1 is refunded."})
+    sam.goto("/desk#usr_ada")
+    sam.get_by_role("button", name="Refund: Monthly membership").click()
+
+    sam.get_by_label("Reason").fill(WHY)
+    sam.get_by_role("button", name="Refund: Monthly membership").click()
+
+    card = sam.get_by_role("region", name="Purchases").get_by_role("listitem")
+    expect(card).to_contain_text("co_1 is refunded.")
+    expect(card).to_contain_text("Refunded")
+    assert (web.times(made), sent(web, made)) == (1, {"reason": WHY})
+    assert faults(sam) == []
+
+
+def test_everything_is_moved_to_another_customer_who_must_be_named(sam: Page, web: Web) -> None:
+    moved, told = "POST /support/customers/usr_ada/move", "1 purchases moved from usr_ada to usr_eve."
+    web.answers["GET /support/customers/usr_ada"] = [a_file(), a_file(purchases=[])]
+    web.answers[moved] = Answer(body={"done": told})
+    sam.goto("/desk#usr_ada")
+    sam.get_by_role("button", name="Move everything").click()
+    sam.get_by_label("Reason").fill(WHY)
+
+    sam.get_by_role("button", name="Move everything").click()
+    expect(sam.get_by_label("To the customer id")).to_be_focused()
+    assert web.times(moved) == 0
+    sam.get_by_label("To the customer id").fill("usr_eve")
+    sam.get_by_role("button", name="Move everything").click()
+
+    expect(sam.get_by_text(told, exact=True).first).to_be_visible()
+    expect(sam.get_by_text("Nothing was bought.")).to_be_visible()
+    assert (web.times(moved), sent(web, moved)) == (1, {"to": "usr_eve", "reason": WHY})
+    assert faults(sam) == []
+
+
+def test_a_payment_is_given_to_the_customer_who_is_shown(sam: Page, web: Web) -> None:
+    assigned, told = "POST /support/customers/usr_ada/assign", "pi_1 belongs to usr_ada as ten. It grants access."
+    web.answers["GET /support/customers/usr_ada"] = [a_file(purchases=[]), a_file()]
+    web.answers[assigned] = Answer(body={"done": told})
+    sam.goto("/desk#usr_ada")
+    sam.get_by_role("button", name="Assign a payment").click()
+
+    sam.get_by_label("Payment or subscription").fill("pi_1")
+    sam.get_by_label("It paid for").select_option("ten")
+    sam.get_by_label("Reason").fill(WHY)
+    sam.get_by_role("button", name="Assign a payment").click()
+
+    expect(sam.get_by_text(told, exact=True).first).to_be_visible()
+    expect(sam.get_by_role("region", name="Purchases")).to_contain_text("Monthly membership")
+    assert sent(web, assigned) == {"payment": "pi_1", "offer_id": "ten", "reason": WHY}
+    assert faults(sam) == []
+
+
 def test_an_e_mail_address_is_sent_in_a_body_alone(sam: Page, web: Web) -> None:
     found = {"customers": ["usr_ada"], "provider": None, "unassigned": None, "renews": False}
     web.answers["POST /support/find"] = Answer(body=found)

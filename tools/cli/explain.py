@@ -33,7 +33,8 @@ def explain(
 ) -> None:
     """Tell what is known of a customer or a payment: purchases, cases, failed events, and what happened when.
 
-    The customer's own id, a reference, an e-mail address and every id of the provider find it.
+    The customer's own id, a reference, an e-mail address and every id of the provider find it. If nobody is found, it
+    ends with 1.
 
     Example: paidup explain pi_3Q0w8m2eZvKYlo2C1a2b3c4d --stack paidup
     """
@@ -43,9 +44,9 @@ def explain(
     if as_json:
         views = [asdict(CustomerView.of(one, now=now, policy=there.policy)) for one in files]
         print_json({"customers": views, "unassigned": found.payment.ref if found.payment else None})
-        return
-    for file in files:
-        _tell(file, there, now=now)
+    else:
+        for file in files:
+            _tell(file, there, now=now)
     if not files:
         raise Stopped(_nobody(found))
 

@@ -52,6 +52,7 @@ def invoke(
 
     Several functions run one after the other, on the same data. The first one that raises ends it, with exit code 1.
     An HTTP answer is an answer, whatever its status. What functions log in this process goes to standard error.
+    With --json, the answers of several functions are one list.
 
     Example: paidup invoke --in-process subscription_status events/subscription_status.json
     """
@@ -62,14 +63,22 @@ def invoke(
     named = [(function, _event(source)) for function, source in zip(calls[::2], calls[1::2], strict=True)]
     if sign and not any(is_webhook(event) for _, event in named):
         raise Stopped("There is nothing to sign: a webhook has a body of text and a stripe-signature.")
+    answers: list[Any] = []
+    failed = False
     with _target(context, stack, in_process=in_process) as target:
         for function, event in named:
             if sign and target.sign and is_webhook(event):
                 event = target.sign(event)
             answer = target.call(function, event)
-            _print(json.loads(answer.payload or b"null"), as_json=as_json)
-            if answer.failed:
-                raise typer.Exit(1)
+            answers.append(json.loads(answer.payload or b"null"))
+            failed = answer.failed
+            if not as_json:
+                _print(answers[-1])
+            if failed:
+                break
+    if as_json:
+        print_json(answers if len(named) > 1 else answers[0])
+    raise typer.Exit(1 if failed else 0)
 
 
 @contextmanager
@@ -118,9 +127,9 @@ def _event(source: str) -> Any:
         raise Stopped(f"{source} is not JSON: {error}.") from None
 
 
-def _print(answer: Any, *, as_json: bool) -> None:
+def _print(answer: Any) -> None:
     """Print *answer* as it is, or one over HTTP as people read it: status, headers, body."""
-    if as_json or not isinstance(answer, dict) or "statusCode" not in answer:
+    if not isinstance(answer, dict) or "statusCode" not in answer:
         print_json(answer)
         return
     print(f"HTTP {answer['statusCode']}")

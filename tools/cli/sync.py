@@ -1,16 +1,17 @@
 """`paidup sync`: everything that the providers know about a customer, settled."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from paidup.edge import clock
 from paidup.flows.desk import find
-from paidup.flows.services import Services
+from paidup.flows.sync import SyncResult
 from paidup.flows.sync import sync as settle_history
 
 from tools.cli.options import AsJson, Stack, new_app
-from tools.cli.output import Stopped, show, waiting
+from tools.cli.output import Stopped, show, telling
 from tools.cli.target import services
 
 COLUMNS = {
@@ -35,26 +36,32 @@ def sync(
     """Settle what the providers know about a customer: the last 30 days' payments, and all subscriptions.
 
     It is what a customer does who presses "Missing a pass?". If something cannot be read or settled, it ends with 1.
+    What is settled stays settled, so it can be stopped, and run again.
 
     Example: paidup sync --email ada@example.com --stack paidup
     """
     if (customer is None) == (email is None):
         raise typer.BadParameter("Name a customer, or an address by --email.")
-    with services(context, stack) as there, waiting("Asking the providers …"):
-        found = {
-            one: settle_history(one, email, there, now=clock.now()) for one in _meant(customer or email or "", there)
-        }
+    with services(context, stack) as there, telling() as tell:
+        tell("Looking for the customer …")
+        meant, found = find(customer or email or "", there).customer_ids, dict[str, SyncResult]()
+        for n, one in enumerate(meant, start=1):
+            so_far = _told(f"Customer {n:,} of {len(meant):,}", tell)
+            so_far(0)
+            found[one] = settle_history(one, email, there, now=clock.now(), progress=so_far)
+        tell("")
     rows: list[dict[str, Any]] = [{"customer_id": one, **asdict(result)} for one, result in found.items()]
     if not as_json:
         rows = [row | {"granted": ", ".join(row["granted"]), "problems": len(row["problems"])} for row in rows]
-    show(rows, COLUMNS, as_json=as_json, nothing="Nobody was found.")
+    if found or as_json:
+        show(rows, COLUMNS, as_json=as_json, nothing="")
+    if not found:
+        raise Stopped("Nobody was found. A customer is known once they opened a checkout.")
     for result in found.values():
-        for one in result.problems:
-            typer.echo(f"paidup: {one.ref} could not be settled: {one.why}", err=True)
+        for problem in result.problems:
+            typer.echo(f"paidup: {problem.ref} could not be settled: {problem.why}", err=True)
     raise typer.Exit(1 if any(result.problems for result in found.values()) else 0)
 
 
-def _meant(query: str, there: Services) -> tuple[str, ...]:
-    if found := find(query, there).customer_ids:
-        return found
-    raise Stopped("Nobody was found. A customer is known once they opened a checkout.")
+def _told(who: str, tell: Callable[[str], None]) -> Callable[[int], None]:
+    return lambda scanned: tell(f"{who}: {scanned:,} objects are settled …")

@@ -51,6 +51,8 @@ def verify(
             raise typer.Exit(0 if found.good else 1)
         _show(found, as_json=False, mended=None, to_people=as_json)
         if not yes and not _agreed(found):
+            if as_json:
+                _show(found, as_json=True, mended=0)
             raise Stopped("Nothing was mended.")
         left = mend(found, there, tell=tell)
         tell("")

@@ -164,6 +164,11 @@ class MemoryProvider(Finding):
             if cursor or self.told[n].at >= since:
                 yield self.told_as_event(n)
 
+    def undelivered(self, *, since: int) -> Iterator[WebhookEvent]:
+        """See `Provider.undelivered`. It delivers nothing by itself: if anybody listens, they have taken nothing."""
+        self._asked("undelivered")
+        return (self.told_as_event(n) for n, one in enumerate(self.told) if self.listeners and one.at >= since)
+
     def endpoints(self) -> list[Endpoint]:
         """See `Provider.endpoints`: the addresses that `listeners` names are told of everything."""
         self._asked("endpoints")

@@ -37,7 +37,7 @@ def receive(event: WebhookEvent, services: Services, *, now: int) -> Received:
     if not event.relevant:
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
         return Received(received="ignored")
-    delay_s = 0
+    delay_s, started = 0, time.monotonic()
     if event.urgent:
         with all_within(SETTLE_WITHIN_S):
             try:
@@ -45,7 +45,7 @@ def receive(event: WebhookEvent, services: Services, *, now: int) -> Received:
             except Exception as error:
                 delay_s = AGAIN_IN_S if isinstance(error, SecondNotOver) else 0
                 logger.warning("event.unsettled", event_id=event.event_id, type=event.type, why=type(error).__name__)
-                _record_unsettled(event, services, error, now=now)
+                _record_unsettled(event, services, error, now=now, started=started)
             else:
                 return Received(received="settled")
     services.webhooks().put(event.provider, event.body, channel=Channel.WEBHOOK, heard_at=now, delay_s=delay_s)
@@ -73,12 +73,12 @@ def retry_event(
         with within(min(QUEUE_WITHIN_S, left_s)):
             process_event(event, services, now=now, attempt=attempt, channel=channel, heard_at=heard_at)
     except Malformed as error:
-        record_failure(event, services, error, now=now, attempt=attempt, ms=_ms_since(started))
+        record_failure(event, services, error, now=now, attempt=attempt, started=started)
     except SecondNotOver:
         logger.info("event.postponed", event_id=event.event_id, type=event.type, attempt=attempt)
         raise
     except Exception as error:
-        record_failure(event, services, error, now=now, attempt=attempt, ms=_ms_since(started))
+        record_failure(event, services, error, now=now, attempt=attempt, started=started)
         raise
 
 
@@ -101,6 +101,7 @@ def process_event(
     Raises NotYetKnown, ProviderUnavailable and Contended: the event must be retried later.
     Raises Malformed if it can never be settled.
     """
+    started = time.monotonic()
     known = services.table.event(event.provider, event.event_id)
     if known and known.dealt_with and not anew:
         logger.info("event.known", event_id=event.event_id, type=event.type)
@@ -110,33 +111,34 @@ def process_event(
     if facts and known is None and channel is Channel.RECONCILER:
         metrics.count("EventUntold")
     if facts:
-        started = time.monotonic()
         settle(facts, channel, services, now=now, heard_at=heard_at, comes_back=True)
         record = replace(
             record,
             status=EventStatus.SETTLED,
-            ms=_ms_since(started),
             purchase_id=facts[0].purchase_id,
             customer_id=facts[0].customer_id,
         )
     else:
         metrics.count("EventIgnored")
         logger.info("event.ignored", event_id=event.event_id, type=event.type)
-    services.table.log(record)
+    services.table.log(replace(record, ms=_ms_since(started)))
     return bool(facts)
 
 
 def record_failure(
-    event: WebhookEvent, services: Services, error: Exception, *, now: int, attempt: int, ms: int = 0
+    event: WebhookEvent, services: Services, error: Exception, *, now: int, attempt: int, started: float
 ) -> EventRecord:
-    """Record that *event* could not be settled in *ms* milliseconds, and why. It is listed until it is settled."""
+    """Record that *event* could not be settled, and why. It is listed until it is settled.
+
+    The try *started* at that second of the clock that only runs on (`time.monotonic`).
+    """
     why = sentence_of(error)
     record = replace(
         event_record(event, services, now=now, attempt=attempt),
         status=EventStatus.FAILED,
         error=why,
         traceback=traceback_of(error),
-        ms=ms,
+        ms=_ms_since(started),
     )
     services.table.log(record)
     metrics.count("EventFailed")
@@ -144,12 +146,12 @@ def record_failure(
     return record
 
 
-def _record_unsettled(event: WebhookEvent, services: Services, error: Exception, *, now: int) -> None:
+def _record_unsettled(event: WebhookEvent, services: Services, error: Exception, *, now: int, started: float) -> None:
     """Record that an urgent *event* was not settled at once, if there is time. The queue keeps the event anyway."""
     if isinstance(error, SecondNotOver):
         return
     try:
-        record_failure(event, services, error, now=now, attempt=1)
+        record_failure(event, services, error, now=now, attempt=1, started=started)
     except Exception as unrecorded:
         logger.warning("event.unrecorded", event_id=event.event_id, why=type(unrecorded).__name__)
 

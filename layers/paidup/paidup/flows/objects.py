@@ -13,6 +13,7 @@ from paidup.model.news import brings_news
 from paidup.model.provider import Provider, Report
 from paidup.model.purchase import Purchase
 from paidup.model.reconciliation import WEBHOOKS_COME_WITHIN_S, ObjectsReport, Round, Stage, next_round
+from paidup.outside import metrics
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
 
@@ -124,16 +125,20 @@ class _Reading:
         except BudgetSpent:
             raise  # the next run goes on with this object
         except Refusal as refusal:
-            self.report.problems += 1
             self.outages += isinstance(refusal, ProviderUnavailable)
             logger.warning("object.unsettled", provider=self.provider.name, ref=one.ref, why=refusal.slug)
+            self._count_problem(refusal.slug)
             return
         except Exception:
-            self.report.problems += 1
             logger.exception("object.unsettled", provider=self.provider.name, ref=one.ref)
+            self._count_problem("crash")
             return
         self.report.found += news
         self.report.known += not news
+
+    def _count_problem(self, reason: str) -> None:
+        self.report.problems += 1
+        metrics.count("ObjectUnsettled", reason=reason)
 
     def _settled(self, facts: Sequence[Fact]) -> bool:
         """Settle *facts* about one purchase, and return whether they were news. What was just paid is left to its

@@ -49,8 +49,7 @@ def replay(provider: str, event_id: str, services: Services, decision: Decision)
     except SecondNotOver:
         raise
     except Exception as error:
-        ms = int((time.monotonic() - started) * 1000)
-        failed = record_failure(event, services, error, now=decision.now, attempt=attempt, ms=ms)
+        failed = record_failure(event, services, error, now=decision.now, attempt=attempt, started=started)
         dead_at = known.dead_at if known else None
         return _signed(replace(failed, dead_at=dead_at), services, decision)
     if not event.relevant:
@@ -70,12 +69,13 @@ def replay_failed(
     most: int,
     before: int | None,
     time_left: Callable[[], float],
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> ReplayRun:
     """Replay up to *most* failed events, the longest failed first. With *dry_run*, only say which.
 
     The events are listed once, so one that fails again is not replayed again. To go on, call with *before* as the
     `begun_at` of the run before: what failed again since then is left out. The run ends before *time_left* (seconds)
-    is over.
+    is over. *progress* hears how many events are dealt with, and of how many.
     """
     begun_at = before or decision.now
     listed = services.table.failed_before(before or decision.now + 1, most=most + 1)
@@ -83,6 +83,7 @@ def replay_failed(
     if dry_run:
         return ReplayRun(begun_at=begun_at, events=tuple(due), more=more)
     done: list[EventRecord] = []
+    progress(0, len(due))
     for record in due:
         if time_left() < SPARE_S:
             more = True
@@ -91,6 +92,7 @@ def replay_failed(
             done.append(replay(record.provider, record.event_id, services, decision))
         except Refusal as refusal:
             done.append(replace(record, error=str(refusal)))
+        progress(len(done), len(due))
     return ReplayRun(begun_at=begun_at, events=tuple(done), more=more)
 
 

@@ -1,5 +1,6 @@
 """Syncing: a customer misses a purchase, so everything that the providers know about them is settled."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from paidup.flows.services import Services
@@ -38,17 +39,25 @@ class SyncResult:
     problems: tuple[Problem, ...]
 
 
-def sync(customer_id: str, email: str | None, services: Services, *, now: int) -> SyncResult:
+def sync(
+    customer_id: str,
+    email: str | None,
+    services: Services,
+    *,
+    now: int,
+    progress: Callable[[int], None] = lambda *_: None,
+) -> SyncResult:
     """Settle what every provider knows about the customer: the last 30 days' payments, all subscriptions, and refunds.
 
     If an object cannot be read or settled, it becomes a problem of the result, and the rest is settled. A customer has
     one sync at a time, and six a minute. Raises TooManyRequests beyond that, and if the read budget is spent: what was
     settled by then stays settled. Raises ProviderUnavailable and ProviderRefused only if nothing at all was listed.
+    *progress* hears how many objects were looked at.
     """
     account = _begin(customer_id, services, now=now)
     try:
         with within(SYNC_WITHIN_S):
-            return _settle_history(account, email, services, now=now)
+            return _settle_history(account, email, services, _Progress(tell=progress), now=now)
     except BudgetSpent as spent:
         retry_after_s = min(spent.retry_after_s or A_MINUTE_S, LONGEST_PAUSE_S)
         raise TooManyRequests("Too much is asked of the payment provider.", retry_after_s=retry_after_s) from spent
@@ -58,8 +67,9 @@ def sync(customer_id: str, email: str | None, services: Services, *, now: int) -
 
 @dataclass(slots=True, kw_only=True)
 class _Progress:
-    """What a sync did so far. `unlisted` is why a list could not be read."""
+    """What a sync did so far, and who is told of it. `unlisted` is why a list could not be read."""
 
+    tell: Callable[[int], None]
     scanned: int = 0
     unchanged: int = 0
     granted: list[str] = field(default_factory=list)
@@ -67,8 +77,10 @@ class _Progress:
     unlisted: Refusal | None = None
 
 
-def _settle_history(account: Account, email: str | None, services: Services, *, now: int) -> SyncResult:
-    done, since = _Progress(), now - services.policy.sync_window_s
+def _settle_history(
+    account: Account, email: str | None, services: Services, done: _Progress, *, now: int
+) -> SyncResult:
+    since = now - services.policy.sync_window_s
     for name in services.providers:
         listings = services.provider(name).history(
             account.customer_refs(name), email, since=since, known=services.table, customer_id=account.customer_id
@@ -89,6 +101,7 @@ def _settle_listing(listing: Listing, customer_id: str, services: Services, done
         for found in listing.reports:
             done.scanned += 1
             done.unchanged += not _news(found, customer_id, services, done, now=now)
+            done.tell(done.scanned)
     except Refusal as refusal:
         done.unlisted = refusal
         done.problems.append(Problem(ref=listing.name, why=str(refusal)))

@@ -255,6 +255,12 @@ class Provider(Protocol):
         Without a cursor, yield those since *since* (epoch seconds).
         """
 
+    def undelivered(self, *, since: int) -> Iterator[WebhookEvent]:
+        """Yield the relevant events since *since* (epoch seconds) that an endpoint has not taken, the oldest first.
+
+        If a provider does not say what was taken, yield all events since then.
+        """
+
     def objects(self, cursor: str | None, *, since: int, known: Known) -> Iterator[Report]:
         """Yield what all customers have: every running subscription, and what was made since *since* (epoch seconds).
 

@@ -7,6 +7,7 @@ from paidup.model.policy import DAY_S
 
 WEBHOOKS_COME_WITHIN_S = 45  # beside five minutes, that leaves a run 15 s until somebody has waited for six
 FIRST_LOOK_S = DAY_S
+LISTED_LATE_S = 3_600  # how much later than its own second an event may stand in the provider's list
 LISTED_FOR_S = 29 * DAY_S  # providers keep their events for 30 days
 
 EVERY_S = 3_600  # how often all objects are read

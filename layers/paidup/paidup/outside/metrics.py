@@ -30,6 +30,7 @@ UNITS: Mapping[str, MetricUnit] = MappingProxyType(
         "EventFailed": COUNT,  # tries to settle an event
         "EventIgnored": COUNT,  # events of another product on the same account, each once
         "EventUntold": COUNT,  # events of the provider's list that no webhook told
+        "ObjectUnsettled": COUNT,  # objects of the hourly round; reason: a refusal's slug, or crash
         "EndpointFault": COUNT,  # of the webhook endpoint at a provider; reason
         "RefundStuck": COUNT,  # failed tries to refund, from the sixth on
         "SweepLag": MS,  # how long the thing that waited longest was due

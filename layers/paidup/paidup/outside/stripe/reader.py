@@ -1,7 +1,7 @@
 """Reading from Stripe: it turns events into facts, fetches what they lack, decides ties and lists histories."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -215,10 +215,19 @@ class Reader(Owners):
         with translate_errors("for its events"):
             page = self.api.v1.events.list(asked)
             found = page.auto_paging_iter() if cursor else reversed(list(page.auto_paging_iter()))
-            for event in found:
-                if event.type in webhook.HANDLED:
-                    body = json.dumps(event.to_dict(), default=str)  # the library reads decimal texts as Decimal
-                    yield webhook.read(body, api_key=self.api_key())
+            yield from self._relevant(found)
+
+    def undelivered(self, *, since: int) -> Iterator[WebhookEvent]:
+        """See `Provider.undelivered`."""
+        asked: Any = {"limit": 100, "created": {"gte": since}, "delivery_success": False}
+        with translate_errors("for events that were not delivered"):
+            yield from self._relevant(reversed(list(self.api.v1.events.list(asked).auto_paging_iter())))
+
+    def _relevant(self, events: Iterable[Any]) -> Iterator[WebhookEvent]:
+        for event in events:
+            if event.type in webhook.HANDLED:
+                body = json.dumps(event.to_dict(), default=str)  # the library reads decimal texts as Decimal
+                yield webhook.read(body, api_key=self.api_key())
 
     def endpoints(self) -> list[Endpoint]:
         """See `Provider.endpoints`. An endpoint that is told of `*` is told of everything."""
