@@ -17,6 +17,7 @@ from paidup.model.reconciliation import (
     Cursor,
     ReconcileReport,
     looks_back_to,
+    looks_behind,
 )
 from paidup.outside.deadline import within
 from paidup.outside.log import logger
@@ -29,7 +30,8 @@ SAVED_EVERY = 25
 def reconcile(services: Services, *, run_id: str, now: int, time_left: Callable[[], float]) -> ReconcileReport:
     """Settle the events of every provider that no webhook told, from where the last run ended until 45 s ago.
 
-    An event that the provider lists late stands behind the cursor. It is found for an hour, if it was not delivered.
+    An event that the provider lists late stands behind the cursor. If it was not delivered, one run of each hour finds
+    it.
 
     *run_id* names this run, *now* is in epoch seconds, *time_left* returns the seconds that are left. One run at a time
     has the lease, which frees itself. The cursor moves only past events that are settled, or safe in the queue. So a
@@ -55,10 +57,11 @@ def reconcile(services: Services, *, run_id: str, now: int, time_left: Callable[
 def _read_on(
     provider: str, name: str, services: Services, report: ReconcileReport, time_left: Callable[[], float], *, now: int
 ) -> None:
-    """Deal with the events of *provider* after the cursor, and then with those that were listed behind it."""
+    """Deal with the events of *provider* after the cursor, and once an hour with those that were listed behind it."""
     try:
         _read_after_cursor(provider, name, services, report, time_left, now=now)
-        _read_behind_cursor(provider, services, report, time_left, now=now)
+        if looks_behind(now=now):
+            _read_behind_cursor(provider, services, report, time_left, now=now)
     except (ProviderUnavailable, ProviderRefused, BudgetSpent) as refusal:
         logger.warning("events.unlisted", provider=provider, why=refusal.slug)
         report.unfinished = True
