@@ -40,8 +40,10 @@ class Stack:
     def standing_still(self) -> Iterator[None]:
         """Let time pass for the providers and the functions by `pass_time` alone while the block runs."""
         self._clock(stand_still=True)
-        yield
-        self._clock(stand_still=False)
+        try:
+            yield
+        finally:
+            self._clock(stand_still=False)
 
     def undelivered(self) -> list[str]:
         """The ids of the provider's events that are on their way to the webhook, and that it does not ignore."""
