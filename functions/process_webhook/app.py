@@ -4,11 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from paidup.edge import clock, settings
-from paidup.edge.batch import each_record
+from paidup.edge.batch import Delivery, each_record
 from paidup.edge.services import SETTINGS, open_services
 from paidup.flows.events import retry_event
 from paidup.model.fact import Channel
-from paidup.outside.queue import Delivery
 
 SPARE_S = 3.0
 

@@ -196,7 +196,7 @@ def test_a_webhook_that_comes_a_minute_after_the_poll_changes_nothing_and_pushes
         regular.sees(payment_page(shop))
         pay(shop)
         stack.pass_time(5)  # the poll asks the provider from the third second on
-        regular.sees(headed(shop, "Your pass is active"))
+        regular.sees(headed(shop, "Your subscription is active"))
         regular.sees(headed(members, "Welcome, member"))
         shop.get_by_text("What happened").click()
         expect(shop.get_by_role("main")).to_contain_text("by poll")

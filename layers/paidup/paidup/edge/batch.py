@@ -9,6 +9,8 @@ from paidup.model.errors import Refusal, SecondNotOver
 from paidup.outside.log import logger
 from paidup.outside.queue import Delivery
 
+__all__ = ["Delivery", "each_record"]
+
 type Record = dict[str, Any]
 
 
