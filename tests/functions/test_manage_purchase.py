@@ -154,12 +154,13 @@ class TestChanging:
         told = change(monthly, "a_little_more", preview="true").json
         found = change(monthly, "a_little_more")
 
-        assert (told["due_now"], told["next_amount"]) == (0, 4_930)
+        assert told["due_now"] == 0
         assert (found.status, found.json["state"], found.json["status"]) == (200, "changed", "active")
         assert monthly.access == {"a_little_more": monthly.period_end() + GRACE}
         monthly.world.pass_time(30 * DAY)
         monthly.hear()
         assert 4_930 < invoices(monthly)[0]["amount_paid"] < 4_930 + 50
+        assert abs(invoices(monthly)[0]["amount_paid"] - told["next_amount"]) <= 1  # seconds had passed
         assert monthly.access == {"a_little_more": monthly.period_end() + GRACE}
 
     def test_and_back_sells_the_first_offer_again(self, monthly: Story) -> None:

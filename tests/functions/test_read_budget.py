@@ -209,17 +209,30 @@ class TestARefusalOfStripes:
         waits = fresh_world.sync()
         assert (waits.status, waits.headers["retry-after"]) == (429, "7")
 
-    def test_of_one_object_that_another_request_holds_lets_nobody_wait(
-        self, fresh_world: World, lost: dict[str, str], rationed: Wire
+    @pytest.mark.parametrize(
+        "header", [("Stripe-Should-Retry", "true"), ("Stripe-Rate-Limited-Reason", "resource-specific")]
+    )
+    def test_of_one_object_lets_nobody_wait(
+        self, fresh_world: World, lost: dict[str, str], rationed: Wire, header: tuple[str, str]
     ) -> None:
-        held = b'{"error": {"type": "invalid_request_error", "code": "lock_timeout", "message": "Busy."}}'
-        busy = [("Stripe-Should-Retry", "true"), ("Retry-After", "30")]
-        rationed.inject(PAGES, lambda exchange: exchange.answer(429, busy, held))
+        busy = [header, ("Retry-After", "30")]
+        rationed.inject(PAGES, lambda exchange: exchange.answer(429, busy, b'{"error": {"code": "lock_timeout"}}'))
         fresh_world.sweep()
         rationed.mend()
         fresh_world.pass_time(3)
 
         assert fresh_world.sync(customer="buyer-3").status == 200
+
+    @pytest.mark.parametrize(("reason", "waits"), [("endpoint-rate", False), ("global-rate", True)])
+    def test_of_what_is_written_is_about_reading_only_if_it_is_about_everything(
+        self, fresh_world: World, rationed: Wire, reason: str, *, waits: bool
+    ) -> None:
+        refusal = [("Stripe-Rate-Limited-Reason", reason), ("Retry-After", "30")]
+        rationed.inject("POST /v1/customers", lambda exchange: exchange.answer(429, refusal, b'{"error": {}}'))
+        assert fresh_world.buy().status == 503
+        rationed.mend()
+
+        assert fresh_world.sync().status == (429 if waits else 200)
 
     def test_of_a_webhook_lets_everybody_wait_too(
         self, fresh_world: World, lost: dict[str, str], rationed: Wire

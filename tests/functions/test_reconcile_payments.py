@@ -166,6 +166,14 @@ class TestAnEventThatStripeListsLate:
         assert report["found"] >= 1
         assert ("payment", "reconciler") in happened(passed)
 
+    def test_is_asked_for_in_the_first_minutes_of_an_hour(self, passed: Story, wire: Wire) -> None:
+        passed.world.pass_time(EVERY_S // 2)
+        wire.asked.clear()
+
+        assert reconcile(passed.world)["found"] == 0
+
+        assert not [one for one in wire.asked if "delivery_success" in one]
+
     def test_is_found_once(self, passed: Story) -> None:
         reconcile(passed.world)
 
@@ -180,9 +188,11 @@ class TestAnEventThatStripeListsLate:
             raise EndpointConnectionError(endpoint_url="the table's")
 
         events.register("before-parameter-build.dynamodb.TransactWriteItems", away)
-        first = reconcile(passed.world)
-        second = reconcile(passed.world)
-        events.unregister("before-parameter-build.dynamodb.TransactWriteItems", away)
+        try:
+            first = reconcile(passed.world)
+            second = reconcile(passed.world)
+        finally:
+            events.unregister("before-parameter-build.dynamodb.TransactWriteItems", away)
 
         assert (first["queued"] >= 1, second["queued"]) == (True, 0)
         assert passed.world.work_queue(100) == []

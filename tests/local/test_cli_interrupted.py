@@ -217,7 +217,7 @@ def test_people_see_how_far_a_sync_is(shop: World, line: Wire, rich: Story, monk
     def answer_once_it_is_told(exchange: Exchange) -> None:
         nonlocal asked
         asked += 1
-        said = f"Customer 1 of 1: {asked} objects are settled"  # the page that nobody paid on is one
+        said = f"Customer 1 of 1: {asked} objects were looked at"  # the page that nobody paid on is one
         patient.eventually(lambda: said in terminal.getvalue())
         pass_on(exchange)
 

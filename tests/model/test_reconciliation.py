@@ -1,6 +1,9 @@
 """When the objects of a provider are read, and how far back."""
 
-from paidup.model.reconciliation import DEEP_S, OVERLAP_S, Round, Stage, next_round
+import pytest
+from paidup.model.reconciliation import DEEP_S, OVERLAP_S, RUN_EVERY_S, Round, Stage, looks_behind, next_round
+
+from tools.local import template
 
 HOUR, DAY = 3_600, 86_400
 NOON = 1_795_251_600
@@ -41,3 +44,16 @@ def test_after_a_long_outage_nothing_is_left_out() -> None:
 
     assert began is not None
     assert began.since == NOON - OVERLAP_S
+
+
+def test_runs_come_as_often_as_the_template_says() -> None:
+    (schedule,) = [one for one in template.read().schedules if one.function == "reconcile_payments"]
+
+    assert schedule.every_s == RUN_EVERY_S
+
+
+@pytest.mark.parametrize("first", [0, 1, 299])
+def test_whenever_runs_begin_one_or_two_of_each_hour_look_behind_the_place_that_was_reached(first: int) -> None:
+    runs = range(NOON - NOON % HOUR + first, NOON + HOUR, RUN_EVERY_S)[:12]
+
+    assert sum(looks_behind(now=now) for now in runs) in (1, 2)

@@ -103,7 +103,7 @@ def test_a_hidden_tab_asks_nothing_until_it_is_seen_again(ada: Page, web: Web) -
         (purchase("failed", a_purchase(status="quarantined")), "We are checking this payment"),
         (purchase("expired"), "The payment page has expired"),
         (purchase("expired", moments=[{"what": "checkout invalidated", "at": 1}]), "The payment page has expired"),
-        (purchase("expired", a_purchase(status="ended")), "This pass: ended"),
+        (purchase("expired", a_purchase(status="ended")), "This purchase: ended"),
         (purchase("refunded", a_purchase(status="refunded", refunded=4950)), "Your money was sent back"),
         (purchase("refunded", a_purchase(status="refunding")), "Your money is on its way back"),
         (purchase("refunded", a_purchase(status="charged_back")), "Your bank took this payment back"),

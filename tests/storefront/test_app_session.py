@@ -1,8 +1,10 @@
 """An app that signs people in itself, on the whole local stack: a small page of its own uses the client."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -49,6 +51,7 @@ class App:
     asked: list[bool] = field(default_factory=list)
     lives_s: list[int] = field(default_factory=list)
     fails: bool = False
+    held: list[Callable[[], None]] | None = None
 
     def opens(self) -> Page:
         """Open the app's page in another tab."""
@@ -75,7 +78,21 @@ class App:
         who |= {"expires_in": self.lives_s.pop(0)} if self.lives_s else {}
         url = f"{self.stack.running.fakes_url}/identity/token"
         token = patient.post(url, json=who).raise_for_status().json()["token"] if self.customer else None
-        route.fulfill(content_type="application/json", body=json.dumps({"token": token}))
+        answer = partial(route.fulfill, content_type="application/json", body=json.dumps({"token": token}))
+        if self.held is None:
+            answer()
+        else:
+            self.held.append(answer)
+
+    @contextmanager
+    def slow(self) -> Iterator[list[Callable[[], None]]]:
+        """Answer nobody who asks for a token in the block, until it is over: then as it was when they asked."""
+        held: list[Callable[[], None]] = []
+        self.held = held
+        yield held
+        self.held = None
+        for answer in held:
+            answer()
 
     def _leave(self, route: Route) -> None:
         self.customer = None
@@ -180,3 +197,31 @@ def test_who_signs_out_is_forgotten_in_every_tab_and_the_next_customer_gets_thei
     own_app.customer = "app-somebody-else"
     for tab in (page, other):
         says(tab, "Guest")
+
+
+def test_who_signs_out_while_another_tab_asks_for_their_token_is_forgotten_there_too(own_app: App) -> None:
+    page = own_app.opens()
+    says(page, "Guest")
+    with own_app.slow() as held:
+        with own_app.context.expect_event("request", lambda request: "/app/token" in request.url):
+            other = own_app.opens()
+        press(page, "Sign out")
+        says(page, "")
+        assert held
+
+    no_renewal_is_under_way(page)
+    for tab in (page, other):
+        press(tab, "Buy")
+        told(tab, "Please sign in again")
+
+
+def test_who_signs_in_while_an_older_token_is_on_its_way_is_not_told_to_sign_in(own_app: App) -> None:
+    with own_app.slow() as held:
+        with own_app.context.expect_event("request", lambda request: "/app/token" in request.url):
+            page = own_app.opens()
+        press(page, "Sign out")
+        press(page, "Buy")
+        own_app.customer = "app-the-next-customer"
+        assert held
+
+    expect(page.get_by_label("Card number")).to_be_visible()

@@ -65,19 +65,21 @@ def invoke(
         raise Stopped("There is nothing to sign: a webhook has a body of text and a stripe-signature.")
     answers: list[Any] = []
     failed = False
-    with _target(context, stack, in_process=in_process) as target:
-        for function, event in named:
-            if sign and target.sign and is_webhook(event):
-                event = target.sign(event)
-            answer = target.call(function, event)
-            answers.append(json.loads(answer.payload or b"null"))
-            failed = answer.failed
-            if not as_json:
-                _print(answers[-1])
-            if failed:
-                break
-    if as_json:
-        print_json(answers if len(named) > 1 else answers[0])
+    try:
+        with _target(context, stack, in_process=in_process) as target:
+            for function, event in named:
+                if sign and target.sign and is_webhook(event):
+                    event = target.sign(event)
+                answer = target.call(function, event)
+                answers.append(json.loads(answer.payload or b"null"))
+                failed = answer.failed
+                if not as_json:
+                    _print(answers[-1])
+                if failed:
+                    break
+    finally:
+        if as_json and answers:
+            print_json(answers if len(named) > 1 else answers[0])
     raise typer.Exit(1 if failed else 0)
 
 

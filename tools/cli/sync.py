@@ -64,4 +64,4 @@ def sync(
 
 
 def _told(who: str, tell: Callable[[str], None]) -> Callable[[int], None]:
-    return lambda scanned: tell(f"{who}: {scanned:,} objects are settled …")
+    return lambda scanned: tell(f"{who}: {scanned:,} objects were looked at …")

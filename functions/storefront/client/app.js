@@ -15,7 +15,8 @@ export function appSession(load) {
     async renew(kept) {
       const own = turn;
       const token = await measured("session_refresh", () => inTime(asked({ fresh: Boolean(kept) }), LIMIT_MS));
-      return token && own === turn ? { token, at: Date.now(), until: Date.now() + lifetime(token) } : null;
+      if (own !== turn) throw new Problem({}, "offline"); // it may be another customer's: who asked asks again
+      return token ? { token, at: Date.now(), until: Date.now() + lifetime(token) } : null;
     },
   });
   /** @type {Set<() => void>} */
@@ -26,7 +27,10 @@ export function appSession(load) {
    * @type {string | undefined}
    */
   let known;
-  tokens.place.onChange(compare);
+  tokens.place.onChange((kept) => {
+    if (!kept) turn += 1;
+    compare();
+  });
 
   /** @param {{ fresh: boolean }} options */
   async function asked(options) {

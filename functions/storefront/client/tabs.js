@@ -18,7 +18,7 @@ export function shared(key, store) {
   const read = () => (store ? store.getItem(key) : kept);
   /** @param {string | null} text */
   const hear = (text) => {
-    if (text === kept) return;
+    if (text === kept && text !== null) return; // what was given up may be on its way here just now
     kept = text;
     for (const listener of listeners) listener(parsed(text));
   };

@@ -69,13 +69,14 @@ const isBehind = () => newest > known.account.billing_version;
 const look = () => document.visibilityState === "visible" && draw().catch(() => {});
 
 async function draw() {
+  const told = newest;
   drawing += 1;
   try {
     await drawNow();
   } finally {
     drawing -= 1;
   }
-  if (!drawing && isBehind()) look();
+  if (!drawing && newest > told && isBehind()) look();
 }
 
 async function drawNow() {

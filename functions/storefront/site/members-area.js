@@ -34,11 +34,16 @@ async function look() {
     throw new Error(`GET /members answered ${response.status}`);
   } catch (failure) {
     if (own !== turn) return undefined;
-    setTimeout(() => own === turn && look(), AGAIN_MS);
-    if (shown === "open") return undefined; // it stays open until somebody says otherwise
+    if (!failure.needsSignIn) lookLater(own);
+    if (shown === "open" || shown === "problem") return undefined; // it stays so until somebody says otherwise
     const again = button("Try again", "Looking…", look);
     return draw("problem", "Members", [], problem(failure, { ways: [again] }));
   }
+}
+
+/** Look again, if nothing newer is looked at by then and somebody can see it. */
+function lookLater(own) {
+  setTimeout(() => own === turn && (document.hidden ? lookLater(own) : look()), AGAIN_MS);
 }
 
 function open(access, name) {

@@ -135,12 +135,12 @@ async function ended(checkoutId, { state, purchase, timeline }, name) {
   return outcome(title, [what], [goOnButton(checkoutId), toAccount(), toShop()], { sign: "no", more: [story(timeline)] });
 }
 
-/** A pass that was paid for and may not be used: what it is, and where the money is. */
+/** A purchase that was paid for and may not be used: what it is, and where the money is. */
 async function without(purchase, timeline, name) {
   const purchases = purchase.paid_before ? (await paidup.account().catch(() => ({ purchases: [] }))).purchases : [];
   const [label] = STATUS[purchase.status] ?? [purchase.status];
   const more = [facts([["Bought", name(purchase.offer_id)], ...purchaseFacts(purchase)]), story(timeline)];
-  const title = MONEY[purchase.status] ?? `This pass: ${label.toLowerCase()}`;
+  const title = MONEY[purchase.status] ?? `This purchase: ${label.toLowerCase()}`;
   return outcome(title, [meaning(purchase, name, purchases)], [toAccount("primary"), toShop()], { more });
 }
 
@@ -156,7 +156,7 @@ function undecided(checkoutId, { problem }) {
     : "Your bank is taking its time. That is rare, and no reason to pay again.";
   outcome(
     "Not confirmed yet",
-    [why, "If you have paid, your pass appears in your account by itself."],
+    [why, "If you have paid, your purchase appears in your account by itself."],
     [button("Check again", "Checking…", () => watch(checkoutId)), toAccount()],
     { after: missing(() => watch(checkoutId)) },
   );

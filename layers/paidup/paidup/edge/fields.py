@@ -1,4 +1,4 @@
-"""The fields of a JSON body: each knows what it takes, and says so in its refusal. `null` stands for no value."""
+"""The fields of a JSON body: each knows what it takes, and says so in its refusal."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -25,20 +25,20 @@ class Fields[Made]:
         self.make = make
         self.fields: Mapping[str, Field] = fields
 
-    def read(self, name: str, event: Event) -> Made:
+    def read(self, name: str, event: Event) -> Made:  # noqa: ARG002 - every parameter of a route is read so
         """Return the body of *event*. Raises BrokenJson, and Malformed for the first field that is wrong."""
         given = json_in(event)
         if not isinstance(given, dict):
             raise Malformed("body", "must be a JSON object")
         read = {name: field.read(name, given) for name, field in self.fields.items()}
-        for name in given.keys() - self.fields.keys():
-            raise Malformed(name, "is not a field of this request")
+        if unknown := [name for name in given if name not in self.fields]:
+            raise Malformed(unknown[0], "is not a field of this request")
         return self.make(**read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class String:
-    """A text of `least` to `most` characters; without it, None, unless it is `required`."""
+    """A text of `least` to `most` characters; without it, or with `null`, None, unless it is `required`."""
 
     most: int
     least: int = 0
@@ -76,7 +76,7 @@ class Integer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Object:
-    """A JSON object of at most `most` bytes, nested at most `deepest` levels; without it, None."""
+    """A JSON object of at most `most` bytes, nested at most `deepest` levels; without it, or with `null`, None."""
 
     most: int
     deepest: int

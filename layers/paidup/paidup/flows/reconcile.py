@@ -30,7 +30,7 @@ SAVED_EVERY = 25
 def reconcile(services: Services, *, run_id: str, now: int, time_left: Callable[[], float]) -> ReconcileReport:
     """Settle the events of every provider that no webhook told, from where the last run ended until 45 s ago.
 
-    An event that the provider lists late stands behind the cursor. If it was not delivered, one run of each hour finds
+    An event that the provider lists late stands behind the cursor. If it was not delivered, a run of each hour finds
     it.
 
     *run_id* names this run, *now* is in epoch seconds, *time_left* returns the seconds that are left. One run at a time

@@ -7,7 +7,7 @@ from paidup.model.policy import DAY_S
 
 WEBHOOKS_COME_WITHIN_S = 45  # beside five minutes, that leaves a run 15 s until somebody has waited for six
 FIRST_LOOK_S = DAY_S
-LISTED_LATE_S = 2 * 3_600  # how much later than its own second an event may stand in the provider's list
+LISTED_LATE_S = 3 * 3_600  # how much later than its own second an event may stand in the provider's list
 LISTED_FOR_S = 29 * DAY_S  # providers keep their events for 30 days
 
 RUN_EVERY_S = 300  # as template.yaml has it
@@ -53,8 +53,8 @@ def looks_back_to(*, now: int) -> int:
 
 
 def looks_behind(*, now: int) -> bool:
-    """Return whether a run at *now* (epoch seconds) looks for events that were listed late: one run of each hour."""
-    return now % EVERY_S < RUN_EVERY_S
+    """Return whether a run at *now* (epoch seconds) looks for events that were listed late: one or two of each hour."""
+    return now % EVERY_S < 2 * RUN_EVERY_S
 
 
 class Stage(StrEnum):

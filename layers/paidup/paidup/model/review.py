@@ -53,7 +53,7 @@ def _review_price(purchase: Purchase, facts: Sequence[Fact], change: ChangeSet) 
     """Open a review case if a price names no offer, since nobody knows what it sells. Close it once it names one."""
     purchase = change.purchase(purchase.purchase_id) or purchase
     if purchase.nameless and not (purchase.needs_review or purchase.refund_decision):
-        why = "The customer pays a price that names no offer: name one in its metadata `offer_id`."
+        why = "The customer pays a price that names no offer: let the price or an offer name the other."
         _open_case(purchase, CaseReason.UNKNOWN_PRICE, why, facts, change)
     else:
         change.put_purchase(change.decide_case(purchase, CaseReason.UNKNOWN_PRICE, "every price names an offer"))

@@ -30,7 +30,6 @@ from paidup.outside.stripe.metadata import NAME
 
 CONNECT_S, READ_S, RETRIES = 2.0, 5.0, 2
 TOO_MANY, OUTAGE = 429, 500
-AT_ONCE = "Stripe-Should-Retry"  # "true" with a 429 that is about one object, which another request holds for a moment
 PAUSE_S = 0.5  # the library pauses this long before it tries again
 LATE = "the caller's deadline has passed"
 
@@ -68,11 +67,23 @@ class WithinDeadline(HTTPAdapter):
         metrics.time("ProviderTime", took_s * 1000)
         if answer.status_code == TOO_MANY or answer.status_code >= OUTAGE:
             metrics.count("ProviderFailed", reason="rate-limited" if answer.status_code == TOO_MANY else "outage")
-        if answer.status_code == TOO_MANY and answer.headers.get(AT_ONCE) != "true":
+        if answer.status_code == TOO_MANY and _concerns_reads(request, answer):
             allowance.refused(NAME, _seconds(answer.headers))
         if not answer.ok and isinstance(_error_in(answer), str):
             raise requests.exceptions.ConnectionError("a gateway answered in Stripe's place")
         return answer
+
+
+def _concerns_reads(request: requests.PreparedRequest, answer: requests.Response) -> bool:
+    """Return whether a 429 is about the whole account, or about an endpoint that is read.
+
+    One may be about a single object, which another request holds for a moment or which was changed too often. See
+    `Stripe-Rate-Limited-Reason` in https://docs.stripe.com/rate-limits.
+    """
+    reason = answer.headers.get("Stripe-Rate-Limited-Reason", "")
+    if reason == "resource-specific" or answer.headers.get("Stripe-Should-Retry") == "true":
+        return False
+    return request.method == "GET" or not reason.startswith("endpoint-")
 
 
 def _error_in(answer: requests.Response) -> object:

@@ -92,13 +92,14 @@ class Plans(Objects):
             changes: Any = {"items": [item]} if item else {}
             due, at = self._preview(plan, {**changes, "proration_behavior": "always_invoice"} if changes else {})
             later, _ = self._preview(plan, {**changes, "proration_behavior": "none"} if changes else {})
+            too_little = max(0, due["total"] + due["starting_balance"]) - due["amount_due"]
             is_now = any(facts.prorated(line) or line["period"]["start"] <= at for line in due["lines"]["data"])
             starts = min(line["period"]["start"] for line in later["lines"]["data"])
             ends = max(line["period"]["end"] for line in later["lines"]["data"])
             return ChangePreview(
                 due_now=due["amount_due"] if is_now else 0,
                 credited=max(0, -due["total"]) if is_now else 0,
-                next_amount=max(0, later["total"]),
+                next_amount=max(0, later["total"]) + (too_little if is_now else 0),
                 next_at=starts if starts > at else ends,
                 currency=plan["currency"],
             )
