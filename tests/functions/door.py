@@ -97,6 +97,17 @@ def row_at(key: Mapping[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
+def listening(world: World, event: str, listener: Any) -> Iterator[None]:
+    """Let *listener* hear botocore's *event* of the table's client while the block runs."""
+    events = world.services.table.client.meta.events
+    events.register(event, listener)
+    try:
+        yield
+    finally:
+        events.unregister(event, listener)
+
+
+@contextmanager
 def written(world: World) -> Iterator[list[tuple[str, set[str]]]]:
     """Write down each call that writes to the table while the block runs: its name, and the rows that it writes."""
     calls: list[tuple[str, set[str]]] = []
@@ -114,29 +125,17 @@ def written(world: World) -> Iterator[list[tuple[str, set[str]]]]:
             return
         calls.append((model.name, {name(row.get("Item") or row.get("Key")) for row in rows}))
 
-    events = world.services.table.client.meta.events
-    events.register("before-parameter-build.dynamodb", note)
-    try:
+    with listening(world, "before-parameter-build.dynamodb", note):
         yield calls
-    finally:
-        events.unregister("before-parameter-build.dynamodb", note)
-
-
-READ = ("GetItem", "BatchGetItem", "Query", "Scan")
 
 
 @contextmanager
-def reading(world: World) -> Iterator[list[str]]:
-    """Write down each call that reads the table while the block runs."""
-    calls: list[str] = []
+def asked_of_the_table(world: World) -> Iterator[list[str]]:
+    """Write down each call to the table while the block runs."""
+    asked: list[str] = []
 
     def note(model: Any, **_: Any) -> None:
-        if model.name in READ:
-            calls.append(model.name)
+        asked.append(model.name)
 
-    events = world.services.table.client.meta.events
-    events.register("before-call.dynamodb", note)
-    try:
-        yield calls
-    finally:
-        events.unregister("before-call.dynamodb", note)
+    with listening(world, "before-call.dynamodb", note):
+        yield asked

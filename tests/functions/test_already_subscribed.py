@@ -10,10 +10,9 @@ import pytest
 from paidup.flows.support import Decision, review
 from paidup.model.offer import Interval, Kind, Offer
 
-from tests.functions.door import pages_of, recover
+from tests.functions.door import asked_of_the_table, pages_of, recover
 from tests.functions.merchant import cases, price
 from tests.functions.story import CARD, DECLINED_LATER, Story
-from tests.functions.test_subscription_status import reads_of
 from tests.functions.wire import Wire
 from tests.handlers import Answer
 from tests.world import ORIGIN, World, changed
@@ -300,7 +299,7 @@ class TestASubscriptionThatRuns:
         story.buys("monthly")
         story.hear()
 
-        with reads_of(story.world) as asked:
+        with asked_of_the_table(story.world) as asked:
             assert story.world.buy("yearly", customer=story.buyer).status == 409
 
         assert asked.count("BatchGetItem") == 1
@@ -311,9 +310,9 @@ class TestASubscriptionThatRuns:
         story.cancel()
         story.hear()
 
-        with reads_of(story.world) as of_a_newcomer:
+        with asked_of_the_table(story.world) as of_a_newcomer:
             story.world.buy("yearly", customer=story.world.customer())
-        with reads_of(story.world) as asked:
+        with asked_of_the_table(story.world) as asked:
             story.world.buy("yearly", customer=story.buyer)
 
         assert asked == of_a_newcomer

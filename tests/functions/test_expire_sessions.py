@@ -1,16 +1,14 @@
 """expire_sessions: what the clock ends, once, and only when its time has come."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count, islice
-from typing import Any
 
 import pytest
 from paidup.model.checkout import Checkout, reserved
 from paidup.outside.dynamo.items import DUE_SHARDS, PAGE_SHARDS, due_shard
 
-from tests.functions.door import look
+from tests.functions.door import asked_of_the_table, look
 from tests.functions.merchant import DAY, GRACE
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Exchange, Wire, be_down, forbidden, gone, pass_on
@@ -37,22 +35,6 @@ def checkout(story: Story) -> Checkout:
 
 def page(story: Story) -> str:
     return str(story.session()["status"])
-
-
-@contextmanager
-def asked_of_the_table(world: World) -> Iterator[list[str]]:
-    """Write down what is asked of the table while the block runs."""
-    asked: list[str] = []
-
-    def note(model: Any, **_: Any) -> None:
-        asked.append(model.name)
-
-    events = world.services.table.client.meta.events
-    events.register("before-call.dynamodb", note)
-    try:
-        yield asked
-    finally:
-        events.unregister("before-call.dynamodb", note)
 
 
 def reserve_in_one_shard(story: Story, *, begun: int) -> list[str]:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from tests.functions.door import of_another_version, written
+from tests.functions.door import listening, of_another_version, written
 from tests.functions.story import Story
 from tests.functions.wire import Wire, be_down
 from tests.handlers import invoke, queue_event
@@ -46,12 +46,8 @@ def no_row_in_the_log(story: Story) -> Iterator[None]:
         if params["Item"]["pk"]["S"].startswith("EVENT#"):
             raise EndpointConnectionError(endpoint_url="the table's")
 
-    events = story.world.services.table.client.meta.events
-    events.register("before-parameter-build.dynamodb.PutItem", away)
-    try:
+    with listening(story.world, "before-parameter-build.dynamodb.PutItem", away):
         yield
-    finally:
-        events.unregister("before-parameter-build.dynamodb.PutItem", away)
 
 
 def of_a_stranger(body: str) -> str:

@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from paidup.outside.dynamo import items
 
 from tests.functions.clocks import Uptime
-from tests.functions.door import of_another_version, written
+from tests.functions.door import listening, of_another_version, written
 from tests.functions.wire import Exchange, Wire, wire_to
 from tests.handlers import Answer, Context, invoke, sample
 from tests.world import World
@@ -269,12 +269,8 @@ def budget_unreachable(world: World) -> Iterator[None]:
         if params.get("Item", params.get("Key", {})).get("sk") == {"S": "BUDGET"}:
             raise EndpointConnectionError(endpoint_url="dynamodb")
 
-    events = world.services.table.client.meta.events
-    events.register("before-parameter-build.dynamodb", refuse)
-    try:
+    with listening(world, "before-parameter-build.dynamodb", refuse):
         yield
-    finally:
-        events.unregister("before-parameter-build.dynamodb", refuse)
 
 
 def test_without_the_table_polls_go_on_and_all_others_wait(

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from paidup.model.reconciliation import EVERY_S
 
+from tests.functions.door import listening
 from tests.functions.merchant import GRACE, paid_with, price
 from tests.functions.story import Story
 from tests.functions.wire import Exchange, Wire, be_down
@@ -123,7 +124,7 @@ def test_each_run_goes_on_where_the_last_one_ended(caught_up: Story) -> None:
 
 
 @pytest.fixture
-def listening(world: World) -> Iterator[None]:
+def endpoint_of_nobody(world: World) -> Iterator[None]:
     """An endpoint at Stripe, at an address where nobody is."""
     asked: Any = {"url": "http://127.0.0.1:9/webhooks/stripe", "enabled_events": ["*"]}
     made = world.stripe.v1.webhook_endpoints.create(asked)
@@ -131,7 +132,7 @@ def listening(world: World) -> Iterator[None]:
     world.stripe.v1.webhook_endpoints.delete(made.id)
 
 
-@pytest.mark.usefixtures("listening")
+@pytest.mark.usefixtures("endpoint_of_nobody")
 class TestAnEventThatStripeListsLate:
     """Its own second lies before that of the event up to which everything is dealt with."""
 
@@ -182,17 +183,12 @@ class TestAnEventThatStripeListsLate:
         assert (again["found"], again["known"], again["queued"]) == (0, 0, 0)
 
     def test_is_not_queued_again_while_the_queue_tries_it(self, passed: Story, wire: Wire) -> None:
-        events = passed.world.services.table.client.meta.events
-
         def away(**_: Any) -> None:
             raise EndpointConnectionError(endpoint_url="the table's")
 
-        events.register("before-parameter-build.dynamodb.TransactWriteItems", away)
-        try:
+        with listening(passed.world, "before-parameter-build.dynamodb.TransactWriteItems", away):
             first = reconcile(passed.world)
             second = reconcile(passed.world)
-        finally:
-            events.unregister("before-parameter-build.dynamodb.TransactWriteItems", away)
 
         assert (first["queued"] >= 1, second["queued"]) == (True, 0)
         assert passed.world.work_queue(100) == []

@@ -19,6 +19,7 @@ from paidup.outside import secrets
 from paidup.outside.dynamo import items
 from paidup.outside.secrets import BadSecret
 
+from tests.functions.door import asked_of_the_table
 from tests.functions.wire import Exchange, Wire
 from tests.handlers import request
 from tests.model.test_settlement import a_checkout, a_fact, paid
@@ -312,11 +313,10 @@ class TestAChainOfReplacedCheckouts:
         ]
         for checkout in chain:
             table.client.put_item(TableName=table.name, Item=items.checkout_item(checkout))
-        asked: list[str] = []
-        table.client.meta.events.register("before-call.dynamodb", lambda model, **_: asked.append(model.name))
         fact = replace(a_fact(paid(), at=world.now(), purchase_id="co_001000"), customer_id=buyer, provider="stripe")
 
-        settled = settle([fact], Channel.SYNC, world.services, now=world.now())
+        with asked_of_the_table(world) as asked:
+            settled = settle([fact], Channel.SYNC, world.services, now=world.now())
 
         assert settled.granted
         assert len(asked) <= 30

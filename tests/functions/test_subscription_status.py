@@ -1,13 +1,12 @@
 """subscription_status: what a buyer who came back sees within seconds, and what a customer may use."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
+from tests.functions.door import asked_of_the_table, listening
 from tests.functions.story import DECLINED_LATER, Story
 from tests.functions.wire import Wire, be_down, lose_the_request
 from tests.handlers import http_event, invoke, request
@@ -19,29 +18,6 @@ PAGE = "GET /v1/checkout/sessions"
 
 def poll(story: Story) -> Any:
     return story.world.status(story.token["checkout_id"], customer=story.buyer)
-
-
-@contextmanager
-def listening(world: World, event: str, listener: Any) -> Iterator[None]:
-    """Let *listener* hear botocore's *event* of the table's client while the block runs."""
-    events = world.services.table.client.meta.events
-    events.register(event, listener)
-    try:
-        yield
-    finally:
-        events.unregister(event, listener)
-
-
-@contextmanager
-def reads_of(world: World) -> Iterator[list[str]]:
-    """Write down what is asked of the table while the block runs."""
-    asked: list[str] = []
-
-    def note(model: Any, **_: Any) -> None:
-        asked.append(model.name)
-
-    with listening(world, "before-call.dynamodb", note):
-        yield asked
 
 
 class TestAPurchase:
@@ -130,7 +106,7 @@ class TestThePoll:
         story.hear()
         story.world.pass_time(60)
         wire.asked.clear()
-        with reads_of(story.world) as asked:
+        with asked_of_the_table(story.world) as asked:
             assert poll(story)["state"] == "active"
         assert asked == ["BatchGetItem", "Query"]  # the account with the purchase, and its timeline
         assert wire.asked == []
@@ -138,7 +114,7 @@ class TestThePoll:
     def test_is_one_read_while_it_is_too_early_to_ask(self, story: Story, wire: Wire) -> None:
         story.opens("day_pass")
         wire.asked.clear()
-        with reads_of(story.world) as asked:
+        with asked_of_the_table(story.world) as asked:
             assert poll(story)["state"] == "confirming"
         assert asked == ["BatchGetItem"]
         assert wire.asked == []

@@ -12,10 +12,9 @@ from paidup.model.group import TrialRecord
 from paidup.model.offer import Interval, Kind, Offer
 from paidup.outside.retry import LostRace
 
-from tests.functions.door import recover
+from tests.functions.door import asked_of_the_table, recover
 from tests.functions.merchant import deliver
 from tests.functions.story import CARD, DECLINED_LATER, Story
-from tests.functions.test_subscription_status import reads_of
 from tests.handlers import Answer, request
 from tests.world import World, changed
 
@@ -189,7 +188,7 @@ class TestASecondTrial:
 
     def test_costs_the_account_no_read_more(self, story: Story) -> None:
         def asked() -> list[str]:
-            with reads_of(story.world) as made:
+            with asked_of_the_table(story.world) as made:
                 assert story.account
             return made
 
@@ -255,7 +254,7 @@ class TestAVerifiedAddress:
 
     def test_costs_one_read_and_only_for_a_cart_with_a_trial(self, story: Story) -> None:
         def asked(offer_id: str, *, verified: bool) -> int:
-            with reads_of(story.world) as made:
+            with asked_of_the_table(story.world) as made:
                 customer = story.world.customer()
                 bought_by(customer, f"{customer}@example.com", offer_id, verified=verified)
             return made.count("GetItem")

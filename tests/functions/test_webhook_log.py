@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from tests.functions.clocks import Uptime
-from tests.functions.door import of_another_version
+from tests.functions.door import listening, of_another_version
 from tests.functions.story import Story
 from tests.functions.test_support_desk import act
 from tests.functions.wire import Exchange, Wire, be_down, pass_on
@@ -47,12 +47,8 @@ def slow_writes(story: Story, uptime: Uptime, *, fail: bool = False) -> Iterator
         if fail:
             raise EndpointConnectionError(endpoint_url="the table's")
 
-    events = story.world.services.table.client.meta.events
-    events.register("before-parameter-build.dynamodb.TransactWriteItems", take_long)
-    try:
+    with listening(story.world, "before-parameter-build.dynamodb.TransactWriteItems", take_long):
         yield
-    finally:
-        events.unregister("before-parameter-build.dynamodb.TransactWriteItems", take_long)
 
 
 def logged(story: Story, event: Any) -> tuple[str, int]:
