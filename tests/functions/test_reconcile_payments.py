@@ -26,8 +26,8 @@ def reconcile(world: World, *time_left_s: float) -> Any:
 
 @pytest.fixture
 def caught_up(story: Story) -> Story:
-    """A shop whose reconciler has read everything of before."""
-    story.world.pass_time(WEBHOOKS_COME_WITHIN_S)
+    """A shop whose reconciler has just read everything of before, objects too: they are not due for an hour."""
+    story.world.pass_time(EVERY_S)
     reconcile(story.world)
     return story
 
